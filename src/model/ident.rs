@@ -1,0 +1,338 @@
+//! Refs and uuids: opaque names of objects.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// A reference to a XAPI object of one class, as the server wrote it.
+///
+/// Opaque: only compared, never taken apart. A ref need not lead anywhere: objects vanish between
+/// two reads, and imported VMs may carry texts such as `Ref:12`; treat a ref that the snapshot does
+/// not know as null (seen in recordings of real joins). Refs are ordered by their text, which is
+/// the order in which the server walks its tables.
+pub struct Ref<T>(Ident, PhantomData<fn() -> T>);
+
+/// The unique identifier of an object that outlives a database, as the server wrote it.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uuid(Ident);
+
+const NULL: &str = "OpaqueRef:NULL";
+const PREFIX: &str = "OpaqueRef:";
+
+/// A text that is mostly a lower-case RFC 4122 uuid, and then takes 16 bytes instead of 36.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+enum Ident {
+    #[default]
+    Null,
+    /// For a ref: `OpaqueRef:` and this uuid.
+    Uuid([u8; 16]),
+    Text(Box<str>),
+}
+
+impl Ident {
+    fn of(text: &str) -> Self {
+        match uuid_bytes(text) {
+            Some(bytes) => Self::Uuid(bytes),
+            None => Self::Text(text.into()),
+        }
+    }
+
+    fn text(&self, prefix: &str) -> Cow<'_, str> {
+        match self {
+            Self::Null if prefix.is_empty() => Cow::Borrowed(""),
+            Self::Null => Cow::Borrowed(NULL),
+            Self::Uuid(bytes) => Cow::Owned(uuid_text(prefix, bytes)),
+            Self::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    fn cmp(&self, other: &Self, prefix: &str) -> Ordering {
+        match (self, other) {
+            (Self::Uuid(a), Self::Uuid(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            _ => self.text(prefix).cmp(&other.text(prefix)),
+        }
+    }
+}
+
+impl PartialOrd for Ident {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(Ord::cmp(self, other))
+    }
+}
+
+impl Ord for Ident {
+    fn cmp(&self, other: &Self) -> Ordering {
+        Self::cmp(self, other, "")
+    }
+}
+
+fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    let mut at = 0;
+    for byte in &mut bytes {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            if text[at] != b'-' {
+                return None;
+            }
+            at += 1;
+        }
+        *byte = nibble(text[at])? << 4 | nibble(text[at + 1])?;
+        at += 2;
+    }
+    Some(bytes)
+}
+
+/// Only lower case, so that every text comes back as it was.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn uuid_text(prefix: &str, bytes: &[u8; 16]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(prefix.len() + 36);
+    text.push_str(prefix);
+    for (n, byte) in bytes.iter().enumerate() {
+        if matches!(n, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+    text
+}
+
+impl<T> Ref<T> {
+    /// The null ref.
+    pub const fn null() -> Self {
+        Self(Ident::Null, PhantomData)
+    }
+
+    /// The ref with this text.
+    pub fn new(text: &str) -> Self {
+        let ident = match text {
+            NULL => Ident::Null,
+            _ => match text.strip_prefix(PREFIX).and_then(uuid_bytes) {
+                Some(bytes) => Ident::Uuid(bytes),
+                None => Ident::Text(text.into()),
+            },
+        };
+        Self(ident, PhantomData)
+    }
+
+    /// Whether this is the null ref (`OpaqueRef:NULL`, or the empty text some servers write).
+    pub fn is_null(&self) -> bool {
+        match &self.0 {
+            Ident::Null => true,
+            Ident::Uuid(_) => false,
+            Ident::Text(text) => text.is_empty(),
+        }
+    }
+
+    /// The ref's text, as the server wrote it.
+    pub fn as_str(&self) -> Cow<'_, str> {
+        self.0.text(PREFIX)
+    }
+
+    /// The text after `OpaqueRef:`, by which hand-written snapshots name their objects.
+    pub fn short(&self) -> Cow<'_, str> {
+        match self.as_str() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(PREFIX).unwrap_or(text)),
+            Cow::Owned(text) => Cow::Owned(text.replacen(PREFIX, "", 1)),
+        }
+    }
+
+    /// The same text as a ref to another class.
+    pub fn cast<U>(&self) -> Ref<U> {
+        Ref(self.0.clone(), PhantomData)
+    }
+}
+
+impl Uuid {
+    /// The uuid with this text.
+    pub fn new(text: &str) -> Self {
+        match text {
+            "" => Self(Ident::Null),
+            _ => Self(Ident::of(text)),
+        }
+    }
+
+    /// The uuid's text, as the server wrote it.
+    pub fn as_str(&self) -> Cow<'_, str> {
+        self.0.text("")
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0 == Ident::Null
+    }
+}
+
+impl<T> Clone for Ref<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<T> Default for Ref<T> {
+    fn default() -> Self {
+        Self::null()
+    }
+}
+
+impl<T> PartialEq for Ref<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Eq for Ref<T> {}
+
+impl<T> Hash for Ref<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<T> PartialOrd for Ref<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Ref<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0, PREFIX)
+    }
+}
+
+impl<T> fmt::Display for Ref<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str())
+    }
+}
+
+impl<T> fmt::Debug for Ref<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str())
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str())
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str())
+    }
+}
+
+impl<T> From<&str> for Ref<T> {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Uuid {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl<T> Serialize for Ref<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.as_str())
+    }
+}
+
+impl Serialize for Uuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.as_str())
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Ref<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(FromText("a ref", Ref::new))
+    }
+}
+
+impl<'de> Deserialize<'de> for Uuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(FromText("a uuid", Uuid::new))
+    }
+}
+
+/// Decodes a text without keeping a copy of it.
+pub(super) struct FromText<F>(pub(super) &'static str, pub(super) F);
+
+impl<R, F: FnOnce(&str) -> R> Visitor<'_> for FromText<F> {
+    type Value = R;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<R, E> {
+        Ok(self.1(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Host;
+
+    #[test]
+    fn every_text_comes_back_as_it_was() {
+        for text in [
+            NULL,
+            "",
+            "OpaqueRef:",
+            "OpaqueRef:host-b1",
+            "OpaqueRef:790495ea-e10f-8d16-5ec4-c5e5b3be8eed",
+            "OpaqueRef:790495EA-e10f-8d16-5ec4-c5e5b3be8eed",
+            "OpaqueRef:790495eae10f-8d16-5ec4-c5e5b3be8eed-",
+            "Ref:12",
+        ] {
+            assert_eq!(Ref::<Host>::new(text).as_str(), text);
+            assert_eq!(Uuid::new(text).as_str(), text);
+        }
+        assert_eq!(size_of::<Ref<Host>>(), 24);
+    }
+
+    #[test]
+    fn refs_are_ordered_by_their_text() {
+        let texts = [
+            "OpaqueRef:790495ea-e10f-8d16-5ec4-c5e5b3be8eed",
+            "OpaqueRef:790495ea-e10f-8d16-5ec4-c5e5b3be8eee",
+            "OpaqueRef:79",
+            "OpaqueRef:8",
+            "OpaqueRef:NULL",
+            "OpaqueRef:host",
+            "Ref:1",
+            "",
+        ];
+        for a in texts {
+            for b in texts {
+                assert_eq!(Ref::<Host>::new(a).cmp(&Ref::new(b)), a.cmp(b), "{a} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a pool is made of: XAPI's records, typed.
+//!
+//! Records carry XAPI's own class and field names ([`Host::API_version_major`], [`Pif::VLAN`]), so
+//! that whoever knows XAPI finds everything. A field that some supported release lacks (8.2 up to
+//! today) is an `Option`; whatever else a source left out is told by the record's `absent` set.
+
+mod complete;
+mod enums;
+mod ident;
+mod record;
+mod snapshot;
+mod table;
+mod timestamp;
+mod version;
+
+mod gpu;
+mod host;
+mod network;
+mod pool;
+mod storage;
+mod vm;
+
+pub use enums::*;
+pub use gpu::{Pci, Pgpu, Pusb, UsbGroup, Vgpu, Vusb};
+pub use host::{Certificate, Feature, Host, HostMetrics, PoolUpdate};
+pub use ident::{Ref, Uuid};
+pub use network::{Bond, Network, NetworkSriov, Pif, PifMetrics, SdnController, Tunnel, Vif, Vlan};
+pub use pool::{Cluster, ClusterHost, Pool, Task};
+pub use record::{Absent, Record};
+pub(crate) use snapshot::with_class;
+pub use snapshot::{Class, Problem, Snapshot, fields};
+pub use storage::{Pbd, Sm, Sr, Vbd, Vdi};
+pub use table::Table;
+pub use timestamp::Timestamp;
+pub use version::Version;
+pub use vm::{Vm, VmAppliance, VmGroup, VmMetrics};
