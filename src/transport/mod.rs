@@ -5,9 +5,11 @@
 
 mod clock;
 mod endpoint;
+mod scripted;
 
 pub use clock::{Cancel, Clock, SystemClock};
 pub use endpoint::{Endpoint, Scheme};
+pub use scripted::Scripted;
 
 use std::io::{self, Read};
 use std::time::Duration;

@@ -53,7 +53,7 @@ impl Snapshot {
 }
 
 /// The position inside one record means nothing to who sees the whole.
-fn without_position(error: &serde_json::Error) -> String {
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),

@@ -1,0 +1,279 @@
+//! The result of `event.from`: changes, applied to a snapshot as they arrive.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Record, Ref, Snapshot, with_class};
+use crate::wire::cursor::{Cursor, Stop};
+use crate::wire::stream::{Reply, forget_problem, put, record};
+
+/// What a batch of events says beside its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Batch {
+    /// Where to go on: the token for the next call, with the same classes.
+    pub token: String,
+    /// How many objects of each class the server has, by the class's name in lower case.
+    ///
+    /// All classes of the server's release, whichever were asked for.
+    pub valid_ref_counts: BTreeMap<String, i64>,
+    /// How many events the batch had.
+    pub events: usize,
+}
+
+/// One event: what happened to which object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Change {
+    /// The object's class.
+    pub class: Class,
+    /// The object's ref.
+    pub reference: String,
+    /// What happened to it since the token.
+    pub operation: Operation,
+}
+
+/// What happened to an object; several changes between two calls are one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// It is new since the token, or there was no token.
+    Added,
+    /// It is gone.
+    Deleted,
+    /// It was changed.
+    Modified,
+}
+
+impl Batch {
+    /// Whether the server's release has a class at all.
+    pub fn knows(&self, class: Class) -> bool {
+        self.valid_ref_counts.contains_key(&class.as_str().to_ascii_lowercase())
+    }
+
+    /// How many objects of a class the server has.
+    pub fn count(&self, class: Class) -> Option<i64> {
+        self.valid_ref_counts.get(&class.as_str().to_ascii_lowercase()).copied()
+    }
+}
+
+impl Reply {
+    /// Decodes the result of `event.from` and applies its events to a snapshot.
+    ///
+    /// Events of classes that are not modelled are left out. A record that cannot be decoded is
+    /// noted in [`Snapshot::problems`], and no longer in its table.
+    ///
+    /// # Errors
+    /// As [`Self::result`]; then the events before the error have been applied. Applying the same
+    /// batch again is harmless.
+    pub fn events(
+        mut self,
+        snapshot: &mut Snapshot,
+        mut each: impl FnMut(Change),
+    ) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let mut token = None;
+        self.envelope(|reply| {
+            let mut first = true;
+            while let Some(name) = reply.member(first)? {
+                first = false;
+                match name.as_str() {
+                    "events" => batch.events += reply.each_event(snapshot, &mut each)?,
+                    "token" => {
+                        token = Some(reply.step(|cursor| Ok(cursor.string()?.into_owned()))?);
+                    }
+                    "valid_ref_counts" => {
+                        batch.valid_ref_counts = reply.step(|cursor| cursor.value())?
+                    }
+                    _ => reply.step(|cursor| cursor.skip().map(drop))?,
+                }
+            }
+            Ok(())
+        })?;
+        batch.token = token
+            .ok_or_else(|| Error::new(ErrorKind::Protocol, "the batch of events has no token"))?;
+        Ok(batch)
+    }
+
+    fn each_event(
+        &mut self,
+        snapshot: &mut Snapshot,
+        each: &mut impl FnMut(Change),
+    ) -> Result<usize> {
+        let mut count = 0;
+        loop {
+            let event = self.step(|cursor| match cursor.element(count == 0)? {
+                Some(()) => event(cursor, snapshot).map(Some),
+                None => Ok(None),
+            })?;
+            match event {
+                None => return Ok(count),
+                Some(Some(change)) => each(change),
+                Some(None) => {}
+            }
+            count += 1;
+        }
+    }
+}
+
+/// Takes one event and applies it; none if its class is not modelled.
+///
+/// May be run again for the same event, when more of it has arrived.
+fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Change>, Stop> {
+    let (mut class, mut reference, mut operation) = (None, None, None);
+    let (mut seen, mut early) = (false, None);
+    let mut first = true;
+    while let Some(name) = cursor.member(first)? {
+        first = false;
+        match &*name {
+            "class" => class = Some(cursor.string()?),
+            "ref" => reference = Some(cursor.string()?),
+            "operation" => operation = Some(cursor.string()?),
+            "snapshot" => match (&class, &reference) {
+                (Some(class), Some(reference)) => {
+                    seen = true;
+                    apply(cursor, snapshot, class, reference)?;
+                }
+                // XAPI writes class and ref first, but nothing says that it must.
+                _ => early = Some(cursor.skip()?),
+            },
+            _ => drop(cursor.skip()?),
+        }
+    }
+    let lacks = |what: &str| Stop::Wrong(format!("an event has no {what}").into());
+    let class = class.ok_or_else(|| lacks("class"))?;
+    let reference = reference.ok_or_else(|| lacks("ref"))?;
+    let operation = match operation.as_deref() {
+        Some("add") => Operation::Added,
+        Some("mod") => Operation::Modified,
+        Some("del") => Operation::Deleted,
+        Some(other) => {
+            let other: String = other.chars().take(32).collect();
+            return Err(Stop::Wrong(format!("an event has the operation {other:?}").into()));
+        }
+        None => return Err(lacks("operation")),
+    };
+    if let Some(bytes) = early {
+        seen = true;
+        apply(&mut Cursor { bytes, at: 0, last: true }, snapshot, &class, &reference)?;
+    }
+    let Some(known) = Class::from_name(&class) else {
+        if !snapshot.unmodelled.contains(&*class) {
+            snapshot.unmodelled.insert(class.into_owned());
+        }
+        return Ok(None);
+    };
+    if operation == Operation::Deleted {
+        forget_problem(snapshot, known, &reference);
+        with_class!(known, T => {
+            T::table_mut(snapshot).remove(&Ref::new(&reference));
+        });
+    } else if !seen {
+        with_class!(known, T => {
+            put::<T>(snapshot, known, &reference, Err("the event has no record".to_owned()));
+        });
+    }
+    Ok(Some(Change { class: known, reference: reference.into_owned(), operation }))
+}
+
+fn apply(
+    cursor: &mut Cursor<'_>,
+    snapshot: &mut Snapshot,
+    class: &str,
+    reference: &str,
+) -> Result<(), Stop> {
+    match Class::from_name(class) {
+        Some(class) => with_class!(class, T => {
+            let record = record::<T>(cursor)?;
+            put(snapshot, class, reference, record);
+        }),
+        None => {
+            cursor.skip()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Source;
+
+    fn events(snapshot: &mut Snapshot, text: &str) -> Result<(Batch, Vec<String>)> {
+        let mut changes = Vec::new();
+        let reply = Reply::new(Source::Bytes(text.as_bytes().to_vec()), 1 << 20);
+        let batch = reply.events(snapshot, |change| {
+            changes.push(format!("{:?} {} {}", change.operation, change.class, change.reference));
+        })?;
+        Ok((batch, changes))
+    }
+
+    #[test]
+    fn events_change_the_snapshot_in_whatever_order_their_members_come() {
+        let mut snapshot = Snapshot::new();
+        let (batch, changes) = events(
+            &mut snapshot,
+            r#"{"jsonrpc":"2.0","result":{"events":[
+                {"id":"1","timestamp":"0.0","class":"sr","operation":"add","ref":"OpaqueRef:s","snapshot":{"uuid":"s"}},
+                {"snapshot":{"uuid":"p"},"ref":"OpaqueRef:p","operation":"add","class":"pbd"},
+                {"id":"2","class":"console","operation":"add","ref":"OpaqueRef:c","snapshot":{"x":[]}}],
+               "valid_ref_counts":{"sr":1,"pbd":1,"console":1},"token":"7,0"},"id":1}"#,
+        )
+        .unwrap();
+        assert_eq!(changes, ["Added SR OpaqueRef:s", "Added PBD OpaqueRef:p"]);
+        assert_eq!((batch.token.as_str(), batch.events), ("7,0", 3));
+        assert!(batch.knows(Class::Sr) && !batch.knows(Class::Vm));
+        assert_eq!((snapshot.sr.len(), snapshot.pbd.len()), (1, 1));
+        assert!(snapshot.unmodelled.contains("console"));
+
+        let (_, changes) = events(
+            &mut snapshot,
+            r#"{"result":{"events":[
+                {"class":"sr","operation":"del","ref":"OpaqueRef:s"},
+                {"class":"pbd","operation":"mod","ref":"OpaqueRef:p","snapshot":{"currently_attached":5}}],
+               "token":"8,0"}}"#,
+        )
+        .unwrap();
+        assert_eq!(changes, ["Deleted SR OpaqueRef:s", "Modified PBD OpaqueRef:p"]);
+        assert_eq!((snapshot.sr.len(), snapshot.pbd.len()), (0, 0));
+        assert_eq!(snapshot.problems.len(), 1);
+
+        let repaired = r#"{"result":{"events":[
+                {"class":"pbd","operation":"mod","ref":"OpaqueRef:p","snapshot":{"uuid":"p"}}],
+               "token":"9,0"}}"#;
+        events(&mut snapshot, repaired).unwrap();
+        assert_eq!((snapshot.pbd.len(), snapshot.problems.len()), (1, 0));
+    }
+
+    #[test]
+    fn events_without_what_they_need_are_refused() {
+        for (text, why) in [
+            (r#"{"result":{"events":[]}}"#, "no token"),
+            (r#"{"result":{"events":[{"ref":"x","operation":"add"}],"token":""}}"#, "no class"),
+            (r#"{"result":{"events":[{"class":"vm","operation":"add"}],"token":""}}"#, "no ref"),
+            (r#"{"result":{"events":[{"class":"vm","ref":"x"}],"token":""}}"#, "no operation"),
+            (
+                r#"{"result":{"events":[{"class":"vm","ref":"x","operation":"frob"}],"token":""}}"#,
+                "frob",
+            ),
+            (r#"{"result":{"events":[5],"token":""}}"#, "expected an object"),
+            (r#"{"result":{"events":{},"token":""}}"#, "expected an array"),
+            (r#"{"result":{"events":[],"token":5}}"#, "expected a string"),
+        ] {
+            let error = events(&mut Snapshot::new(), text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+            assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_its_record_is_a_problem_of_that_object() {
+        let mut snapshot = Snapshot::new();
+        events(
+            &mut snapshot,
+            r#"{"result":{"events":[{"class":"vm","ref":"x","operation":"add"}],"token":""}}"#,
+        )
+        .unwrap();
+        assert_eq!(snapshot.problems[0].to_string(), "VM x: the event has no record");
+    }
+}

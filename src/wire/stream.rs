@@ -1,0 +1,447 @@
+//! Large replies, decoded record by record as they arrive.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Read};
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Problem, Record, Ref, Snapshot, with_class};
+use crate::wire::cursor::{Cursor, Stop};
+use crate::wire::reply::{Raised, decode, not_a_reply};
+use crate::wire::snapshot::without_position;
+
+/// Where a reply's bytes come from.
+pub enum Source {
+    /// All bytes are here.
+    Bytes(Vec<u8>),
+    /// They are still arriving.
+    Reader(Box<dyn Read + Send>),
+}
+
+/// A reply to be decoded: at once, or record by record as it arrives.
+///
+/// Of a reply that is still arriving no more is held than a window of some hundred KiB, or the
+/// largest single record.
+pub struct Reply {
+    source: Option<Box<dyn Read + Send>>,
+    window: Vec<u8>,
+    start: usize,
+    end: usize,
+    taken: u64,
+    max: u64,
+}
+
+/// Large against a record (a few kB), so that few records are cut; small against caches.
+const WINDOW: usize = 256 << 10;
+
+/// No record is larger. The largest known field, `VM.NVRAM`, is some hundred kB.
+const MAX_RECORD: usize = 32 << 20;
+
+impl Reply {
+    /// A reply of at most `max` bytes.
+    pub fn new(source: Source, max: u64) -> Self {
+        match source {
+            Source::Bytes(window) => {
+                let (end, taken) = (window.len(), window.len() as u64);
+                Self { source: None, window, start: 0, end, taken, max }
+            }
+            Source::Reader(reader) => {
+                Self { source: Some(reader), window: Vec::new(), start: 0, end: 0, taken: 0, max }
+            }
+        }
+    }
+
+    /// Decodes the whole reply into its result.
+    ///
+    /// # Errors
+    /// As [`decode`]; `TooLarge` beyond the limit; whatever reading raises.
+    pub fn result<T: DeserializeOwned>(mut self) -> Result<T> {
+        if let Some(mut source) = self.source.take() {
+            let limit = self.max.saturating_add(1);
+            source.by_ref().take(limit).read_to_end(&mut self.window).map_err(broken)?;
+            (self.end, self.taken) = (self.window.len(), self.window.len() as u64);
+        }
+        self.check_size()?;
+        decode(&self.window[self.start..self.end])
+    }
+
+    /// Decodes the result of `get_all_records`, one ref and record after another.
+    ///
+    /// A record that is not of the type is given as the words that say why.
+    ///
+    /// # Errors
+    /// As [`Self::result`].
+    pub fn records<T: DeserializeOwned>(
+        mut self,
+        mut each: impl FnMut(&str, Result<T, String>),
+    ) -> Result<()> {
+        self.check_size()?;
+        self.envelope(|reply| {
+            let mut first = true;
+            loop {
+                let next = reply.step(|cursor| {
+                    let Some(reference) = cursor.member(first)? else { return Ok(None) };
+                    let record = record(cursor)?;
+                    Ok(Some((reference.into_owned(), record)))
+                })?;
+                let Some((reference, record)) = next else { return Ok(()) };
+                each(&reference, record);
+                first = false;
+            }
+        })
+    }
+
+    /// Decodes the result of `get_all_records` into the class's table, which is then covered.
+    ///
+    /// # Errors
+    /// As [`Self::result`]. Records that cannot be decoded are noted in
+    /// [`Snapshot::problems`] instead.
+    pub fn table(self, class: Class, snapshot: &mut Snapshot) -> Result<()> {
+        with_class!(class, T => {
+            T::table_mut(snapshot).cover();
+            self.records::<T>(|reference, record| {
+                put(snapshot, class, reference, record);
+            })
+        })
+    }
+
+    /// Walks the envelope; `result` is called where the result begins.
+    pub(super) fn envelope<T>(
+        &mut self,
+        mut result: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let (mut first, mut value, mut raised) = (true, None, None);
+        while let Some(name) = self.member(first)? {
+            first = false;
+            let is_null = self.step(|cursor| cursor.peek().map(|byte| byte == b'n'))?;
+            match name.as_str() {
+                "result" if !is_null => value = Some(result(self)?),
+                "error" if !is_null => raised = Some(self.step(|cursor| cursor.value::<Raised>())?),
+                _ => self.step(|cursor| cursor.skip().map(drop))?,
+            }
+        }
+        self.finish()?;
+        match (value, raised) {
+            (_, Some(raised)) => Err(raised.into_error()),
+            (Some(value), None) => Ok(value),
+            (None, None) => {
+                Err(Error::new(ErrorKind::Protocol, "the reply has neither a result nor an error"))
+            }
+        }
+    }
+
+    /// The next member's name in an object.
+    pub(super) fn member(&mut self, first: bool) -> Result<Option<String>> {
+        self.step(|cursor| Ok(cursor.member(first)?.map(Cow::into_owned)))
+    }
+
+    /// Takes one step, reading on as long as it needs more; a step that needs more is tried again
+    /// from its beginning.
+    pub(super) fn step<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Cursor<'_>) -> Result<T, Stop>,
+    ) -> Result<T> {
+        loop {
+            let mut cursor = Cursor {
+                bytes: &self.window[self.start..self.end],
+                at: 0,
+                last: self.source.is_none(),
+            };
+            match step(&mut cursor) {
+                Ok(value) => {
+                    self.start += cursor.at;
+                    return Ok(value);
+                }
+                Err(Stop::More) if self.source.is_some() => self.fill()?,
+                Err(stop) => return Err(self.wrong(stop)),
+            }
+        }
+    }
+
+    /// Reads until the window is full or the reply ends.
+    fn fill(&mut self) -> Result<()> {
+        self.window.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.end >= self.window.len() / 2 {
+            if self.end > MAX_RECORD {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("a record of the reply is larger than {MAX_RECORD} bytes"),
+                ));
+            }
+            self.window.resize((2 * self.window.len()).max(WINDOW), 0);
+        }
+        while let Some(source) = &mut self.source {
+            let room = &mut self.window[self.end..];
+            if room.is_empty() {
+                return Ok(());
+            }
+            match source.read(room) {
+                Ok(0) => self.source = None,
+                Ok(n) => {
+                    self.end += n;
+                    self.taken += n as u64;
+                    self.check_size()?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that nothing but white space follows.
+    fn finish(&mut self) -> Result<()> {
+        loop {
+            let mut rest = Cursor { bytes: &self.window[self.start..self.end], at: 0, last: true };
+            if rest.peek().is_ok() {
+                return Err(Error::new(ErrorKind::Protocol, "there is text after the reply"));
+            }
+            self.start = self.end;
+            if self.source.is_none() {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+
+    fn check_size(&self) -> Result<()> {
+        if self.taken <= self.max {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the reply is larger than the limit of {} bytes", self.max),
+        ))
+    }
+
+    fn wrong(&self, stop: Stop) -> Error {
+        let at_start = self.taken == self.end as u64 && self.start == 0;
+        match stop {
+            _ if at_start && self.window.get(..self.end).is_some_and(no_object) => {
+                let start = &self.window[..self.end];
+                // Only to have the parser's words for it.
+                match serde_json::from_slice::<serde::de::IgnoredAny>(start) {
+                    Err(error) => not_a_reply(start, error),
+                    Ok(_) => Error::new(ErrorKind::Protocol, "the reply is no JSON-RPC reply"),
+                }
+            }
+            Stop::More => Error::new(ErrorKind::Protocol, "the reply ends in the middle"),
+            Stop::Wrong(why) => {
+                Error::new(ErrorKind::Protocol, format!("the reply is malformed: {why}"))
+            }
+            Stop::Value(error) => {
+                Error::new(ErrorKind::Protocol, "the reply is not of the expected type")
+                    .with_source(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
+fn no_object(bytes: &[u8]) -> bool {
+    bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{')
+}
+
+/// Takes one record, or the words that say why it is none.
+pub(super) fn record<T: DeserializeOwned>(
+    cursor: &mut Cursor<'_>,
+) -> Result<Result<T, String>, Stop> {
+    // A scalar has no end of its own, and is no record anyway.
+    let result = match cursor.peek()? {
+        b'{' | b'[' | b'"' => cursor.value::<T>(),
+        _ => {
+            cursor.skip()?;
+            return Ok(Err("it is no record".to_owned()));
+        }
+    };
+    match result {
+        Ok(record) => Ok(Ok(record)),
+        Err(Stop::Value(error)) => {
+            cursor.skip()?;
+            Ok(Err(without_position(&error)))
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Puts a record into its table, or notes why it cannot be decoded, in place of what was noted or
+/// known of it before.
+pub(super) fn put<T: Record>(
+    snapshot: &mut Snapshot,
+    class: Class,
+    reference: &str,
+    record: Result<T, String>,
+) {
+    forget_problem(snapshot, class, reference);
+    let reference_typed = Ref::new(reference);
+    match record {
+        Ok(record) => {
+            T::table_mut(snapshot).insert(reference_typed, record);
+        }
+        Err(why) => {
+            T::table_mut(snapshot).remove(&reference_typed);
+            snapshot.problems.push(Problem::new(class, reference, why));
+        }
+    }
+}
+
+pub(super) fn forget_problem(snapshot: &mut Snapshot, class: Class, reference: &str) {
+    if !snapshot.problems.is_empty() {
+        snapshot.problems.retain(|known| known.class != class || known.reference != reference);
+    }
+}
+
+/// What reading raised: this crate's own error if a transport wrapped one, else a broken connection.
+fn broken(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
+        _ => ErrorKind::Transport,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::new(kind, "the reply broke off").with_source(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PowerState, Vm};
+
+    /// Hands out bytes in pieces of a size.
+    struct Pieces(Vec<u8>, usize, usize);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.2.min(buffer.len()).min(self.0.len() - self.1);
+            buffer[..n].copy_from_slice(&self.0[self.1..self.1 + n]);
+            self.1 += n;
+            Ok(n)
+        }
+    }
+
+    fn reply(text: &str, piece: usize) -> Reply {
+        let source = match piece {
+            0 => Source::Bytes(text.as_bytes().to_vec()),
+            _ => Source::Reader(Box::new(Pieces(text.as_bytes().to_vec(), 0, piece))),
+        };
+        Reply::new(source, 1 << 20)
+    }
+
+    const VMS: &str = r#" {"jsonrpc":"2.0","id":1,"result": {
+        "OpaqueRef:a":{"uuid":"a","power_state":"Running","name_label":"é\"}"},
+        "OpaqueRef:b":{"uuid":"b","power_state":5},
+        "OpaqueRef:c":{"uuid":"c","new":{"x":[NaN]}},
+        "OpaqueRef:d":7,
+        "OpaqueRef:e":{"uuid":"e"} } } "#;
+
+    #[test]
+    fn records_are_decoded_as_they_arrive() {
+        for piece in [0, 1, 7, 4096] {
+            let mut snapshot = Snapshot::new();
+            reply(VMS, piece).table(Class::Vm, &mut snapshot).unwrap();
+            let uuids: Vec<_> = snapshot.vm.records().map(|vm| vm.uuid.to_string()).collect();
+            assert_eq!(uuids, ["a", "e"]);
+            let a = snapshot.get(&Ref::<Vm>::new("OpaqueRef:a")).unwrap();
+            assert_eq!((&a.power_state, a.name_label.as_str()), (&PowerState::Running, "é\"}"));
+            let problems: Vec<_> = snapshot.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                problems,
+                [
+                    "VM OpaqueRef:b: power_state: invalid type: integer `5`, expected PowerState",
+                    "VM OpaqueRef:c: expected value",
+                    "VM OpaqueRef:d: it is no record",
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_larger_than_the_window_is_decoded() {
+        let name = "x".repeat(3 * WINDOW);
+        let text = format!(
+            r#"{{"result":{{"OpaqueRef:a":{{"uuid":"a","name_label":"{name}"}},"OpaqueRef:b":{{"uuid":"b"}}}}}}"#
+        );
+        let mut snapshot = Snapshot::new();
+        reply(&text, 10_000).table(Class::Vm, &mut snapshot).unwrap();
+        assert_eq!(snapshot.vm.len(), 2);
+        assert_eq!(snapshot.vm.records().next().unwrap().name_label, name);
+    }
+
+    #[test]
+    fn a_fault_is_a_fault_also_when_records_were_expected() {
+        for text in [
+            r#"{"result":null,"error":["X","p"],"id":1}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":1,"message":"X","data":["p"]},"id":1}"#,
+            r#"{"jsonrpc":"2.0","error":["X","p"],"id":0}"#,
+        ] {
+            for piece in [0, 3] {
+                let error = reply(text, piece).table(Class::Vm, &mut Snapshot::new()).unwrap_err();
+                assert_eq!(error.fault().unwrap(), &crate::Fault::new("X", ["p"]));
+            }
+        }
+    }
+
+    #[test]
+    fn broken_replies_are_protocol_errors() {
+        for piece in [0, 5] {
+            let message = |text: &str| {
+                let error = reply(text, piece).table(Class::Vm, &mut Snapshot::new()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Protocol, "{text}");
+                error.to_string()
+            };
+            for end in 1..VMS.trim_end().len() {
+                if VMS.is_char_boundary(end) {
+                    let cut = message(&VMS[..end]);
+                    assert!(cut == "the reply ends in the middle" || end == 1, "{cut}");
+                }
+            }
+            assert_eq!(message(""), "the reply is empty");
+            assert!(message("<html>HTTP 500</html>").contains("HTTP 500"));
+            assert_eq!(message(r#"{"result":{}} x"#), "there is text after the reply");
+            assert!(message(r#"{"result":[]}"#).contains("expected an object"));
+            assert_eq!(message("{}"), "the reply has neither a result nor an error");
+        }
+    }
+
+    #[test]
+    fn a_reply_beyond_its_limit_is_refused() {
+        let text = format!(r#"{{"result":{{"OpaqueRef:a":"{}"}}}}"#, "x".repeat(2 << 20));
+        for piece in [0, 100_000] {
+            let kind = |result: Result<()>| result.unwrap_err().kind();
+            assert_eq!(kind(reply(&text, piece).result::<()>()), ErrorKind::TooLarge);
+            let mut snapshot = Snapshot::new();
+            assert_eq!(
+                kind(reply(&text, piece).table(Class::Vm, &mut snapshot)),
+                ErrorKind::TooLarge
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_transport_raises_while_reading_comes_through() {
+        struct Fails(fn() -> io::Error);
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(self.0())
+            }
+        }
+        let kind = |fails: fn() -> io::Error| {
+            let reply = Reply::new(Source::Reader(Box::new(Fails(fails))), 100);
+            reply.records::<Vm>(|_, _| {}).unwrap_err().kind()
+        };
+        assert_eq!(kind(|| io::ErrorKind::ConnectionReset.into()), ErrorKind::Transport);
+        assert_eq!(kind(|| io::ErrorKind::TimedOut.into()), ErrorKind::Timeout);
+        let cancelled = || io::Error::other(Error::new(ErrorKind::Cancelled, "cancelled"));
+        assert_eq!(kind(cancelled), ErrorKind::Cancelled);
+    }
+}
