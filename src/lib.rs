@@ -11,6 +11,8 @@
 
 pub mod error;
 pub mod model;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod transport;
 pub mod wire;
 

@@ -1,0 +1,93 @@
+//! Databases as JSON: `{"class": {"OpaqueRef:…": {"field": value}}}`.
+
+use serde_json::Value as Json;
+
+use super::Database;
+use crate::error::{Error, ErrorKind};
+use crate::simulator::release::Release;
+use crate::simulator::value::Value;
+
+impl Database {
+    /// Reads a database from the JSON that [`save`](Self::save) writes or that the server's
+    /// `get_all_records` gives, class by class.
+    ///
+    /// Missing fields are completed as [`create`](Self::create) completes them, fields that follow
+    /// from others are worked out anew, and classes and fields that the release does not have are
+    /// left out.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming class, ref and field.
+    pub fn load(release: Release, saved: &Json) -> Result<Self, Error> {
+        let wrong = |what: String| Error::new(ErrorKind::InvalidInput, what);
+        let classes = saved
+            .as_object()
+            .ok_or_else(|| wrong("the database is not an object of classes".to_owned()))?;
+        let mut database = Self::new(release);
+        let mut known: Vec<_> = classes
+            .iter()
+            .filter_map(|(class, rows)| Some((database.schema.class_index(class)?, class, rows)))
+            .collect();
+        known.sort_by_key(|(index, ..)| *index);
+        for (_, class, rows) in &known {
+            if rows.is_null() {
+                continue;
+            }
+            let rows = rows
+                .as_object()
+                .ok_or_else(|| wrong(format!("class {class} is not an object of records")))?;
+            let mut rows: Vec<_> = rows.iter().collect();
+            rows.sort_by_key(|(object, _)| object.as_str());
+            for (object, record) in rows {
+                database.load_row(class, object, record)?;
+            }
+        }
+        // The server completes the rows that have fields following from others in a second step,
+        // and dates them all alike.
+        database.generation += 1;
+        let completed = database.generation;
+        for (class, table) in database.schema.classes().iter().zip(&mut database.tables) {
+            if class.fields().iter().any(|field| field.is_many_side()) {
+                let rows: Vec<_> = table.rows().map(|(object, _)| object.clone()).collect();
+                for object in rows {
+                    table.date(&object, completed);
+                }
+            }
+        }
+        Ok(database)
+    }
+
+    /// The database as JSON, empty classes left out.
+    pub fn save(&self) -> Json {
+        let classes = self.schema.classes().iter().map(|class| class.name());
+        classes
+            .filter(|class| self.count(class) > 0)
+            .map(|class| {
+                let rows = self.objects(class);
+                let rows: Json = rows
+                    .map(|row| (row.reference().to_string(), row.record().to_json()))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into();
+                (class.to_owned(), rows)
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    fn load_row(&mut self, class: &str, object: &str, record: &Json) -> Result<(), Error> {
+        let wrong =
+            |what: String| Error::new(ErrorKind::InvalidInput, format!("{class} {object}: {what}"));
+        let record =
+            record.as_object().ok_or_else(|| wrong("the record is not an object".to_owned()))?;
+        let mut values = Vec::with_capacity(record.len());
+        let schema = self.schema;
+        let fields = schema.class(class).map_or(&[][..], |class| class.fields());
+        for field in fields {
+            if let Some(json) = record.get(field.name()) {
+                let value = Value::from_json(field.kind(), json)
+                    .map_err(|mismatch| wrong(format!("{} {mismatch}", field.name())))?;
+                values.push((field.name(), value));
+            }
+        }
+        self.create(class, object, values).map_err(|fault| wrong(fault.to_string()))
+    }
+}

@@ -1,0 +1,180 @@
+//! The rows of one class, with what the server remembers about them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::Ref;
+use crate::simulator::schema::Class;
+use crate::simulator::value::{NULL_REF, Value};
+
+/// The rows of one class.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    rows: BTreeMap<Ref, Arc<Row>>,
+    by_uuid: HashMap<Ref, Ref>,
+    uuid: Option<usize>,
+    /// By field: for each object the objects that its field follows from, oldest first.
+    many: HashMap<usize, HashMap<Ref, Vec<Ref>>>,
+    deletions: VecDeque<Deletion>,
+}
+
+/// The fields of one object and when it was made and last written.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    values: Vec<Value>,
+    created: u64,
+    modified: u64,
+}
+
+/// An object that is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Deletion {
+    pub object: Ref,
+    pub created: u64,
+    pub deleted: u64,
+}
+
+impl Table {
+    pub fn new(class: &Class) -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            by_uuid: HashMap::new(),
+            uuid: class.field_index("uuid"),
+            many: HashMap::new(),
+            deletions: VecDeque::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn row(&self, object: &str) -> Option<&Row> {
+        self.rows.get(object).map(|row| &**row)
+    }
+
+    pub fn entry(&self, object: &str) -> Option<(&Ref, &Row)> {
+        self.rows.get_key_value(object).map(|(object, row)| (object, &**row))
+    }
+
+    /// Every row, by ref.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Ref, &Row)> {
+        self.rows.iter().map(|(object, row)| (object, &**row))
+    }
+
+    pub fn by_uuid(&self, uuid: &str) -> Option<&Ref> {
+        self.by_uuid.get(uuid)
+    }
+
+    pub fn insert(&mut self, object: Ref, row: Row) {
+        if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
+            self.by_uuid.insert(uuid.into(), Ref::clone(&object));
+        }
+        self.rows.insert(object, Arc::new(row));
+    }
+
+    pub fn remove(&mut self, object: &str, generation: u64) -> Option<Arc<Row>> {
+        let (object, row) = self.rows.remove_entry(object)?;
+        if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
+            self.by_uuid.remove(uuid);
+        }
+        self.deletions.push_back(Deletion { object, created: row.created, deleted: generation });
+        if self.deletions.len() > KEPT_DELETIONS {
+            self.deletions.drain(..KEPT_DELETIONS / 2);
+        }
+        Some(row)
+    }
+
+    /// Writes a field and answers what it held before.
+    pub fn write(
+        &mut self,
+        object: &str,
+        position: usize,
+        value: Value,
+        generation: u64,
+    ) -> Option<Value> {
+        let (object, row) = match self.rows.get_mut(object) {
+            Some(row) => (object, Arc::make_mut(row)),
+            None => return None,
+        };
+        row.modified = generation;
+        let new_uuid = (self.uuid == Some(position)).then(|| value.as_str().map(Ref::from));
+        let old = std::mem::replace(&mut row.values[position], value);
+        if let Some(Some(uuid)) = new_uuid {
+            self.by_uuid.remove(old.as_str().unwrap_or_default());
+            self.by_uuid.insert(uuid, object.into());
+        }
+        Some(old)
+    }
+
+    pub fn touch(&mut self, object: &str, generation: u64) {
+        if let Some(row) = self.rows.get_mut(object) {
+            Arc::make_mut(row).modified = generation;
+        }
+    }
+
+    /// Sets when the object was made, as the server does for rows that it completes while loading.
+    pub fn date(&mut self, object: &str, generation: u64) {
+        if let Some(row) = self.rows.get_mut(object) {
+            let row = Arc::make_mut(row);
+            (row.created, row.modified) = (generation, generation);
+        }
+    }
+
+    pub fn link(&mut self, field: usize, target: &str, object: &Ref) {
+        if target == NULL_REF {
+            return;
+        }
+        let links = self.many.entry(field).or_default();
+        match links.get_mut(target) {
+            Some(links) => links.push(Ref::clone(object)),
+            None => {
+                links.insert(target.into(), vec![Ref::clone(object)]);
+            }
+        }
+    }
+
+    pub fn unlink(&mut self, field: usize, target: &str, object: &Ref) {
+        let Some(links) = self.many.get_mut(&field).and_then(|links| links.get_mut(target)) else {
+            return;
+        };
+        if let Some(index) = links.iter().rposition(|link| link == object) {
+            links.remove(index);
+        }
+    }
+
+    /// The objects that a field follows from, newest first.
+    pub fn links(&self, field: usize, target: &str) -> impl DoubleEndedIterator<Item = &Ref> {
+        let links = self.many.get(&field).and_then(|links| links.get(target));
+        links.map_or(&[][..], Vec::as_slice).iter().rev()
+    }
+
+    pub fn deletions(&self) -> impl Iterator<Item = &Deletion> {
+        self.deletions.iter()
+    }
+
+    pub fn forget_deletions(&mut self) {
+        self.deletions.clear();
+    }
+}
+
+impl Row {
+    pub fn new(values: Vec<Value>, generation: u64) -> Self {
+        Self { values, created: generation, modified: generation }
+    }
+
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    pub fn created(&self) -> u64 {
+        self.created
+    }
+
+    pub fn modified(&self) -> u64 {
+        self.modified
+    }
+}
+
+/// How many deletions a table remembers before it forgets the older half (`db_cache_types.ml`).
+const KEPT_DELETIONS: usize = 512;
