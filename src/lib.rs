@@ -9,6 +9,7 @@
 #![cfg_attr(not(feature = "ffi"), forbid(unsafe_code))]
 #![cfg_attr(feature = "ffi", deny(unsafe_code))]
 
+pub mod client;
 pub mod error;
 pub mod model;
 #[cfg(feature = "simulator")]

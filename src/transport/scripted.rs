@@ -46,7 +46,9 @@ impl Scripted {
         Self::default()
     }
 
-    /// Expects a request to a host whose text contains `request`, and answers it with `body`.
+    /// Expects a request whose text contains `request`, and answers it with `body`.
+    ///
+    /// The host is a name or address, or a whole endpoint such as `https://10.0.0.1:8443`.
     pub fn expect(&self, host: &str, request: &str, body: &str) -> &Self {
         self.push(host, request, Answer::Body(body.to_owned()))
     }
@@ -112,9 +114,11 @@ impl Transport for Scripted {
         let text = String::from_utf8_lossy(request.body).into_owned();
         self.with(|state| {
             state.requests.push(text.clone());
-            let host = request.endpoint.host();
+            let endpoint = request.endpoint;
+            let host = endpoint.host();
+            let is_at = |expected: &str| expected == host || expected == endpoint.to_string();
             match state.script.pop_front() {
-                Some(next) if next.host == host && text.contains(&next.request) => {
+                Some(next) if is_at(&next.host) && text.contains(&next.request) => {
                     match next.answer {
                         Answer::Body(body) => Ok(Body::Bytes(body.into_bytes())),
                         Answer::Fails(kind, message) => Err(Error::new(kind, message)),

@@ -1,0 +1,136 @@
+//! How a client is set up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::client::session::Session;
+use crate::client::{Client, Credentials};
+use crate::error::Result;
+use crate::model::Uuid;
+use crate::transport::{Cancel, Endpoint, Limits, Transport};
+
+/// Options of a [`Client`].
+///
+/// ```no_run
+/// # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::error::Result<()> {
+/// use xcp_pool::client::{Client, Credentials};
+///
+/// let client = Client::builder(transport)
+///     .originator("backup of 4 o'clock")
+///     .pool_uuid("790495ea-e10f-8d16-5ec4-c5e5b3be8eed".into())
+///     .connect("phantom.lan", &Credentials::new("root", "secret"))?;
+/// # Ok(()) }
+/// ```
+pub struct ClientBuilder {
+    transport: Arc<dyn Transport>,
+    options: Options,
+    pool_uuid: Option<Uuid>,
+}
+
+/// What stays as it was given.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) addresses: BTreeMap<String, Endpoint>,
+    pub(super) cancel: Cancel,
+    pub(super) limits: Limits,
+    pub(super) originator: String,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
+        Self {
+            transport,
+            options: Options {
+                addresses: BTreeMap::new(),
+                cancel: Cancel::new(),
+                limits: Limits::within(Duration::from_secs(60)),
+                originator: concat!("xcp_pool/", env!("CARGO_PKG_VERSION")).to_owned(),
+            },
+            pool_uuid: None,
+        }
+    }
+
+    /// Says where a host really is that others call by this address: for NAT and tunnels.
+    ///
+    /// Hosts are named by bare IP addresses in redirects. Without this, such an address is taken
+    /// with the scheme and port of the host that named it.
+    #[must_use]
+    pub fn address(mut self, named: impl Into<String>, real: Endpoint) -> Self {
+        self.options.addresses.insert(named.into(), real);
+        self
+    }
+
+    /// Cancels whatever the client is doing, from another thread; it still logs out.
+    #[must_use]
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.options.cancel = cancel;
+        self
+    }
+
+    /// How long a call may take, and how large its reply may be; 60 s and 512 MiB if not given.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Who the server is told to be talking to; `xcp_pool/` and the version if not given.
+    ///
+    /// A server keeps 500 sessions of root per originator and drops the oldest beyond (xen-api
+    /// `Db_gc_util.timeout_sessions_common`): programs that log in often should have one of their own.
+    #[must_use]
+    pub fn originator(mut self, originator: impl Into<String>) -> Self {
+        self.options.originator = originator.into();
+        self
+    }
+
+    /// Refuses every pool but this one.
+    #[must_use]
+    pub fn pool_uuid(mut self, uuid: Uuid) -> Self {
+        self.pool_uuid = Some(uuid);
+        self
+    }
+
+    /// Logs in at a host, or at the master that the host names.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]; `State` if it is another pool than was asked for.
+    pub fn connect(self, address: &str, credentials: &Credentials) -> Result<Client> {
+        self.connect_to(&address.parse()?, credentials)
+    }
+
+    /// The same, at an endpoint.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_to(self, endpoint: &Endpoint, credentials: &Credentials) -> Result<Client> {
+        let Self { transport, options, pool_uuid } = self;
+        let session = Session::log_in(&*transport, &options, endpoint, credentials)?;
+        let client = Client {
+            transport,
+            credentials: credentials.clone(),
+            options,
+            session: Mutex::new(Arc::new(session)),
+            renewal: Mutex::new(()),
+            pool_uuid: Mutex::new(None),
+            closed: AtomicBool::new(false),
+        };
+        // From here on, dropping the client logs out.
+        if let Some(expected) = pool_uuid {
+            *super::lock(&client.pool_uuid) = Some(expected);
+            client.verify_pool(&client.session())?;
+        }
+        Ok(client)
+    }
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("options", &self.options)
+            .field("pool_uuid", &self.pool_uuid)
+            .finish_non_exhaustive()
+    }
+}

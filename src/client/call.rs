@@ -1,0 +1,219 @@
+//! Calls, and what is done when the session or the connection is gone.
+
+use serde::de::DeserializeOwned;
+
+use crate::client::{Client, policy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Record, Ref, Table, Uuid};
+use crate::transport::{Body, Cancel, Endpoint, Limits, Request, Transport};
+use crate::wire::{Call, Params, Reply, Source};
+
+impl Client {
+    /// Calls a method with its parameters, the session left out, and decodes its result.
+    ///
+    /// Methods and parameters are XAPI's; `()` is the type of "no result".
+    ///
+    /// A read is sent once more if the connection breaks. Reads, changes of single fields and
+    /// `Async` calls are sent once more with a new session if the server does not know the session,
+    /// or is no longer the master. Other writes are sent exactly once: after `SESSION_INVALID` the
+    /// session is renewed, but whether to try again is for the caller to decide.
+    ///
+    /// ```no_run
+    /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+    /// use xcp_pool::model::{Host, Ref};
+    ///
+    /// let hosts: Vec<Ref<Host>> = client.call("host.get_by_name_label", &("ignite",))?;
+    /// for host in hosts {
+    ///     client.call::<()>("host.disable", &(&host,))?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Fault` with what the server raised; `Protocol` for a result of another type; `State` if the
+    /// session could only be renewed in another pool; and as
+    /// [`Transport::exchange`](crate::transport::Transport::exchange). After `Transport` and
+    /// `Timeout` a write may have been done.
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &(impl Params + ?Sized),
+    ) -> Result<T> {
+        self.call_within(self.options.limits, method, params)
+    }
+
+    /// The same under other limits than the client's.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn call_within<T: DeserializeOwned>(
+        &self,
+        limits: Limits,
+        method: &str,
+        params: &(impl Params + ?Sized),
+    ) -> Result<T> {
+        self.request(method, params, limits, Reply::result)
+    }
+
+    /// All records of a class (`get_all_records`).
+    ///
+    /// # Errors
+    /// As [`Self::call`]; `Protocol` names the record that is not of the class's type.
+    pub fn records<T: Record + DeserializeOwned>(&self) -> Result<Table<T>> {
+        self.table(&format!("{}.get_all_records", T::CLASS), &())
+    }
+
+    /// The records of a class that an expression selects (`get_all_records_where`).
+    ///
+    /// XAPI's grammar: `field "resident_on"="OpaqueRef:…" and not (field "is_a_template"="true")`;
+    /// names of nested fields are written with two underscores (`name__label`).
+    ///
+    /// # Errors
+    /// As [`Self::records`]; the fault `INVALID_VALUE` for what is no expression.
+    pub fn records_where<T: Record + DeserializeOwned>(
+        &self,
+        expression: &str,
+    ) -> Result<Table<T>> {
+        self.table(&format!("{}.get_all_records_where", T::CLASS), &(expression,))
+    }
+
+    /// One record (`get_record`).
+    ///
+    /// # Errors
+    /// As [`Self::call`]; the fault `HANDLE_INVALID` if the ref leads nowhere.
+    pub fn record<T: Record + DeserializeOwned>(&self, reference: &Ref<T>) -> Result<T> {
+        self.call(&format!("{}.get_record", T::CLASS), &(reference,))
+    }
+
+    /// The object with a uuid (`get_by_uuid`).
+    ///
+    /// # Errors
+    /// As [`Self::call`]; the fault `UUID_INVALID` if there is none.
+    pub fn by_uuid<T: Record>(&self, uuid: &Uuid) -> Result<Ref<T>> {
+        self.call(&format!("{}.get_by_uuid", T::CLASS), &(uuid,))
+    }
+
+    fn table<T: Record + DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &impl Params,
+    ) -> Result<Table<T>> {
+        self.request(method, params, self.options.limits, |reply| {
+            let mut table = Table::default();
+            table.cover();
+            let mut wrong = None;
+            reply.records::<T>(|reference, record| match record {
+                Ok(record) => drop(table.insert(Ref::new(reference), record)),
+                Err(why) => {
+                    wrong.get_or_insert_with(|| format!("{} {reference}: {why}", T::CLASS));
+                }
+            })?;
+            match wrong {
+                None => Ok(table),
+                Some(wrong) => Err(Error::new(ErrorKind::Protocol, wrong)),
+            }
+        })
+    }
+
+    /// A request in this client's pool.
+    pub(super) fn request<T>(
+        &self,
+        method: &str,
+        params: &(impl Params + ?Sized),
+        limits: Limits,
+        decode: impl FnMut(Reply) -> Result<T>,
+    ) -> Result<T> {
+        self.bind()?;
+        self.request_unbound(method, params, limits, decode)
+    }
+
+    /// A request that may come before it is known which pool this client belongs to.
+    pub(super) fn request_unbound<T>(
+        &self,
+        method: &str,
+        params: &(impl Params + ?Sized),
+        limits: Limits,
+        mut decode: impl FnMut(Reply) -> Result<T>,
+    ) -> Result<T> {
+        let (mut renewed, mut repeated) = (false, false);
+        let mut session = self.session();
+        loop {
+            let call = Call::new(method, Some(&session.reference), params)?;
+            let failure = match perform(
+                &*self.transport,
+                &session.endpoint,
+                &call,
+                limits,
+                &self.options.cancel,
+                &mut decode,
+            ) {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            let elsewhere = failure.error.is_fault("HOST_IS_SLAVE");
+            if failure.session_lost && !renewed {
+                renewed = true;
+                session = self.renew(&session)?;
+                if policy::is_refused_whole(method) {
+                    continue;
+                }
+            } else if elsewhere && !renewed && policy::is_refused_whole(method) {
+                renewed = true;
+                session = self.renew(&session)?;
+                continue;
+            } else if failure.error.kind() == ErrorKind::Transport
+                && !repeated
+                && policy::is_read(method)
+            {
+                repeated = true;
+                continue;
+            }
+            return Err(failure.error);
+        }
+    }
+}
+
+/// Why one exchange failed.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// Whether the server does not know the session of this very call.
+    pub(super) session_lost: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, session_lost: false }
+    }
+}
+
+/// Sends one request, once, and decodes the reply.
+pub(super) fn perform<T>(
+    transport: &dyn Transport,
+    endpoint: &Endpoint,
+    call: &Call,
+    limits: Limits,
+    cancel: &Cancel,
+    mut decode: impl FnMut(Reply) -> Result<T>,
+) -> Result<T, Failure> {
+    let request = Request::new(endpoint, call.body(), limits, cancel);
+    let result = transport.exchange(&request).and_then(|body| {
+        let source = match body {
+            Body::Bytes(bytes) => Source::Bytes(bytes),
+            Body::Reader(reader) => Source::Reader(reader),
+        };
+        decode(Reply::new(source, limits.max_reply))
+    });
+    result.map_err(|error| {
+        let what = format!("{} at {endpoint}", call.method());
+        match error.fault() {
+            None => error.context(what).into(),
+            Some(fault) => {
+                let scrubbed = call.scrub(fault.clone());
+                // The parameter is the session's ref. Another ref is another session, which the
+                // server itself was using for what was asked of it.
+                let session_lost = fault.is_session_invalid() && scrubbed.params != fault.params;
+                Failure { error: Error::from(scrubbed).context(what), session_lost }
+            }
+        }
+    })
+}

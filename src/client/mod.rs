@@ -1,0 +1,138 @@
+//! A client of one pool: sessions, the way to the master, snapshots, tasks.
+//!
+//! ```no_run
+//! # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::error::Result<()> {
+//! use xcp_pool::client::{Client, Credentials, Scope};
+//!
+//! let pool = Client::connect(transport, "phantom.lan", &Credentials::new("root", "secret"))?;
+//! let snapshot = pool.snapshot(Scope::Overview)?;
+//! let (_, master) = snapshot.master()?;
+//! println!("{} of {} hosts is master", master.name_label, snapshot.host.len());
+//! # Ok(()) }
+//! ```
+//!
+//! # What is done again by itself
+//! Reads, once, when the connection breaks or the session is gone; and of the writes only those
+//! that the server refuses before it does anything (see [`Client::call`]). A write whose reply was
+//! lost may have been done: its outcome is read from the pool's state, never from a second try.
+
+mod builder;
+mod call;
+mod credentials;
+mod login;
+mod policy;
+mod scope;
+mod session;
+mod snapshot;
+mod task;
+
+pub use builder::ClientBuilder;
+pub use credentials::Credentials;
+pub use login::LoginFailure;
+pub use scope::Scope;
+pub use task::{TaskEnd, TaskHandle};
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use crate::error::Result;
+use crate::model::Uuid;
+use crate::transport::{Clock, Endpoint, Transport};
+use builder::Options;
+use session::Session;
+
+/// A session with the master of one pool.
+///
+/// Shared between threads by reference. The session is renewed when the server has lost it, and
+/// logged out when the client is closed or dropped.
+///
+/// A client belongs to one pool, by its uuid: given to the [builder](ClientBuilder::pool_uuid), or
+/// learned with the first read. It never follows a redirect or renews its session into another
+/// pool.
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    credentials: Credentials,
+    options: Options,
+    session: Mutex<Arc<Session>>,
+    /// Held by the one thread that renews the session.
+    renewal: Mutex<()>,
+    pool_uuid: Mutex<Option<Uuid>>,
+    closed: AtomicBool,
+}
+
+impl Client {
+    /// Logs in at a host, or at the master that the host names.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address that is none; else see [`LoginFailure`], which tells why a
+    /// login failed.
+    pub fn connect(
+        transport: impl Transport + 'static,
+        address: &str,
+        credentials: &Credentials,
+    ) -> Result<Self> {
+        Self::builder(transport).connect(address, credentials)
+    }
+
+    /// A client with options.
+    pub fn builder(transport: impl Transport + 'static) -> ClientBuilder {
+        ClientBuilder::new(Arc::new(transport))
+    }
+
+    /// The master's address, as it is known now.
+    pub fn endpoint(&self) -> Endpoint {
+        self.session().endpoint.clone()
+    }
+
+    /// The uuid of the pool that this client belongs to.
+    ///
+    /// # Errors
+    /// As [`Self::call`], if it must be asked for.
+    pub fn pool_uuid(&self) -> Result<Uuid> {
+        self.bind()?;
+        Ok(lock(&self.pool_uuid).clone().unwrap_or_default())
+    }
+
+    /// The clock that waits go by.
+    pub fn clock(&self) -> &dyn Clock {
+        self.transport.clock()
+    }
+
+    /// Who is logged in.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Logs out.
+    ///
+    /// Dropping the client does the same, and ignores errors.
+    ///
+    /// # Errors
+    /// `Transport`, `Timeout` if the server could not be told; its session then ends by itself
+    /// after a day without use.
+    pub fn close(self) -> Result<()> {
+        self.log_out()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Nobody is left to tell; the server forgets the session by itself in the end.
+        let _ = self.log_out();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint())
+            .field("user", &self.credentials.user())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks, also after another thread panicked: every value behind these locks is replaced whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

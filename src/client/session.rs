@@ -1,0 +1,222 @@
+//! Logging in, the way to the master, renewal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::client::builder::Options;
+use crate::client::call::perform;
+use crate::client::{Client, Credentials, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Pool, Ref, Uuid};
+use crate::transport::{Cancel, Endpoint, Limits, Transport};
+use crate::wire::{Call, Reply, Secret};
+
+/// A session at one host.
+pub(super) struct Session {
+    pub(super) endpoint: Endpoint,
+    pub(super) reference: Secret,
+}
+
+/// A pool has one master, and a hand-over in progress has two; longer chains are loops.
+const MAX_REDIRECTS: usize = 4;
+
+/// Long enough for a master that is busy, short enough for a program that ends.
+const LOGOUT: Limits = Limits::within(Duration::from_secs(5));
+
+impl Session {
+    /// Logs in at a host, or at the master that it leads to.
+    pub(super) fn log_in(
+        transport: &dyn Transport,
+        options: &Options,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+    ) -> Result<Self> {
+        let mut asked = vec![endpoint.clone()];
+        loop {
+            let endpoint = &asked[asked.len() - 1];
+            let error = match Self::log_in_at(transport, options, endpoint, credentials) {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            let Some(named) = error.fault().and_then(|fault| fault.master_address()) else {
+                return Err(match asked.as_slice() {
+                    [.., slave, master] => behind(slave, master, error),
+                    _ => error,
+                });
+            };
+            let master = options.resolve(named, endpoint)?;
+            if asked.contains(&master) || asked.len() > MAX_REDIRECTS {
+                let path: Vec<_> = asked.iter().map(ToString::to_string).collect();
+                return Err(Error::new(
+                    ErrorKind::State,
+                    format!(
+                        "no host says that it is the master: {} -> {master}",
+                        path.join(" -> ")
+                    ),
+                ));
+            }
+            asked.push(master);
+        }
+    }
+
+    /// Logs in at one host (`session.login_with_password`).
+    fn log_in_at(
+        transport: &dyn Transport,
+        options: &Options,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+    ) -> Result<Self> {
+        // The server ignores the version.
+        let params =
+            (credentials.user(), credentials.password(), "1.0", options.originator.as_str());
+        let call = Call::new("session.login_with_password", None, &params)?;
+        let reference =
+            perform(transport, endpoint, &call, options.limits, &options.cancel, Reply::result)
+                .map(|text: String| Secret::new(text))
+                .map_err(|failure| failure.error)?;
+        Ok(Self { endpoint: endpoint.clone(), reference })
+    }
+
+    fn log_out(&self, transport: &dyn Transport) -> Result<()> {
+        let call = Call::new("session.logout", Some(&self.reference), &())?;
+        // Also when the client is cancelled: a session that stays open hurts others.
+        match perform(transport, &self.endpoint, &call, LOGOUT, &Cancel::new(), Reply::result::<()>)
+        {
+            Err(failure) if !failure.session_lost => Err(failure.error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error at the master that a member led to.
+fn behind(slave: &Endpoint, master: &Endpoint, error: Error) -> Error {
+    match error.kind() {
+        kind @ (ErrorKind::Timeout | ErrorKind::Transport) => Error::new(
+            kind,
+            format!("{slave} is a member, and its master {master} does not answer"),
+        )
+        .with_source(MasterIsAway(error)),
+        _ => error.context(format!("at the master that {slave} names")),
+    }
+}
+
+/// Marks the error of a login that a member led to a master that does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct MasterIsAway(Error);
+
+/// Marks the error of an answer for another pool.
+#[derive(Debug, thiserror::Error)]
+#[error("it belongs to pool {found}, and this client to pool {expected}")]
+pub(super) struct OtherPool {
+    found: Uuid,
+    expected: Uuid,
+}
+
+impl Options {
+    /// Where the host is that another one calls by this address.
+    fn resolve(&self, named: &str, by: &Endpoint) -> Result<Endpoint> {
+        if let Some(real) = self.addresses.get(named) {
+            return Ok(real.clone());
+        }
+        // Only to see whether it is an address at all; XAPI writes IPv6 without brackets.
+        let parsed: Endpoint = named.parse().map_err(|error: Error| {
+            Error::new(ErrorKind::Protocol, format!("{by} names a master that is no address"))
+                .with_source(error)
+        })?;
+        Ok(by.with_host(parsed.host()))
+    }
+}
+
+impl Client {
+    pub(super) fn session(&self) -> Arc<Session> {
+        lock(&self.session).clone()
+    }
+
+    /// Replaces a session that the server no longer knows, once for all threads that notice.
+    ///
+    /// The first thread logs in, the others wait for it and take its session.
+    pub(super) fn renew(&self, stale: &Arc<Session>) -> Result<Arc<Session>> {
+        let _alone = lock(&self.renewal);
+        let current = self.session();
+        if !Arc::ptr_eq(&current, stale) {
+            return Ok(current);
+        }
+        let session =
+            Session::log_in(&*self.transport, &self.options, &stale.endpoint, &self.credentials)?;
+        let session = Arc::new(session);
+        if let Err(error) = self.verify_pool(&session) {
+            // The error that matters is the one at hand.
+            let _ = session.log_out(&*self.transport);
+            return Err(error);
+        }
+        *lock(&self.session) = session.clone();
+        Ok(session)
+    }
+
+    /// Fails if a session is with another pool than this client's; learns the pool if it is the
+    /// first.
+    pub(super) fn verify_pool(&self, session: &Session) -> Result<()> {
+        let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
+        let decode = |reply: Reply| reply.result::<BTreeMap<Ref<Pool>, Pool>>();
+        let limits = self.options.limits;
+        let pools = perform(
+            &*self.transport,
+            &session.endpoint,
+            &call,
+            limits,
+            &self.options.cancel,
+            decode,
+        )
+        .map_err(|failure| failure.error)?;
+        match pools.values().next() {
+            Some(pool) => self.bind_to(&pool.uuid, &session.endpoint),
+            None => Err(Error::new(
+                ErrorKind::Protocol,
+                format!("{} has no pool record", session.endpoint),
+            )),
+        }
+    }
+
+    /// Makes sure that it is known which pool this client belongs to.
+    pub(super) fn bind(&self) -> Result<()> {
+        if lock(&self.pool_uuid).is_some() {
+            return Ok(());
+        }
+        self.request_unbound("pool.get_all_records", &(), self.options.limits, |reply| {
+            reply.result::<BTreeMap<Ref<Pool>, Pool>>()
+        })
+        .and_then(|pools| match pools.values().next() {
+            Some(pool) => self.bind_to(&pool.uuid, &self.endpoint()),
+            None => Err(Error::new(
+                ErrorKind::Protocol,
+                format!("{} has no pool record", self.endpoint()),
+            )),
+        })
+    }
+
+    /// Notes the pool's uuid, or compares it with the one that is known.
+    pub(super) fn bind_to(&self, uuid: &Uuid, endpoint: &Endpoint) -> Result<()> {
+        let mut known = lock(&self.pool_uuid);
+        match &*known {
+            None => {
+                *known = Some(uuid.clone());
+                Ok(())
+            }
+            Some(known) if known == uuid => Ok(()),
+            Some(known) => {
+                Err(Error::new(ErrorKind::State, format!("{endpoint} is of another pool"))
+                    .with_source(OtherPool { found: uuid.clone(), expected: known.clone() }))
+            }
+        }
+    }
+
+    pub(super) fn log_out(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.session().log_out(&*self.transport)
+    }
+}

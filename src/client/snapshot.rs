@@ -1,0 +1,165 @@
+//! Snapshots: one cut of the pool, in one request.
+
+use std::time::Duration;
+
+use crate::client::{Client, Scope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Record, Snapshot, with_class};
+use crate::transport::Limits;
+use crate::wire::{Batch, Change};
+
+/// How often a moving pool is asked again before it is called restless.
+const MAX_ROUNDS: usize = 20;
+
+impl Client {
+    /// Reads the records of a scope, in one request.
+    ///
+    /// The server takes the list of objects at once, but reads the records one after another and
+    /// leaves out those that vanished meanwhile: the snapshot is *nearly* a cut. Where that matters,
+    /// before an act, use [`Self::settled_snapshot`].
+    ///
+    /// A class that the server's release lacks is not covered. A record that cannot be decoded is
+    /// told in [`Snapshot::problems`].
+    ///
+    /// # Errors
+    /// As [`Self::call`]; `State` if the records are of another pool.
+    pub fn snapshot(&self, scope: Scope) -> Result<Snapshot> {
+        self.snapshot_of(scope.classes())
+    }
+
+    /// Reads the records of some classes, in one request.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn snapshot_of(&self, classes: &[Class]) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new();
+        match self.first_batch(classes, &mut snapshot) {
+            Ok(_) => Ok(snapshot),
+            Err(error) if events_are_refused(&error) => self.snapshot_by_class(classes),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the records of a scope, and asks again until nothing changes any more.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`]; `State` if the pool does not come to rest.
+    pub fn settled_snapshot(&self, scope: Scope) -> Result<Snapshot> {
+        let classes = scope.classes();
+        let mut snapshot = Snapshot::new();
+        let mut batch = match self.first_batch(classes, &mut snapshot) {
+            Ok(batch) => batch,
+            Err(error) if events_are_refused(&error) => return self.snapshot_by_class(classes),
+            Err(error) => return Err(error),
+        };
+        for _ in 0..MAX_ROUNDS {
+            batch =
+                self.next_batch(classes, &batch.token, Duration::ZERO, &mut snapshot, |_| {})?;
+            if batch.events == 0 {
+                return Ok(snapshot);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::State,
+            format!("the pool changed during each of {MAX_ROUNDS} looks at it"),
+        ))
+    }
+
+    /// Reads the records of some classes, one request a class (`get_all_records`).
+    ///
+    /// For users whose role forbids `event.from`. Records of different classes are read at
+    /// different times. A class that the server's release or the user's role lacks is not covered.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn snapshot_by_class(&self, classes: &[Class]) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new();
+        for class in classes {
+            let method = format!("{class}.get_all_records");
+            let limits = self.options.limits;
+            let result = self.request_unbound(&method, &(), limits, |reply| {
+                with_class!(*class, T => {
+                    T::table_mut(&mut snapshot).clear();
+                });
+                reply.table(*class, &mut snapshot)
+            });
+            match result {
+                Ok(()) => {}
+                Err(error) if class_is_missing(&error) => uncover(&mut snapshot, *class),
+                Err(error) => return Err(error),
+            }
+            if *class == Class::Pool {
+                self.check_pool(&snapshot)?;
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// The first batch of events: everything there is.
+    pub(super) fn first_batch(&self, classes: &[Class], snapshot: &mut Snapshot) -> Result<Batch> {
+        if classes.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "a snapshot of no classes"));
+        }
+        // With an empty token the answer comes at once, unless there is no object at all.
+        let batch = self.next_batch(classes, "", Duration::ZERO, snapshot, |_| {})?;
+        for class in classes.iter().filter(|class| batch.knows(**class)) {
+            with_class!(*class, T => T::table_mut(snapshot).cover());
+        }
+        self.check_pool(snapshot)?;
+        Ok(batch)
+    }
+
+    /// The events since a token; waits for the first at most for a time.
+    pub(super) fn next_batch(
+        &self,
+        classes: &[Class],
+        token: &str,
+        wait: Duration,
+        snapshot: &mut Snapshot,
+        mut each: impl FnMut(Change),
+    ) -> Result<Batch> {
+        let names: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
+        let params = (names, token, wait.as_secs_f64());
+        let mut limits: Limits = self.options.limits;
+        limits.overall += wait;
+        self.request_unbound("event.from", &params, limits, |reply| {
+            if token.is_empty() {
+                *snapshot = Snapshot::new();
+            }
+            reply.events(snapshot, &mut each)
+        })
+    }
+
+    /// Fails if a snapshot is of another pool.
+    fn check_pool(&self, snapshot: &Snapshot) -> Result<()> {
+        match snapshot.pool.records().next() {
+            Some(pool) => self.bind_to(&pool.uuid, &self.endpoint()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a user or a host cannot have events, but may have records.
+///
+/// A member answers `event.from` with an internal error, "missing table", and still reads records
+/// through the master for a local session.
+fn events_are_refused(error: &Error) -> bool {
+    error.fault().is_some_and(|fault| match fault.code.as_str() {
+        "MESSAGE_METHOD_UNKNOWN" | "MESSAGE_REMOVED" | "RBAC_PERMISSION_DENIED" => true,
+        "INTERNAL_ERROR" => fault.params.iter().any(|param| param.contains("missing table")),
+        _ => false,
+    })
+}
+
+fn class_is_missing(error: &Error) -> bool {
+    error.fault().is_some_and(|fault| {
+        matches!(
+            fault.code.as_str(),
+            "MESSAGE_METHOD_UNKNOWN" | "MESSAGE_REMOVED" | "RBAC_PERMISSION_DENIED"
+        )
+    })
+}
+
+fn uncover(snapshot: &mut Snapshot, class: Class) {
+    with_class!(class, T => *T::table_mut(snapshot) = Default::default());
+}
