@@ -10,6 +10,7 @@
 #![cfg_attr(feature = "ffi", deny(unsafe_code))]
 
 pub mod client;
+pub mod election;
 pub mod error;
 pub mod model;
 #[cfg(feature = "simulator")]
