@@ -12,6 +12,7 @@
 pub mod client;
 pub mod election;
 pub mod error;
+pub mod failover;
 pub mod model;
 #[cfg(feature = "simulator")]
 pub mod simulator;
