@@ -14,6 +14,7 @@ pub mod election;
 pub mod error;
 pub mod failover;
 pub mod model;
+pub mod preflight;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod transport;

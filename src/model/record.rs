@@ -62,6 +62,11 @@ impl Absent {
         self.0 == 0
     }
 
+    /// The fields as bits, the first lowest, to ask for several at once.
+    pub(crate) const fn bits(self) -> u128 {
+        self.0
+    }
+
     pub(crate) fn remove(&mut self, n: usize) {
         self.0 &= !(1 << n);
     }

@@ -1,0 +1,87 @@
+//! High availability must be off on both sides.
+
+use crate::error::Fault;
+use crate::model::{Class, Pool, Ref};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, View, object};
+use crate::preflight::finding::{Finding, Side};
+use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+
+pub(in crate::preflight) static JOINER_HA_ENABLED: Rule = Rule {
+    check: Some("ha_is_not_enable_on_me"),
+    error: Some("HA_IS_ENABLED"),
+    side: Side::Joiner,
+    compares: "HA is off on the joiner",
+    remedy: "disable HA on the joiner",
+    reads: &[Reads::joiner(Class::Pool, Scope::All, &["ha_enabled"])],
+    run: joiner_ha_enabled,
+    ..Rule::of(RuleCode::JoinerHaEnabled)
+};
+
+fn joiner_ha_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, pool) = facts.joiner.pool()?;
+    if pool.ha_enabled {
+        let message = "HA is enabled on the joiner itself; a host under HA cannot join";
+        found.push(finding(&JOINER_HA_ENABLED, facts, facts.joiner, reference, pool, message));
+    }
+    Ok(())
+}
+
+pub(in crate::preflight) static POOL_HA_ENABLED: Rule = Rule {
+    check: Some("ha_is_not_enable_on_the_distant_pool"),
+    error: Some("HA_IS_ENABLED"),
+    side: Side::Pool,
+    compares: "HA is off in the pool",
+    remedy: "disable HA in the pool, enable it again after the join",
+    reads: &[Reads::pool(Class::Pool, Scope::All, &["ha_enabled"])],
+    run: pool_ha_enabled,
+    ..Rule::of(RuleCode::PoolHaEnabled)
+};
+
+fn pool_ha_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, pool) = facts.pool.pool()?;
+    if pool.ha_enabled {
+        let message = "HA is enabled in the pool; no host can join until it is off, and its VMs are \
+                       not restarted by themselves meanwhile";
+        found.push(finding(&POOL_HA_ENABLED, facts, facts.pool, reference, pool, message));
+    }
+    Ok(())
+}
+
+fn finding(
+    rule: &Rule,
+    facts: &Facts<'_>,
+    view: View<'_>,
+    reference: &Ref<Pool>,
+    pool: &Pool,
+    message: &str,
+) -> Finding {
+    let object = object(reference, pool);
+    let mut heartbeat_srs: Vec<_> = pool
+        .ha_statefiles
+        .iter()
+        .filter_map(|vdi| view.snapshot.get(vdi))
+        .map(|vdi| vdi.SR.clone())
+        .collect();
+    heartbeat_srs.sort();
+    heartbeat_srs.dedup();
+    let disable = Action::PoolDisableHa {
+        side: view.side,
+        pool: reference.clone(),
+        heartbeat_srs,
+        configuration: pool.ha_configuration.clone(),
+    };
+    let choice = Choice::new("disable", format!("disable HA on {}", view.whose())).with(
+        &object,
+        facts.pool.snapshot,
+        facts.joiner.snapshot,
+        [disable],
+    );
+    Finding::new(rule, message)
+        .fault(Fault::bare("HA_IS_ENABLED"))
+        .objects([object])
+        .expected("ha_enabled = false")
+        .actual("ha_enabled = true")
+        .remedy(Remedy::default().or(choice))
+}

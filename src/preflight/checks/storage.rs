@@ -1,0 +1,90 @@
+//! Storage that the joiner may not bring.
+
+use crate::error::Fault;
+use crate::model::{Class, Pbd, Ref, Sr};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, object};
+use crate::preflight::finding::{Finding, Side};
+use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+
+use super::vms::names;
+
+pub(in crate::preflight) static SHARED_STORAGE: Rule = Rule {
+    check: Some("assert_no_shared_srs_on_me"),
+    error: Some("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS"),
+    side: Side::Joiner,
+    compares: "the joiner has no shared SR but that of the guest tools; detached ones count too",
+    remedy: "disconnect and forget the SR (its data stays), or destroy it",
+    reads: &[Reads::joiner(Class::Sr, Scope::Each, &["shared", "is_tools_sr"])],
+    run: shared_storage,
+    ..Rule::of(RuleCode::SharedStorage)
+};
+
+fn shared_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let shared: Vec<_> =
+        facts.joiner.each::<Sr>().filter(|(_, sr)| sr.shared && !sr.is_tools_sr).collect();
+    if shared.is_empty() {
+        return Ok(());
+    }
+    let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+    let forget = shared.iter().fold(
+        Choice::new("forget", "disconnect and forget it; the data stays where it is"),
+        |choice, (reference, sr)| {
+            choice.with(&object(reference, sr), pool, joiner, forgetting(facts, reference, sr))
+        },
+    );
+    let destroy = shared.iter().fold(
+        Choice::new(
+            "destroy",
+            "delete its disks and destroy it, for all hosts that use it; forget it where it is not \
+             connected",
+        ),
+        |choice, (reference, sr)| {
+            let actions = match pbds(facts, sr).any(|(_, pbd)| pbd.currently_attached) {
+                true => destroying(reference, sr),
+                false => forgetting(facts, reference, sr),
+            };
+            choice.with(&object(reference, sr), pool, joiner, actions)
+        },
+    );
+    let disks: usize = shared.iter().map(|(_, sr)| sr.VDIs.len()).sum();
+    let objects = shared.iter().map(|(reference, sr)| object(reference, sr));
+    found.push(
+        Finding::new(
+            &SHARED_STORAGE,
+            format!(
+                "the joiner has shared storage: {}; VMs keep no disks on it once it is forgotten \
+                 ({disks} disks lie there)",
+                names(objects.clone())
+            ),
+        )
+        .fault(Fault::bare("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS"))
+        .objects(objects)
+        .expected("no shared SR beside the guest tools")
+        .actual(shared.iter().map(|(_, sr)| sr.r#type.as_str()).collect::<Vec<_>>().join(", "))
+        .remedy(Remedy::default().or(forget).or(destroy)),
+    );
+    Ok(())
+}
+
+fn pbds<'a>(facts: &Facts<'a>, sr: &'a Sr) -> impl Iterator<Item = (&'a Ref<Pbd>, &'a Pbd)> {
+    let snapshot = facts.joiner.snapshot;
+    sr.PBDs.iter().filter_map(|pbd| Some((pbd, snapshot.get(pbd)?)))
+}
+
+fn forgetting(facts: &Facts<'_>, reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
+    pbds(facts, sr)
+        .filter(|(_, pbd)| pbd.currently_attached)
+        .map(|(pbd, _)| Action::PbdUnplug { pbd: pbd.clone() })
+        .chain([Action::SrForget { sr: reference.clone() }])
+        .collect()
+}
+
+fn destroying(reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
+    sr.VDIs
+        .iter()
+        .map(|vdi| Action::VdiDestroy { vdi: vdi.clone() })
+        .chain([Action::SrDestroy { sr: reference.clone() }])
+        .collect()
+}

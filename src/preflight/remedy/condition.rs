@@ -1,0 +1,218 @@
+//! What must hold before an action, and what holds after it, as data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Class, ClusterHost, Host, Network, NetworkPurpose, Pbd, PowerState, Record, Ref, Snapshot, Sr,
+    Vm, with_class,
+};
+
+/// A fact about one side's database that a snapshot can confirm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "condition", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Condition {
+    /// Whether a host's membership in a cluster is enabled; false too if it is gone.
+    ClusterHostEnabled {
+        /// The membership.
+        cluster_host: Ref<ClusterHost>,
+        /// Enabled or not.
+        enabled: bool,
+    },
+    /// An object is not there (any more).
+    Gone {
+        /// XAPI's name of the class.
+        class: String,
+        /// The object's ref.
+        #[serde(rename = "ref")]
+        reference: String,
+    },
+    /// Whether HA is enabled.
+    HaEnabled {
+        /// Enabled or not.
+        enabled: bool,
+    },
+    /// Whether a host accepts VMs.
+    HostEnabled {
+        /// The host.
+        host: Ref<Host>,
+        /// Enabled or not.
+        enabled: bool,
+    },
+    /// A host has no mandatory guidance left.
+    NoPendingGuidance {
+        /// The host.
+        host: Ref<Host>,
+    },
+    /// No update is being applied.
+    NotUpdating,
+    /// No VM is on a network, no interface of a host either.
+    NetworkUnused {
+        /// The network.
+        network: Ref<Network>,
+    },
+    /// Whether a network serves a purpose.
+    NetworkPurpose {
+        /// The network.
+        network: Ref<Network>,
+        /// The purpose.
+        purpose: NetworkPurpose,
+        /// Whether it does.
+        serves: bool,
+    },
+    /// Whether a host's connection to a storage repository is up; false too if it is gone.
+    PbdAttached {
+        /// The connection.
+        pbd: Ref<Pbd>,
+        /// Up or not.
+        attached: bool,
+    },
+    /// An object is there.
+    Present {
+        /// XAPI's name of the class.
+        class: String,
+        /// The object's ref.
+        #[serde(rename = "ref")]
+        reference: String,
+    },
+    /// Whether some connection to a storage repository is up.
+    SrAttached {
+        /// The storage repository.
+        sr: Ref<Sr>,
+        /// Some, or none.
+        attached: bool,
+    },
+    /// No disk is on a storage repository.
+    SrEmpty {
+        /// The storage repository.
+        sr: Ref<Sr>,
+    },
+    /// Whether the pool verifies certificates.
+    TlsVerification {
+        /// Verifies or not.
+        enabled: bool,
+    },
+    /// Nothing is being done with a VM.
+    VmIdle {
+        /// The VM.
+        vm: Ref<Vm>,
+    },
+    /// A VM is in one of some power states.
+    VmPower {
+        /// The VM.
+        vm: Ref<Vm>,
+        /// The states.
+        states: Vec<PowerState>,
+    },
+}
+
+impl Condition {
+    /// An object is there.
+    pub fn present<T: Record>(reference: &Ref<T>) -> Self {
+        Self::Present { class: T::CLASS.to_owned(), reference: reference.to_string() }
+    }
+
+    /// An object is not there.
+    pub fn gone<T: Record>(reference: &Ref<T>) -> Self {
+        Self::Gone { class: T::CLASS.to_owned(), reference: reference.to_string() }
+    }
+
+    /// Whether it holds in a snapshot of the side in question; none if the snapshot cannot tell.
+    pub fn holds(&self, snapshot: &Snapshot) -> Option<bool> {
+        match self {
+            Self::ClusterHostEnabled { cluster_host, enabled } => {
+                match gone(snapshot, cluster_host)? {
+                    true => Some(!enabled),
+                    false => field(snapshot, cluster_host, "enabled")
+                        .map(|cluster_host| cluster_host.enabled == *enabled),
+                }
+            }
+            Self::Gone { class, reference } => {
+                there(snapshot, class, reference).map(|there| !there)
+            }
+            Self::Present { class, reference } => there(snapshot, class, reference),
+            Self::HaEnabled { enabled } => {
+                the_pool(snapshot, "ha_enabled").map(|pool| pool.ha_enabled == *enabled)
+            }
+            Self::HostEnabled { host, enabled } => {
+                field(snapshot, host, "enabled").map(|host| host.enabled == *enabled)
+            }
+            Self::NoPendingGuidance { host } => field(snapshot, host, "pending_guidances")?
+                .pending_guidances
+                .as_ref()
+                .map(Vec::is_empty),
+            Self::NotUpdating => the_pool(snapshot, "current_operations").map(|pool| {
+                !pool
+                    .current_operations
+                    .values()
+                    .any(|operation| *operation == crate::model::PoolOperation::ApplyUpdates)
+            }),
+            Self::NetworkUnused { network } => {
+                let on_it =
+                    covered(snapshot, Class::Pif)?.pif.records().any(|pif| pif.network == *network);
+                let vms = covered(snapshot, Class::Vif)?
+                    .vif
+                    .records()
+                    .any(|vif| vif.network == *network && vif.currently_attached);
+                Some(!on_it && !vms)
+            }
+            Self::NetworkPurpose { network, purpose, serves } => {
+                let network = field(snapshot, network, "purpose")?;
+                Some(network.purpose.contains(purpose) == *serves)
+            }
+            Self::PbdAttached { pbd, attached } => match gone(snapshot, pbd)? {
+                true => Some(!attached),
+                false => field(snapshot, pbd, "currently_attached")
+                    .map(|pbd| pbd.currently_attached == *attached),
+            },
+            Self::SrAttached { sr, attached } => {
+                let up = covered(snapshot, Class::Pbd)?
+                    .pbd
+                    .records()
+                    .any(|pbd| pbd.SR == *sr && pbd.currently_attached);
+                Some(up == *attached)
+            }
+            Self::SrEmpty { sr } => {
+                Some(!covered(snapshot, Class::Vdi)?.vdi.records().any(|vdi| vdi.SR == *sr))
+            }
+            Self::TlsVerification { enabled } => the_pool(snapshot, "tls_verification_enabled")?
+                .tls_verification_enabled
+                .map(|verifies| verifies == *enabled),
+            Self::VmIdle { vm } => match gone(snapshot, vm)? {
+                true => Some(true),
+                false => field(snapshot, vm, "current_operations")
+                    .map(|vm| vm.current_operations.is_empty()),
+            },
+            Self::VmPower { vm, states } => {
+                field(snapshot, vm, "power_state").map(|vm| states.contains(&vm.power_state))
+            }
+        }
+    }
+}
+
+fn there(snapshot: &Snapshot, class: &str, reference: &str) -> Option<bool> {
+    let class = Class::from_name(class)?;
+    covered(snapshot, class)?;
+    let found = with_class!(class, T => snapshot.get::<T>(&Ref::new(reference)).is_some());
+    let unreadable = snapshot
+        .problems
+        .iter()
+        .any(|problem| problem.class == class && problem.reference == reference);
+    Some(found || unreadable)
+}
+
+fn gone<T: Record>(snapshot: &Snapshot, reference: &Ref<T>) -> Option<bool> {
+    there(snapshot, T::CLASS, &reference.as_str()).map(|there| !there)
+}
+
+fn covered(snapshot: &Snapshot, class: Class) -> Option<&Snapshot> {
+    snapshot.covers(class).then_some(snapshot)
+}
+
+fn the_pool<'a>(snapshot: &'a Snapshot, field: &str) -> Option<&'a crate::model::Pool> {
+    snapshot.the_pool().ok().map(|(_, pool)| pool).filter(|pool| pool.has(field))
+}
+
+fn field<'a, T: Record>(snapshot: &'a Snapshot, reference: &Ref<T>, field: &str) -> Option<&'a T> {
+    snapshot.get(reference).filter(|record| record.has(field))
+}

@@ -1,0 +1,100 @@
+//! Ways out of a finding, as data: single XAPI calls with what must hold before and what holds after.
+
+mod action;
+mod condition;
+mod loss;
+
+use serde::Serialize;
+
+pub use action::{Action, Call, Param};
+pub use condition::Condition;
+pub use loss::{Loss, LossKind};
+
+use super::finding::{Object, Side};
+use crate::model::Snapshot;
+
+/// What can be done about a finding.
+///
+/// Either there are choices, the least destructive first, or only a person can help. Neither means
+/// that nothing needs to be done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Remedy {
+    /// The ways out; each of them alone, done for all objects of the finding, is enough.
+    pub choices: Vec<Choice>,
+    /// What only a person can do, and how.
+    pub by_person: Option<String>,
+}
+
+/// One way out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The stable name of this way, unique within its finding's rule: `shut-down`, `forget`.
+    pub code: &'static str,
+    /// What it means, in one line.
+    pub summary: String,
+    /// The calls, in order.
+    pub actions: Vec<Action>,
+    /// The ref of the finding's object that each action serves, in the order of the actions.
+    pub serves: Vec<String>,
+    /// What is lost for good.
+    pub destroys: Vec<Loss>,
+}
+
+impl Remedy {
+    /// Nothing but these words of advice.
+    pub fn by_person(how: impl Into<String>) -> Self {
+        Self { choices: Vec::new(), by_person: Some(how.into()) }
+    }
+
+    /// One more way out.
+    #[must_use]
+    pub fn or(mut self, choice: Choice) -> Self {
+        self.choices.push(choice);
+        self
+    }
+
+    /// The way out with this code.
+    pub fn choice(&self, code: &str) -> Option<&Choice> {
+        self.choices.iter().find(|choice| choice.code == code)
+    }
+}
+
+impl Choice {
+    /// A way out without actions yet.
+    pub fn new(code: &'static str, summary: impl Into<String>) -> Self {
+        let (actions, serves, destroys) = Default::default();
+        Self { code, summary: summary.into(), actions, serves, destroys }
+    }
+
+    /// The same with these actions for an object of the finding, on snapshots of both sides.
+    #[must_use]
+    pub fn with(
+        mut self,
+        object: &Object,
+        pool: &Snapshot,
+        joiner: &Snapshot,
+        actions: impl IntoIterator<Item = Action>,
+    ) -> Self {
+        for action in actions {
+            let world = match action.side() {
+                Side::Pool => pool,
+                _ => joiner,
+            };
+            self.destroys.extend(action.destroys(world));
+            self.actions.push(action);
+            self.serves.push(object.reference.clone());
+        }
+        self
+    }
+
+    /// The actions for one object of the finding.
+    pub fn actions_for<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a Action> {
+        self.actions
+            .iter()
+            .zip(&self.serves)
+            .filter(|(_, serves)| **serves == object.reference)
+            .map(|(action, _)| action)
+    }
+}

@@ -1,0 +1,217 @@
+//! All findings of one evaluation, and what follows from them.
+
+use std::fmt::{self, Write as _};
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::finding::{Finding, Severity};
+use crate::error::Fault;
+
+/// What an evaluation found, in XAPI's order first.
+///
+/// As JSON: `{"schema": 1, "verdict", "predicted_fault": {"code", "params"} | null, "findings": […]}`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Whether the call will be `pool.join_force`.
+    pub force: bool,
+    findings: Vec<Finding>,
+}
+
+/// Whether a host may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Something stands in the way.
+    Blocked,
+    /// Only `pool.join_force` would pass.
+    NeedsForce,
+    /// Nothing stands in the way.
+    Ready,
+    /// Nothing that is known stands in the way, but evidence is missing.
+    Unknown,
+}
+
+impl Report {
+    /// The number of the JSON form; it changes when a field changes its meaning or goes.
+    pub const SCHEMA: u32 = 1;
+
+    pub(super) fn new(force: bool, findings: Vec<Finding>) -> Self {
+        Self { force, findings }
+    }
+
+    /// All findings: those of XAPI's checks in XAPI's order, then the others.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The findings that stand in the way, overridden ones left out.
+    pub fn blockers(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| match finding.severity {
+            Severity::Forceable => !self.force && finding.stops(),
+            _ => finding.stops(),
+        })
+    }
+
+    /// The error that `pool.join` would raise, or `pool.join_force` if that is what will be called.
+    ///
+    /// An override changes nothing here: XAPI does not know of it.
+    pub fn predicted_fault(&self) -> Option<&Fault> {
+        self.predicted(self.force)
+    }
+
+    /// The error that `pool.join_force` would raise.
+    pub fn predicted_fault_of_join_force(&self) -> Option<&Fault> {
+        self.predicted(true)
+    }
+
+    fn predicted(&self, force: bool) -> Option<&Fault> {
+        self.findings
+            .iter()
+            .filter(|finding| !(force && finding.severity == Severity::Forceable))
+            .find_map(|finding| finding.fault.as_ref())
+    }
+
+    /// Whether the host may join.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict::Ready;
+        for finding in self.blockers() {
+            match finding.severity {
+                Severity::Forceable => verdict = Verdict::NeedsForce,
+                _ => return Verdict::Blocked,
+            }
+        }
+        let unknown = self
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Unknown && finding.overridden.is_none());
+        match verdict {
+            Verdict::Ready if unknown => Verdict::Unknown,
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the join takes `pool.join_force`: what only that passes was found, and is accepted.
+    pub fn needs_force(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Forceable)
+    }
+
+    /// The report as Markdown: a summary, a table, then the details of each finding.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("# Preflight: {}\n", self.verdict());
+        if let Some(fault) = self.predicted_fault() {
+            let _ = write!(text, "\n`{}` would answer `{fault}`.\n", self.call());
+        }
+        if !self.findings.is_empty() {
+            text.push_str("\n| severity | rule | side | finding |\n| --- | --- | --- | --- |\n");
+        }
+        for finding in &self.findings {
+            let _ = writeln!(
+                text,
+                "| {} | `{}` | {} | {} |",
+                finding.severity,
+                finding.rule,
+                finding.side,
+                cell(&finding.message)
+            );
+        }
+        for finding in &self.findings {
+            let _ = write!(text, "\n## `{}`\n\n{}\n", finding.rule, finding.message);
+            for line in finding.details() {
+                let _ = write!(text, "\n- {line}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn call(&self) -> &'static str {
+        if self.force { "pool.join_force" } else { "pool.join" }
+    }
+}
+
+impl Finding {
+    /// What there is to say beside the message, a line each.
+    pub(super) fn details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(reason) = &self.overridden {
+            lines.push(format!("overridden: {reason}"));
+        }
+        if let Some(expected) = &self.expected {
+            lines.push(format!("expected: {expected}"));
+        }
+        if let Some(actual) = &self.actual {
+            lines.push(format!("actual: {actual}"));
+        }
+        lines.extend(self.objects.iter().map(|object| format!("object: {object}")));
+        if let Some(check) = self.xapi_check {
+            match &self.fault {
+                Some(fault) => lines.push(format!("XAPI: {check} raises {fault}")),
+                None => lines.push(format!("XAPI: {check}")),
+            }
+        }
+        for choice in &self.remedy.choices {
+            let mut line = format!("remedy {}: {}", choice.code, choice.summary);
+            if !choice.destroys.is_empty() {
+                let losses: Vec<_> = choice.destroys.iter().map(ToString::to_string).collect();
+                let _ = write!(line, " DESTROYS {}", losses.join("; "));
+            }
+            lines.push(line);
+        }
+        if let Some(person) = &self.remedy.by_person {
+            lines.push(format!("by hand: {person}"));
+        }
+        lines
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_struct("Report", 5)?;
+        report.serialize_field("schema", &Self::SCHEMA)?;
+        report.serialize_field("verdict", &self.verdict())?;
+        report.serialize_field("force", &self.force)?;
+        report.serialize_field("predicted_fault", &self.predicted_fault())?;
+        report.serialize_field("findings", &self.findings)?;
+        report.end()
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line for the verdict, one for each finding, then the details of each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.verdict())?;
+        if let Some(fault) = self.predicted_fault() {
+            write!(f, ": {} would answer {fault}", self.call())?;
+        }
+        for finding in &self.findings {
+            write!(f, "\n{finding}")?;
+        }
+        for finding in &self.findings {
+            let details = finding.details();
+            if !details.is_empty() {
+                write!(f, "\n\n{}:", finding.rule)?;
+            }
+            for line in details {
+                write!(f, "\n  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::NeedsForce => "needs force",
+            Self::Ready => "ready",
+            Self::Unknown => "not known",
+        })
+    }
+}
