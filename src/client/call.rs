@@ -32,7 +32,7 @@ impl Client {
     /// # Errors
     /// `Fault` with what the server raised; `Protocol` for a result of another type; `State` if the
     /// session could only be renewed in another pool; and as
-    /// [`Transport::exchange`](crate::transport::Transport::exchange). After `Transport` and
+    /// [`Transport::exchange`]. After `Transport` and
     /// `Timeout` a write may have been done.
     pub fn call<T: DeserializeOwned>(
         &self,

@@ -5,10 +5,14 @@
 
 mod clock;
 mod endpoint;
+#[cfg(feature = "http")]
+mod http;
 mod scripted;
 
 pub use clock::{Cancel, Clock, SystemClock};
 pub use endpoint::{Endpoint, Scheme};
+#[cfg(feature = "http")]
+pub use http::{FilePins, Fingerprint, Http, HttpBuilder, MemoryPins, Mismatch, PinStore, Trust};
 pub use scripted::Scripted;
 
 use std::io::{self, Read};

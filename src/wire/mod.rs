@@ -14,6 +14,8 @@ pub use call::{Call, MAX_REQUEST, ParamWriter};
 pub use events::{Batch, Change, Operation};
 pub use params::{Param, Params};
 pub use reply::decode;
+#[cfg(feature = "http")]
+pub(crate) use reply::words_of_page;
 pub use secret::Secret;
 pub use stream::{Reply, Source};
 pub use xml::decode_task_result;

@@ -48,7 +48,7 @@ pub(crate) fn not_a_reply(start: &[u8], error: serde_json::Error) -> Error {
     let first = start.iter().find(|b| !b.is_ascii_whitespace());
     let message = match first {
         None => "the reply is empty".to_owned(),
-        Some(b'<') => format!("the reply is no JSON but markup: {:?}", markup_text(start)),
+        Some(b'<') => format!("the reply is no JSON but markup: {:?}", words_of_page(start)),
         Some(b'{') if error.is_data() => "the reply is not of the expected type".to_owned(),
         Some(b'{') if error.is_eof() => "the reply ends in the middle".to_owned(),
         Some(_) => "the reply is no JSON-RPC reply".to_owned(),
@@ -57,7 +57,7 @@ pub(crate) fn not_a_reply(start: &[u8], error: serde_json::Error) -> Error {
 }
 
 /// The first words of a page, without its tags.
-fn markup_text(page: &[u8]) -> String {
+pub(crate) fn words_of_page(page: &[u8]) -> String {
     let page = String::from_utf8_lossy(page.get(..2_000).unwrap_or(page));
     let mut text = String::new();
     let mut inside = false;
