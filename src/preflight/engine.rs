@@ -83,6 +83,9 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
         reachable &= rule.check != Some("get_pool") || findings.len() == start;
     }
     for finding in &mut findings {
+        if options.force && finding.severity == Severity::Forceable {
+            finding.fault = None;
+        }
         if options.policy.is_documented()
             && finding.rule.rule().documented
             && finding.severity > Severity::Unknown
@@ -140,8 +143,22 @@ fn unknown(rule: &Rule, why: &str) -> Finding {
 }
 
 /// Whether the joiner's server has the check of a rule.
-fn runs(rule: &Rule, release: &Version, _facts: &Facts<'_>) -> bool {
+///
+/// Its release says so; or, within one major release, its records do, since packagers take changes
+/// in without taking the number: who has the field that came with the check has the check.
+fn runs(rule: &Rule, release: &Version, facts: &Facts<'_>) -> bool {
+    let has_its_fields = |reads: &Reads| {
+        let bits = field_bits(reads.class, reads.fields);
+        with_class!(reads.class, T => {
+            let mut records = facts.joiner.snapshot.table::<T>().records().peekable();
+            records.peek().is_some() && records.all(|record| record.absent().bits() & bits == 0)
+        })
+    };
     rule.since.is_in(release)
+        || rule.since.major() == release.major()
+            && rule.reads.iter().any(|reads| {
+                reads.side == Side::Joiner && reads.since == rule.since && has_its_fields(reads)
+            })
 }
 
 /// The joiner's server lets pass what newer ones refuse: the reason why they do remains.

@@ -23,7 +23,8 @@ pub struct Finding {
     pub xapi_check: Option<&'static str>,
     /// The error that this check would raise.
     ///
-    /// None if XAPI does not object, and for the second cause in a check that stops at its first.
+    /// None if XAPI does not object, for the second cause in a check that stops at its first, and for
+    /// a check that `pool.join_force` skips, if that is what will be called.
     pub fault: Option<Fault>,
     /// The objects that offend, by name.
     pub objects: Vec<Object>,

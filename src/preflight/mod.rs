@@ -9,8 +9,6 @@
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
 //! snapshots do not tell is a finding of severity [`Unknown`](Severity::Unknown), never a silent pass.
 
-#![expect(dead_code, reason = "the rules that read through the rest are still to come")]
-
 mod checks;
 mod engine;
 mod facts;

@@ -69,7 +69,7 @@ impl Report {
     fn predicted(&self, force: bool) -> Option<&Fault> {
         self.findings
             .iter()
-            .filter(|finding| !(force && finding.severity == Severity::Forceable))
+            .filter(|finding| finding.severity != Severity::Forceable || !force)
             .find_map(|finding| finding.fault.as_ref())
     }
 

@@ -116,6 +116,10 @@ impl Since {
         Self([major, minor, patch])
     }
 
+    pub(super) const fn major(self) -> u64 {
+        self.0[0]
+    }
+
     /// Whether a release has it.
     pub fn is_in(self, release: &Version) -> bool {
         let mut parts = release.parts().iter().copied().chain(std::iter::repeat(0));

@@ -1,11 +1,12 @@
 //! What licences permit.
 
 use crate::error::Fault;
-use crate::model::{Class, Pool};
+use crate::model::{Class, Host, Pool};
 use crate::preflight::engine::{Found, Lost};
 use crate::preflight::facts::{Facts, object};
 use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::policy::Editions;
+use crate::preflight::remedy::{Action, Choice, Remedy};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 /// A restricted pool may have so many hosts (`Xapi_globs.restricted_pool_size`).
@@ -91,4 +92,127 @@ fn stated(pool: &Pool, key: &str) -> String {
         Some(value) => format!("{key} = {value}"),
         None => format!("{key} is not set, which forbids"),
     }
+}
+
+pub(in crate::preflight) static EDITION_DIFFERS: Rule = Rule {
+    check: Some("assert_restrictions_match"),
+    error: Some("LICENSE_HOST_POOL_MISMATCH"),
+    side: Side::Both,
+    compares: "all hosts have the same `edition`, or the joiner's ranks with the lowest of the pool in \
+               the joiner's licence daemon",
+    remedy: "apply the pool's edition to the joiner",
+    reads: &[
+        Reads::joiner(Class::Host, Scope::Local, &["edition"]),
+        Reads::pool(Class::Host, Scope::All, &["edition"]),
+    ],
+    run: edition_differs,
+    ..Rule::of(RuleCode::EditionDiffers)
+};
+
+fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, me) = facts.joiner.local()?;
+    let mine = me.edition.as_str();
+    // In the order in which the server walks over its hosts.
+    let theirs: Vec<_> =
+        facts.pool.each::<Host>().rev().map(|(_, host)| host.edition.as_str()).collect();
+    if theirs.iter().all(|edition| *edition == mine) {
+        return Ok(());
+    }
+    let unknown_edition = |edition: &str| {
+        Fault::new(
+            "LICENSE_HOST_POOL_MISMATCH",
+            [format!("Edition \"{edition}\" from pool is not known to v6d.")],
+        )
+    };
+    let (message, fault) = match &facts.evidence.editions {
+        None => {
+            let stated = theirs.join(", ");
+            return Err(Lost::unknown(format!(
+                "the editions differ ({stated} in the pool, {mine} on the joiner), and no evidence \
+                 says how the joiner's licence daemon ranks them (evidence: editions)"
+            )));
+        }
+        Some(Editions::Unreachable) => (
+            "the editions differ, and the joiner's licence daemon cannot be reached".to_owned(),
+            Fault::new("INTERNAL_ERROR", ["Unix.Unix_error(Unix.ECONNREFUSED, \"connect\", \"\")"]),
+        ),
+        Some(Editions::V6dFailure) => (
+            "the editions differ, and the joiner's licence daemon fails".to_owned(),
+            Fault::new("INTERNAL_ERROR", ["V6_interface.V6_error(S(V6d_failure))"]),
+        ),
+        Some(Editions::ApiV6dFailure) => (
+            "the editions differ, and the joiner's licence daemon fails".to_owned(),
+            Fault::new(
+                "V6D_FAILURE",
+                [format!("The pool uses v6d. Pool edition list = [{}]", theirs.join("; "))],
+            ),
+        ),
+        Some(Editions::Known(editions)) => {
+            let rank = |title: &str| {
+                editions.iter().find(|edition| edition.title == title).map(|edition| edition.order)
+            };
+            let mut lowest: Option<(i64, &str)> = None;
+            let mut unknown = None;
+            for edition in theirs.iter().chain([&mine]) {
+                match rank(edition) {
+                    None => {
+                        unknown.get_or_insert(*edition);
+                    }
+                    Some(_) if std::ptr::eq(*edition, mine) => {}
+                    Some(order) if lowest.is_none_or(|(lowest, _)| order < lowest) => {
+                        lowest = Some((order, edition));
+                    }
+                    Some(_) => {}
+                }
+            }
+            match (unknown, lowest) {
+                (Some(edition), _) => (
+                    format!("the joiner's licence daemon does not know the edition {edition:?}"),
+                    unknown_edition(edition),
+                ),
+                (None, Some((order, edition))) if rank(mine) != Some(order) => (
+                    format!("the editions differ: {edition} in the pool, {mine} on the joiner"),
+                    Fault::new(
+                        "LICENSE_HOST_POOL_MISMATCH",
+                        [
+                            format!("host edition = \"{mine}\""),
+                            format!("pool edition = \"{edition}\""),
+                        ],
+                    ),
+                ),
+                _ => return Ok(()),
+            }
+        }
+    };
+    let mut editions = theirs.clone();
+    editions.sort_unstable();
+    editions.dedup();
+    let object = object(reference, me);
+    let remedy = match editions[..] {
+        [edition] => {
+            let apply = Action::HostApplyEdition {
+                host: reference.clone(),
+                edition: edition.to_owned(),
+                before: mine.to_owned(),
+            };
+            Remedy::default().or(Choice::new(
+                "apply-edition",
+                format!("apply the pool's edition, {edition:?}, to the joiner"),
+            )
+            .with(&object, facts.pool.snapshot, facts.joiner.snapshot, [apply]))
+        }
+        _ => Remedy::by_person(
+            "the pool's own hosts have different editions: license them alike, then the joiner \
+             (xe host-apply-edition)",
+        ),
+    };
+    found.push(
+        Finding::new(&EDITION_DIFFERS, message)
+            .fault(fault)
+            .objects([object])
+            .expected(editions.join(", "))
+            .actual(mine)
+            .remedy(remedy),
+    );
+    Ok(())
 }

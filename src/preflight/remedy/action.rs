@@ -81,11 +81,25 @@ actions! {
         /// The host's membership in the cluster.
         cluster_host: Ref<ClusterHost>,
     }
+    /// `host.apply_edition`
+    HostApplyEdition {
+        /// The joiner.
+        host: Ref<Host>,
+        /// The edition.
+        edition: String,
+        /// The edition that it has, to go back to.
+        before: String,
+    }
     /// `host.disable`
     HostDisable {
         /// Whose host.
         side: Side,
         /// The host.
+        host: Ref<Host>,
+    }
+    /// `host.disable_external_auth`: leaves the domain.
+    HostDisableExternalAuth {
+        /// The joiner.
         host: Ref<Host>,
     }
     /// `host.enable`
@@ -297,7 +311,9 @@ impl Action {
             Self::BondDestroy { .. } => "Bond.destroy",
             Self::ClusterHostDisable { .. } => "Cluster_host.disable",
             Self::ClusterHostEnable { .. } => "Cluster_host.enable",
+            Self::HostApplyEdition { .. } => "host.apply_edition",
             Self::HostDisable { .. } => "host.disable",
+            Self::HostDisableExternalAuth { .. } => "host.disable_external_auth",
             Self::HostEnable { .. } => "host.enable",
             Self::HostReboot { .. } => "host.reboot",
             Self::HostRestartAgent { .. } => "host.restart_agent",
@@ -348,6 +364,12 @@ impl Action {
             Self::PoolUninstallTrustedCertificate { pool, certificate, .. } => {
                 vec![Param::text(pool), Param::text(certificate)]
             }
+            Self::HostApplyEdition { host, edition, .. } => {
+                vec![Param::text(host), Param::text(edition), Param::Bool(false)]
+            }
+            Self::HostDisableExternalAuth { host } => {
+                vec![Param::text(host), Param::Map(BTreeMap::new()), Param::Bool(false)]
+            }
             Self::VmMigrateToPool { vm, vdi_map, vif_map, .. } => vec![
                 Param::text(vm),
                 Param::Prelude,
@@ -386,7 +408,9 @@ impl Action {
             | Self::ClusterHostEnable { cluster_host } => {
                 (Class::ClusterHost, cluster_host.to_string())
             }
-            Self::HostDisable { host, .. }
+            Self::HostApplyEdition { host, .. }
+            | Self::HostDisable { host, .. }
+            | Self::HostDisableExternalAuth { host }
             | Self::HostEnable { host, .. }
             | Self::HostReboot { host, .. }
             | Self::HostRestartAgent { host, .. } => (Class::Host, host.to_string()),
@@ -463,6 +487,12 @@ impl Action {
             }
             Self::ClusterHostEnable { cluster_host } => {
                 Condition::ClusterHostEnabled { cluster_host: cluster_host.clone(), enabled: true }
+            }
+            Self::HostApplyEdition { host, edition, .. } => {
+                Condition::HostEdition { host: host.clone(), edition: edition.clone() }
+            }
+            Self::HostDisableExternalAuth { host } => {
+                Condition::HostNotInDomain { host: host.clone() }
             }
             Self::HostDisable { host, .. } => {
                 Condition::HostEnabled { host: host.clone(), enabled: false }
@@ -554,6 +584,11 @@ impl Action {
             Self::ClusterHostDisable { cluster_host } => {
                 Self::ClusterHostEnable { cluster_host: cluster_host.clone() }
             }
+            Self::HostApplyEdition { host, edition, before } => Self::HostApplyEdition {
+                host: host.clone(),
+                edition: before.clone(),
+                before: edition.clone(),
+            },
             Self::HostDisable { side, host } => {
                 Self::HostEnable { side: *side, host: host.clone() }
             }

@@ -32,6 +32,18 @@ pub enum Condition {
         /// Enabled or not.
         enabled: bool,
     },
+    /// A host has an edition.
+    HostEdition {
+        /// The host.
+        host: Ref<Host>,
+        /// The edition.
+        edition: String,
+    },
+    /// A host has no external authentication.
+    HostNotInDomain {
+        /// The host.
+        host: Ref<Host>,
+    },
     /// Whether a host accepts VMs.
     HostEnabled {
         /// The host.
@@ -134,6 +146,11 @@ impl Condition {
             Self::HaEnabled { enabled } => {
                 the_pool(snapshot, "ha_enabled").map(|pool| pool.ha_enabled == *enabled)
             }
+            Self::HostEdition { host, edition } => {
+                field(snapshot, host, "edition").map(|host| host.edition == *edition)
+            }
+            Self::HostNotInDomain { host } => field(snapshot, host, "external_auth_type")
+                .map(|host| host.external_auth_type.is_empty()),
             Self::HostEnabled { host, enabled } => {
                 field(snapshot, host, "enabled").map(|host| host.enabled == *enabled)
             }

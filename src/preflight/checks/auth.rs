@@ -1,0 +1,145 @@
+//! Who may log in, and whether certificates are verified.
+
+use crate::error::Fault;
+use crate::model::{Class, Host};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, object};
+use crate::preflight::finding::{Finding, Side};
+use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+
+pub(in crate::preflight) static EXTERNAL_AUTH_DIFFERS: Rule = Rule {
+    check: Some("assert_external_auth_matches"),
+    error: Some("POOL_JOINING_EXTERNAL_AUTH_MISMATCH"),
+    side: Side::Both,
+    compares: "joiner and master have the same `external_auth_type`, and the same service name but \
+               for the case of ASCII letters",
+    remedy: "leave the joiner's domain where the pool has none; else by hand: join the pool's domain",
+    reads: &[
+        Reads::joiner(
+            Class::Host,
+            Scope::Local,
+            &["external_auth_type", "external_auth_service_name"],
+        ),
+        Reads::pool(Class::Pool, Scope::All, &["master"]),
+        Reads::pool(
+            Class::Host,
+            Scope::Local,
+            &["external_auth_type", "external_auth_service_name"],
+        ),
+    ],
+    run: external_auth_differs,
+    ..Rule::of(RuleCode::ExternalAuthDiffers)
+};
+
+fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, me) = facts.joiner.local()?;
+    let (master_ref, master) = facts.pool.local()?;
+    if me.external_auth_type == master.external_auth_type
+        && me.external_auth_service_name.eq_ignore_ascii_case(&master.external_auth_service_name)
+    {
+        return Ok(());
+    }
+    let told = |host: &Host| match host.external_auth_type.as_str() {
+        "" if host.external_auth_service_name.is_empty() => "none".to_owned(),
+        kind => format!("{kind:?} at {:?}", host.external_auth_service_name),
+    };
+    let none = master.external_auth_type.is_empty() && master.external_auth_service_name.is_empty();
+    let remedy = match none && !me.external_auth_type.is_empty() {
+        true => {
+            let leave = Choice::new(
+                "leave-domain",
+                "disable external authentication on the joiner; domain users cannot log in there",
+            );
+            Remedy::default().or(leave.with(
+                &object(reference, me),
+                facts.pool.snapshot,
+                facts.joiner.snapshot,
+                [Action::HostDisableExternalAuth { host: reference.clone() }],
+            ))
+        }
+        false => Remedy::by_person(format!(
+            "give the joiner the pool's external authentication, {} (xe \
+             pool-enable-external-auth, with an account of that domain; xe \
+             pool-disable-external-auth before, if it has another)",
+            told(master)
+        )),
+    };
+    found.push(
+        Finding::new(
+            &EXTERNAL_AUTH_DIFFERS,
+            format!(
+                "external authentication differs: {} in the pool, {} on the joiner",
+                told(master),
+                told(me)
+            ),
+        )
+        .fault(Fault::bare("POOL_JOINING_EXTERNAL_AUTH_MISMATCH"))
+        .objects([object(reference, me), object(master_ref, master)])
+        .expected(told(master))
+        .actual(told(me))
+        .remedy(remedy),
+    );
+    Ok(())
+}
+
+pub(in crate::preflight) static TLS_VERIFICATION_DIFFERS: Rule = Rule {
+    check: Some("assert_tls_verification_matches"),
+    error: Some("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH"),
+    since: Since::of(1, 297, 0),
+    side: Side::Both,
+    compares: "joiner and pool both verify TLS certificates, or neither does",
+    remedy: "enable TLS verification on the side that does not verify",
+    reads: &[
+        Reads::joiner(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::pool(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
+    ],
+    run: tls_verification_differs,
+    ..Rule::of(RuleCode::TlsVerificationDiffers)
+};
+
+fn tls_verification_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (my_ref, mine) = facts.joiner.pool()?;
+    let (their_ref, theirs) = facts.pool.pool()?;
+    if mine.tls_verification_enabled == theirs.tls_verification_enabled {
+        return Ok(());
+    }
+    let (side, reference, pool) = match theirs.tls_verification_enabled {
+        Some(true) => (Side::Joiner, my_ref, mine),
+        _ => (Side::Pool, their_ref, theirs),
+    };
+    let whose = facts.side(side).whose();
+    let object = object(reference, pool);
+    let enable = Choice::new(
+        "enable",
+        format!("enable TLS verification on {whose}; no call turns it off again"),
+    )
+    .with(
+        &object,
+        facts.pool.snapshot,
+        facts.joiner.snapshot,
+        [Action::PoolEnableTlsVerification { side, pool: reference.clone() }],
+    );
+    let told = |enabled: Option<bool>| match enabled {
+        Some(true) => "verifies certificates",
+        Some(false) => "does not verify certificates",
+        None => "does not say whether it verifies certificates",
+    };
+    found.push(
+        Finding::new(
+            &TLS_VERIFICATION_DIFFERS,
+            format!(
+                "the pool {}, the joiner {}",
+                told(theirs.tls_verification_enabled),
+                told(mine.tls_verification_enabled)
+            ),
+        )
+        .fault(Fault::bare("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH"))
+        .objects([object])
+        .side(side)
+        .expected(told(theirs.tls_verification_enabled))
+        .actual(told(mine.tls_verification_enabled))
+        .remedy(Remedy::default().or(enable)),
+    );
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Certificates that both sides trust, and must not understand differently.
+
+use std::collections::BTreeMap;
+
+use crate::error::Fault;
+use crate::model::{Certificate, CertificateType, Class, Ref};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::{Finding, Object, Side};
+use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+
+use super::vms::names;
+
+/// A certificate with its ref.
+type Held<'a> = (&'a Ref<Certificate>, &'a Certificate);
+
+/// A side's certificates by a key; of several with one key, the one that the server meets last.
+fn by_key<'a>(
+    view: View<'a>,
+    wanted: fn(&Certificate) -> bool,
+    key: fn(&Certificate) -> &str,
+) -> BTreeMap<&'a str, Held<'a>> {
+    view.each::<Certificate>()
+        .rev()
+        .filter(|(_, certificate)| wanted(certificate))
+        .map(|(reference, certificate)| (key(certificate), (reference, certificate)))
+        .collect()
+}
+
+fn name(certificate: &Certificate) -> &str {
+    certificate.name.as_deref().unwrap_or_default()
+}
+
+fn fingerprint(certificate: &Certificate) -> &str {
+    match certificate.fingerprint_sha256.as_deref() {
+        None | Some("") => &certificate.fingerprint,
+        Some(fingerprint) => fingerprint,
+    }
+}
+
+fn named((reference, certificate): Held<'_>) -> Object {
+    let name = match name(certificate) {
+        "" => fingerprint(certificate),
+        name => name,
+    };
+    Object::of(reference, certificate, name)
+}
+
+pub(in crate::preflight) static CA_CERTIFICATES_CONFLICT: Rule = Rule {
+    check: Some("assert_legacy_ca_certificates_compatible"),
+    error: Some("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT"),
+    since: Since::of(1, 302, 0),
+    side: Side::Both,
+    compares: "no CA certificate has the same name on both sides and a different SHA-256 fingerprint",
+    remedy: "uninstall the joiner's certificate; it gets the pool's",
+    reads: &[
+        Reads::joiner(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::joiner(Class::Certificate, Scope::Each, &["fingerprint"]),
+        Reads::pool(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Scope::Each, &["fingerprint"]),
+    ],
+    run: ca_certificates_conflict,
+    ..Rule::of(RuleCode::CaCertificatesConflict)
+};
+
+fn ca_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    fn legacy(certificate: &Certificate) -> bool {
+        certificate.r#type == Some(CertificateType::Ca) && !name(certificate).is_empty()
+    }
+    let theirs = by_key(facts.pool, legacy, name);
+    let mine = by_key(facts.joiner, legacy, name);
+    let conflicts: Vec<_> = mine
+        .iter()
+        .filter_map(|(name, mine)| Some((*name, *mine, *theirs.get(name)?)))
+        .filter(|(_, mine, theirs)| fingerprint(mine.1) != fingerprint(theirs.1))
+        .collect();
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let uninstall = conflicts.iter().fold(
+        Choice::new("uninstall", "uninstall the joiner's certificates of these names"),
+        |choice, (name, mine, _)| {
+            let action = Action::PoolUninstallCaCertificate {
+                side: Side::Joiner,
+                certificate: mine.0.clone(),
+                name: (*name).to_owned(),
+            };
+            choice.with(&named(*mine), facts.pool.snapshot, facts.joiner.snapshot, [action])
+        },
+    );
+    let prints = |select: fn(&(&str, Held<'_>, Held<'_>)) -> String| {
+        conflicts.iter().map(select).collect::<Vec<_>>().join(", ")
+    };
+    let objects = conflicts.iter().map(|(_, mine, _)| named(*mine));
+    found.push(
+        Finding::new(
+            &CA_CERTIFICATES_CONFLICT,
+            format!(
+                "both sides have CA certificates of the same name that are not the same: {}",
+                names(objects.clone())
+            ),
+        )
+        .fault(Fault::new(
+            "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT",
+            conflicts.iter().rev().map(|(name, ..)| *name),
+        ))
+        .objects(objects)
+        .expected(prints(|(name, _, theirs)| format!("{name} {}", fingerprint(theirs.1))))
+        .actual(prints(|(name, mine, _)| format!("{name} {}", fingerprint(mine.1))))
+        .remedy(Remedy::default().or(uninstall)),
+    );
+    Ok(())
+}
+
+pub(in crate::preflight) static TRUSTED_CERTIFICATES_CONFLICT: Rule = Rule {
+    check: Some("assert_trusted_certificates_compatible"),
+    error: Some("POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT"),
+    since: Since::of(26, 13, 0),
+    side: Side::Both,
+    compares: "a trusted certificate (without a name) that both sides have is for the same purposes \
+               on both, or for none in common",
+    remedy: "uninstall the joiner's certificate; it gets the pool's",
+    reads: &[
+        Reads::joiner(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::joiner(Class::Certificate, Scope::Each, &["fingerprint_sha256"]).since(24, 20, 0),
+        Reads::joiner(Class::Certificate, Scope::Each, &["purpose"]).since(26, 13, 0),
+        Reads::pool(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Scope::Each, &["fingerprint_sha256"]).since(24, 20, 0),
+        Reads::pool(Class::Certificate, Scope::Each, &["purpose"]).since(26, 13, 0),
+    ],
+    run: trusted_certificates_conflict,
+    ..Rule::of(RuleCode::TrustedCertificatesConflict)
+};
+
+fn trusted_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    fn trusted(certificate: &Certificate) -> bool {
+        matches!(certificate.r#type, Some(CertificateType::Ca | CertificateType::Pinned))
+            && name(certificate).is_empty()
+    }
+    fn sha256(certificate: &Certificate) -> &str {
+        certificate.fingerprint_sha256.as_deref().unwrap_or_default()
+    }
+    let theirs = by_key(facts.pool, trusted, sha256);
+    let mine = by_key(facts.joiner, trusted, sha256);
+    let conflicts: Vec<_> = theirs
+        .iter()
+        .filter_map(|(print, theirs)| Some((*theirs, *mine.get(print)?)))
+        .filter(|(theirs, mine)| {
+            let [theirs, mine] =
+                [theirs.1, mine.1].map(|one| one.purpose.as_deref().unwrap_or_default());
+            let equal = theirs.iter().all(|purpose| mine.contains(purpose))
+                && mine.iter().all(|purpose| theirs.contains(purpose));
+            !equal && theirs.iter().any(|purpose| mine.contains(purpose))
+        })
+        .collect();
+    let Some((first_theirs, first_mine)) = conflicts.first() else { return Ok(()) };
+    let Ok((pool, _)) = facts.joiner.pool() else { return Ok(()) };
+    let uninstall = conflicts.iter().fold(
+        Choice::new("uninstall", "uninstall the joiner's certificates"),
+        |choice, (_, mine)| {
+            let action = Action::PoolUninstallTrustedCertificate {
+                side: Side::Joiner,
+                pool: pool.clone(),
+                certificate: mine.0.clone(),
+            };
+            choice.with(&named(*mine), facts.pool.snapshot, facts.joiner.snapshot, [action])
+        },
+    );
+    let purposes = |certificate: &Certificate| {
+        let purposes = certificate.purpose.iter().flatten().map(ToString::to_string);
+        purposes.collect::<Vec<_>>().join(" and ")
+    };
+    let (expected, actual): (Vec<_>, Vec<_>) =
+        conflicts.iter().map(|(theirs, mine)| (purposes(theirs.1), purposes(mine.1))).unzip();
+    let objects = conflicts.iter().map(|(_, mine)| named(*mine));
+    found.push(
+        Finding::new(
+            &TRUSTED_CERTIFICATES_CONFLICT,
+            format!(
+                "both sides trust the same certificates for purposes that only overlap: {}",
+                names(objects.clone())
+            ),
+        )
+        .fault(Fault::new(
+            "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT",
+            [first_theirs.0.to_string(), first_mine.0.to_string()],
+        ))
+        .objects(objects)
+        .expected(expected.join(", "))
+        .actual(actual.join(", "))
+        .remedy(Remedy::default().or(uninstall)),
+    );
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Updates: none half done, none being applied.
+
+use crate::error::Fault;
+use crate::model::{Class, Host, Pool, PoolOperation, Ref, UpdateGuidance};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, View, object};
+use crate::preflight::finding::{Finding, Side};
+use crate::preflight::remedy::{Action, Choice, Condition, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+
+pub(in crate::preflight) static JOINER_PENDING_GUIDANCE: Rule = Rule {
+    check: Some("assert_no_host_pending_mandatory_guidance"),
+    error: Some("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY"),
+    since: Since::of(24, 31, 0),
+    side: Side::Joiner,
+    compares: "the joiner has no mandatory guidance pending after updates",
+    remedy: "restart the joiner's toolstack, or reboot the joiner, as the guidance asks",
+    reads: &[Reads::joiner(Class::Host, Scope::Local, &["pending_guidances"]).since(1, 303, 0)],
+    run: joiner_pending_guidance,
+    ..Rule::of(RuleCode::JoinerPendingGuidance)
+};
+
+fn joiner_pending_guidance(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, host) = facts.joiner.local()?;
+    let rule = &JOINER_PENDING_GUIDANCE;
+    if let Some(finding) = pending_guidance(rule, facts, facts.joiner, reference, host) {
+        found.push(finding);
+    }
+    Ok(())
+}
+
+pub(in crate::preflight) static MASTER_PENDING_GUIDANCE: Rule = Rule {
+    check: Some("assert_no_host_pending_mandatory_guidance"),
+    error: Some("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY"),
+    since: Since::of(24, 31, 0),
+    side: Side::Pool,
+    compares: "the pool's master has no mandatory guidance pending after updates",
+    remedy: "restart the master's toolstack, as the guidance asks; by hand: reboot the master",
+    reads: &[
+        Reads::pool(Class::Pool, Scope::All, &["master"]),
+        Reads::pool(Class::Host, Scope::Local, &["pending_guidances"]).since(1, 303, 0),
+    ],
+    run: master_pending_guidance,
+    ..Rule::of(RuleCode::MasterPendingGuidance)
+};
+
+fn master_pending_guidance(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, host) = facts.pool.local()?;
+    let rule = &MASTER_PENDING_GUIDANCE;
+    if let Some(finding) = pending_guidance(rule, facts, facts.pool, reference, host) {
+        found.push(finding);
+    }
+    Ok(())
+}
+
+fn pending_guidance(
+    rule: &Rule,
+    facts: &Facts<'_>,
+    view: View<'_>,
+    reference: &Ref<Host>,
+    host: &Host,
+) -> Option<Finding> {
+    let guidance = host.pending_guidances.as_deref().filter(|guidance| !guidance.is_empty())?;
+    let told: Vec<_> = guidance.iter().map(ToString::to_string).collect();
+    let told = told.join(", ");
+    let object = object(reference, host);
+    let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+    let (side, host) = (view.side, reference.clone());
+    let mut remedy = Remedy::default();
+    if guidance.iter().all(|guidance| *guidance == UpdateGuidance::RestartToolstack) {
+        let restart = Action::HostRestartAgent { side, host: host.clone() };
+        remedy = remedy.or(Choice::new(
+            "restart-toolstack",
+            "restart the toolstack; VMs run on, the API is away for a minute",
+        )
+        .with(&object, pool, joiner, [restart]));
+    }
+    match side {
+        Side::Pool if remedy.choices.is_empty() => {
+            remedy.by_person = Some(
+                "put the pool's master into maintenance, move its VMs away, and reboot it: the pool \
+                 has no API meanwhile"
+                    .to_owned(),
+            );
+        }
+        Side::Pool => {}
+        _ => {
+            let reboot = [
+                Action::HostDisable { side, host: host.clone() },
+                Action::HostReboot { side, host },
+            ];
+            remedy = remedy.or(Choice::new("reboot", "reboot the joiner, once no VM runs on it")
+                .with(&object, pool, joiner, reboot));
+        }
+    }
+    let whose = match side {
+        Side::Pool => "the pool's master",
+        _ => "the joiner",
+    };
+    Some(
+        Finding::new(rule, format!("updates of {whose} are not in force yet: {told} is pending"))
+            .fault(Fault::new("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", [reference.to_string()]))
+            .objects([object])
+            .expected("no pending guidance")
+            .actual(told)
+            .remedy(remedy),
+    )
+}
+
+pub(in crate::preflight) static JOINER_UPDATING: Rule = Rule {
+    check: Some("assert_not_in_updating_on_me"),
+    error: Some("NOT_SUPPORTED_DURING_UPGRADE"),
+    since: Since::of(1, 301, 0),
+    side: Side::Joiner,
+    compares: "no updates are being applied on the joiner",
+    remedy: "wait until the updates are applied",
+    reads: &[Reads::joiner(Class::Pool, Scope::All, &["current_operations"])],
+    run: joiner_updating,
+    ..Rule::of(RuleCode::JoinerUpdating)
+};
+
+fn joiner_updating(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, pool) = facts.joiner.pool()?;
+    if let Some(finding) = updating(&JOINER_UPDATING, facts, facts.joiner, reference, pool) {
+        found.push(finding);
+    }
+    Ok(())
+}
+
+pub(in crate::preflight) static POOL_UPDATING: Rule = Rule {
+    check: Some("assert_no_hosts_in_updating"),
+    error: Some("NOT_SUPPORTED_DURING_UPGRADE"),
+    since: Since::of(1, 301, 0),
+    side: Side::Pool,
+    compares: "no updates are being applied in the pool",
+    remedy: "wait until the updates are applied",
+    reads: &[Reads::pool(Class::Pool, Scope::All, &["current_operations"])],
+    run: pool_updating,
+    ..Rule::of(RuleCode::PoolUpdating)
+};
+
+fn pool_updating(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (reference, pool) = facts.pool.pool()?;
+    if let Some(finding) = updating(&POOL_UPDATING, facts, facts.pool, reference, pool) {
+        found.push(finding);
+    }
+    Ok(())
+}
+
+fn updating(
+    rule: &Rule,
+    facts: &Facts<'_>,
+    view: View<'_>,
+    reference: &Ref<Pool>,
+    pool: &Pool,
+) -> Option<Finding> {
+    if !pool.current_operations.values().any(|operation| *operation == PoolOperation::ApplyUpdates)
+    {
+        return None;
+    }
+    let object = object(reference, pool);
+    let wait =
+        Action::Await { side: view.side, object: object.clone(), until: Condition::NotUpdating };
+    let choice = Choice::new("wait", "wait until the updates are applied").with(
+        &object,
+        facts.pool.snapshot,
+        facts.joiner.snapshot,
+        [wait],
+    );
+    Some(
+        Finding::new(rule, format!("updates are being applied on {}", view.whose()))
+            .fault(Fault::bare("NOT_SUPPORTED_DURING_UPGRADE"))
+            .objects([object])
+            .expected("no apply_updates in progress")
+            .actual("apply_updates in progress")
+            .remedy(Remedy::default().or(choice)),
+    )
+}

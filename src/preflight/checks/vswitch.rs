@@ -1,0 +1,190 @@
+//! Network backends, their controllers, and what networks are for.
+
+use crate::error::Fault;
+use crate::model::{Class, Network, NetworkPurpose, Ref, SdnController};
+use crate::preflight::engine::{Found, Lost};
+use crate::preflight::facts::{Facts, View, object};
+use crate::preflight::finding::{Finding, Side};
+use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+
+const OPENVSWITCH: &str = "openvswitch";
+
+/// Both backends, the pool's first. The joiner asks its own network daemon, not its database.
+fn backends<'a>(facts: &Facts<'a>) -> Result<(&'a str, &'a str), Lost> {
+    let (_, master) = facts.pool.local()?;
+    let theirs = master.software_version.get("network_backend").map_or("bridge", String::as_str);
+    let (_, me) = facts.joiner.local()?;
+    let stated = me.software_version.get("network_backend").map(String::as_str);
+    match facts.evidence.joiner_bridge_backend.as_deref().or(stated) {
+        Some(mine) => Ok((theirs, mine)),
+        None => Err(Lost::unknown(
+            "the joiner does not state its network backend (host.software_version: \
+             network_backend), and no evidence says what its network daemon uses",
+        )),
+    }
+}
+
+pub(in crate::preflight) static NETWORK_BACKEND_DIFFERS: Rule = Rule {
+    check: Some("assert_homogeneous_vswitch_configuration"),
+    error: Some("OPERATION_NOT_ALLOWED"),
+    side: Side::Both,
+    compares: "the joiner's network daemon uses the backend that the master states in \
+               `software_version` (missing: bridge)",
+    remedy: "by hand: switch the joiner's network backend",
+    reads: &[
+        Reads::joiner(Class::Host, Scope::Local, &["software_version"]),
+        Reads::pool(Class::Pool, Scope::All, &["master"]),
+        Reads::pool(Class::Host, Scope::Local, &["software_version"]),
+    ],
+    run: network_backend_differs,
+    ..Rule::of(RuleCode::NetworkBackendDiffers)
+};
+
+fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (theirs, mine) = backends(facts)?;
+    if theirs == mine {
+        return Ok(());
+    }
+    let (reference, me) = facts.joiner.local()?;
+    found.push(
+        Finding::new(
+            &NETWORK_BACKEND_DIFFERS,
+            format!("the network backends differ: {theirs:?} in the pool, {mine:?} on the joiner"),
+        )
+        .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Network backends differ"]))
+        .objects([object(reference, me)])
+        .expected(theirs)
+        .actual(mine)
+        .remedy(Remedy::by_person(format!(
+            "switch the joiner's network backend and reboot it (xe-switch-network-backend {theirs}, \
+             on its console)"
+        ))),
+    );
+    Ok(())
+}
+
+pub(in crate::preflight) static SDN_CONTROLLER_DIFFERS: Rule = Rule {
+    check: Some("assert_homogeneous_vswitch_configuration"),
+    error: Some("OPERATION_NOT_ALLOWED"),
+    side: Side::Both,
+    compares: "under openvswitch, the joiner has no SDN controller, or the pool's: same protocol, \
+               address and port",
+    remedy: "forget the joiner's SDN controller",
+    reads: &[
+        Reads::joiner(Class::Host, Scope::Local, &["software_version"]),
+        Reads::pool(Class::Pool, Scope::All, &["master"]),
+        Reads::pool(Class::Host, Scope::Local, &["software_version"]),
+        Reads::joiner(Class::SdnController, Scope::All, &["protocol", "address", "port"]),
+        Reads::pool(Class::SdnController, Scope::All, &["protocol", "address", "port"]),
+    ],
+    run: sdn_controller_differs,
+    ..Rule::of(RuleCode::SdnControllerDiffers)
+};
+
+fn sdn_controller_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (theirs, mine) = backends(facts)?;
+    if theirs != mine || mine != OPENVSWITCH {
+        return Ok(());
+    }
+    // The server compares the first that it walks over on each side.
+    let Some((_, mine)) = facts.joiner.snapshot.sdn_controller.iter().next_back() else {
+        return Ok(());
+    };
+    let theirs = facts.pool.snapshot.sdn_controller.iter().next_back().map(|(_, theirs)| theirs);
+    let same = |theirs: &SdnController| {
+        (&theirs.protocol, &theirs.address, theirs.port)
+            == (&mine.protocol, &mine.address, mine.port)
+    };
+    if theirs.is_some_and(same) {
+        return Ok(());
+    }
+    let told = |controller: &SdnController| {
+        format!("{}:{}:{}", controller.protocol, controller.address, controller.port)
+    };
+    let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+    let forget = facts.joiner.each::<SdnController>().fold(
+        Choice::new("forget", "forget the joiner's controller; it gets the pool's"),
+        |choice, (reference, controller)| {
+            let action = Action::SdnControllerForget { sdn_controller: reference.clone() };
+            choice.with(&object(reference, controller), pool, joiner, [action])
+        },
+    );
+    found.push(
+        Finding::new(
+            &SDN_CONTROLLER_DIFFERS,
+            format!("the joiner is under an SDN controller that is not the pool's: {}", told(mine)),
+        )
+        .fault(Fault::new("OPERATION_NOT_ALLOWED", ["SDN controller differs"]))
+        .objects(facts.joiner.each::<SdnController>().map(|(r, sdn)| object(r, sdn)))
+        .expected(theirs.map_or("none".to_owned(), told))
+        .actual(told(mine))
+        .remedy(Remedy::default().or(forget)),
+    );
+    Ok(())
+}
+
+pub(in crate::preflight) static NBD_PURPOSE_DIFFERS: Rule = Rule {
+    check: Some("assert_compatible_network_purpose"),
+    error: Some("OPERATION_NOT_ALLOWED"),
+    side: Side::Both,
+    compares: "networks of joiner and pool are not for `nbd` on one side and `insecure_nbd` on the \
+               other",
+    remedy: "take the purpose from the joiner's networks",
+    reads: &[
+        Reads::joiner(Class::Network, Scope::All, &["purpose"]),
+        Reads::pool(Class::Network, Scope::All, &["purpose"]),
+    ],
+    run: nbd_purpose_differs,
+    ..Rule::of(RuleCode::NbdPurposeDiffers)
+};
+
+/// The first purpose of the NBD kind that the server walks over.
+fn nbd<'a>(view: View<'a>) -> Option<&'a NetworkPurpose> {
+    view.each::<Network>().rev().find_map(|(_, network)| nbd_of(network))
+}
+
+fn nbd_of(network: &Network) -> Option<&NetworkPurpose> {
+    network
+        .purpose
+        .iter()
+        .find(|purpose| matches!(purpose, NetworkPurpose::Nbd | NetworkPurpose::InsecureNbd))
+}
+
+fn nbd_purpose_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    let (Some(theirs), Some(mine)) = (nbd(facts.pool), nbd(facts.joiner)) else { return Ok(()) };
+    if theirs == mine {
+        return Ok(());
+    }
+    let offending: Vec<(&Ref<Network>, &Network)> = facts
+        .joiner
+        .each::<Network>()
+        .filter(|(_, network)| network.purpose.contains(mine))
+        .collect();
+    let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+    let remove = offending.iter().fold(
+        Choice::new("remove-purpose", format!("no longer use the joiner's networks for {mine}")),
+        |choice, (reference, network)| {
+            let action = Action::NetworkRemovePurpose {
+                network: (*reference).clone(),
+                purpose: mine.clone(),
+            };
+            choice.with(&object(*reference, *network), pool, joiner, [action])
+        },
+    );
+    found.push(
+        Finding::new(
+            &NBD_PURPOSE_DIFFERS,
+            format!("networks are for {theirs} in the pool and for {mine} on the joiner"),
+        )
+        .fault(Fault::new(
+            "OPERATION_NOT_ALLOWED",
+            ["Incompatible network purposes: nbd and insecure_nbd"],
+        ))
+        .objects(offending.iter().map(|(reference, network)| object(*reference, *network)))
+        .expected(theirs)
+        .actual(mine)
+        .remedy(Remedy::default().or(remove)),
+    );
+    Ok(())
+}
