@@ -6,6 +6,7 @@
 //! given: time, evidence and uncertainty come in as values.
 
 mod hostset;
+pub mod lock;
 pub mod partition;
 
 pub use hostset::HostSet;
