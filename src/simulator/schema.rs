@@ -35,6 +35,7 @@ pub struct Field {
     qualifier: Qualifier,
     default: Value,
     has_default: bool,
+    reads_empty: bool,
     pub(super) relation: Relation,
 }
 
@@ -304,6 +305,11 @@ impl Field {
         &self.default
     }
 
+    /// What a stored row that lacks the field reads as: the default, but for some refs the empty text.
+    pub fn when_missing(&self) -> Value {
+        if self.reads_empty { Value::void() } else { self.default.clone() }
+    }
+
     /// Whether the datamodel names a default, so that a constructor may leave it out.
     pub fn has_default(&self) -> bool {
         self.has_default
@@ -322,7 +328,11 @@ impl Field {
         }
         let kind = Type::parse(kind)?.0;
         let text = parts.next()?;
-        let default = (text != "-").then(|| Type::default_value(&kind, text));
+        let default = match text {
+            "-" => None,
+            "!" => Some(Value::null_ref()),
+            text => Some(Type::default_value(&kind, text)),
+        };
         Some(Self {
             name,
             qualifier: match qualifier {
@@ -331,6 +341,7 @@ impl Field {
                 _ => Qualifier::ServerOnly,
             },
             has_default: default.is_some(),
+            reads_empty: text == "!",
             default: default.unwrap_or_else(|| schema.empty(&kind)),
             kind,
             relation: Relation::None,

@@ -53,6 +53,7 @@ pub struct Database {
     schema: &'static Schema,
     tables: Vec<Table>,
     generation: u64,
+    writes: u64,
 }
 
 /// What happened to an object after a generation.
@@ -85,7 +86,7 @@ impl Database {
     pub fn new(release: Release) -> Self {
         let schema = Schema::of(release);
         let tables = schema.classes().iter().map(Table::new).collect();
-        Self { release, schema, tables, generation: 0 }
+        Self { release, schema, tables, generation: 0, writes: 0 }
     }
 
     /// The release whose fields it has.
@@ -101,6 +102,11 @@ impl Database {
     /// The number of writes so far, in this and earlier lives of the database.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// How often objects were written since it was made or loaded, sessions and tasks left out.
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// How many objects a class has.
@@ -191,7 +197,7 @@ impl Database {
         let Some(position) = self.schema.classes()[index].field_index(field) else {
             return Ok(());
         };
-        self.generation += 1;
+        self.count_write(index);
         self.write(index, &reference, position, value.into());
         Ok(())
     }
@@ -252,7 +258,7 @@ impl Database {
         if let Some(uuid) = uuid.filter(|uuid| table.by_uuid(uuid).is_some()) {
             return Err(clash("uuid", uuid));
         }
-        self.generation += 1;
+        self.count_write(index);
         let reference: Ref = object.into();
         for (position, value) in row.iter().enumerate() {
             self.link(index, position, value, &reference);
@@ -264,7 +270,7 @@ impl Database {
     /// Removes an object, if it is there; answers whether it was. Refs to it stay, dangling.
     pub fn destroy(&mut self, class: &str, object: &str) -> bool {
         let Ok((index, reference)) = self.locate(class, object) else { return false };
-        self.generation += 1;
+        self.count_write(index);
         let Some(row) = self.tables[index].remove(&reference, self.generation) else {
             return false;
         };
@@ -287,7 +293,7 @@ impl Database {
 
     /// Forgets what a restart of the server loses: sessions, tasks and the log of deletions.
     pub fn restart(&mut self) {
-        for class in ["session", "task"] {
+        for class in VOLATILE {
             for object in self.refs(class) {
                 self.destroy(class, &object);
             }
@@ -345,6 +351,14 @@ impl Database {
         added.append(&mut modified);
         added.append(&mut deleted);
         (added, last)
+    }
+
+    /// Moves the generation for a write to a class.
+    fn count_write(&mut self, index: usize) {
+        self.generation += 1;
+        if !VOLATILE.contains(&self.schema.classes()[index].name()) {
+            self.writes += 1;
+        }
     }
 
     fn table(&self, class: &str) -> Option<(&'static Class, &Table)> {
@@ -410,6 +424,9 @@ impl Database {
         }
     }
 }
+
+/// The classes whose objects do not outlive the server.
+const VOLATILE: &[&str] = &["session", "task"];
 
 /// The error that the server gives for a ref without an object.
 pub(super) fn handle_invalid(class: &str, object: &str) -> Fault {

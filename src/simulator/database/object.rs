@@ -64,6 +64,11 @@ impl<'a> Object<'a> {
         Some(self.text(field)).filter(|target| *target != NULL_REF && !target.is_empty())
     }
 
+    /// Whether the release has the field.
+    pub fn has(&self, field: &str) -> bool {
+        self.class.field_index(field).is_some()
+    }
+
     /// A boolean.
     pub fn flag(&self, field: &str) -> bool {
         self.stored(field).and_then(Value::as_bool).unwrap_or(false)

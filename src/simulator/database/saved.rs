@@ -53,6 +53,7 @@ impl Database {
                 }
             }
         }
+        database.writes = 0;
         Ok(database)
     }
 
@@ -82,11 +83,13 @@ impl Database {
         let schema = self.schema;
         let fields = schema.class(class).map_or(&[][..], |class| class.fields());
         for field in fields {
-            if let Some(json) = record.get(field.name()) {
-                let value = Value::from_json(field.kind(), json)
-                    .map_err(|mismatch| wrong(format!("{} {mismatch}", field.name())))?;
-                values.push((field.name(), value));
-            }
+            let value = match record.get(field.name()) {
+                Some(json) => Value::from_json(field.kind(), json)
+                    .map_err(|mismatch| wrong(format!("{} {mismatch}", field.name())))?,
+                None if field.name() == "uuid" => continue,
+                None => field.when_missing(),
+            };
+            values.push((field.name(), value));
         }
         self.create(class, object, values).map_err(|fault| wrong(fault.to_string()))
     }

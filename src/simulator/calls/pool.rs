@@ -1,0 +1,89 @@
+//! The pool: questions about roles, distribution of the database, settings.
+
+use super::{Answer, Args, Call, is_master};
+use crate::error::Fault;
+use crate::simulator::life;
+use crate::simulator::value::Value;
+use crate::simulator::world::State;
+
+pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
+    Some(match call.method.as_str() {
+        "pool.is_slave" => {
+            let slave = !is_master(state, call.host);
+            state.db(call.host).map(|_| Value::Bool(slave)).into()
+        }
+        "pool.hello" => hello(state, call, args).into(),
+        "pool.initial_auth" => {
+            Answer::Now(Ok(Value::text(state.host(call.host).pool_secret.as_str())))
+        }
+        "pool.sync_database" => sync_database(state, call).into(),
+        "pool.has_extension" => Answer::Now(Ok(Value::Bool(false))),
+        "pool.enable_ha" => enable_ha(state, call).into(),
+        "pool.disable_ha" => {
+            let ha =
+                state.db(call.host).map(|db| db.flag("pool", &state.pool(call.host), "ha_enabled"));
+            match ha {
+                Ok(true) => return None,
+                Ok(false) => Answer::fault("HA_NOT_ENABLED", [""; 0]),
+                Err(fault) => Answer::Now(Err(fault)),
+            }
+        }
+        "pool.enable_tls_verification" => enable_tls_verification(state, call).into(),
+        _ => return None,
+    })
+}
+
+/// What a member says when it starts: the master marks it live (`xapi_pool.ml`, `hello`).
+fn hello(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+    let (uuid, address) = (args.text(0), args.text(1));
+    let Some(host) = state.db(call.host)?.by_uuid("host", uuid) else {
+        return Ok(Value::text("unknown_host"));
+    };
+    let machine = state.machine(call.host, &host);
+    if !machine.is_some_and(|machine| state.talks(call.host, machine)) {
+        return Ok(Value::text("cannot_talk_back"));
+    }
+    life::welcome(state, call.host, &host, address)?;
+    Ok(Value::text("ok"))
+}
+
+/// Sends every member a copy of the database (`pool_db_backup.ml`).
+pub(in crate::simulator) fn sync_database(state: &mut State, call: &Call) -> Result<(), Fault> {
+    let database = state.db(call.host)?.clone();
+    for host in database.refs("host") {
+        let live = database.flag("host_metrics", &database.text("host", &host, "metrics"), "live");
+        let machine = state.machine(call.host, &host);
+        let machine = machine.filter(|machine| live && state.talks(call.host, *machine));
+        let machine = machine.ok_or_else(|| Fault::new("HOST_OFFLINE", [&*host]))?;
+        if machine != call.host {
+            state.host_mut(machine).backup = Some(database.clone());
+        }
+    }
+    Ok(())
+}
+
+/// HA needs a licence that says so; the simulator goes no further.
+fn enable_ha(state: &State, call: &Call) -> Result<Value, Fault> {
+    let database = state.db(call.host)?;
+    let pool = database.require("pool", &state.pool(call.host))?;
+    if pool.entry("restrictions", "enable_xha") != Some("true") {
+        return Err(Fault::new("LICENCE_RESTRICTION", ["HA"]));
+    }
+    if pool.flag("ha_enabled") {
+        return Err(Fault::bare("HA_IS_ENABLED"));
+    }
+    Err(Fault::new("NOT_IMPLEMENTED", [call.method.as_str()]))
+}
+
+fn enable_tls_verification(state: &mut State, call: &Call) -> Result<(), Fault> {
+    let pool = state.pool(call.host);
+    let database = state.db_mut(call.host)?;
+    if database.flag("pool", &pool, "ha_enabled") {
+        return Err(Fault::bare("HA_IS_ENABLED"));
+    }
+    database.set("pool", &pool, "tls_verification_enabled", true)?;
+    for host in database.refs("host") {
+        database.set("host", &host, "tls_verification_enabled", true)?;
+    }
+    Ok(())
+}

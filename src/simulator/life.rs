@@ -1,0 +1,425 @@
+//! The life of a host: power, the start of its xapi as master or member, heartbeats, collection of
+//! what was left over.
+
+use std::time::Duration;
+
+use crate::error::Fault;
+
+use super::calls::{self, Call, operations};
+use super::database::{Database, Ref};
+use super::value::Value;
+use super::world::{HostId, Power, Role, State, seconds_between};
+
+/// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
+pub(super) fn power_off(state: &mut State, host: HostId) {
+    end_xapi(state, host);
+    state.host_mut(host).power = Power::Off;
+}
+
+/// Shuts a host down in order: the master hears of it at once.
+pub(super) fn shut_down(state: &mut State, host: HostId) {
+    if let Some(home) = state.home(host).filter(|home| *home != host) {
+        let record = state.me(host);
+        if let Ok(database) = state.db_mut(home) {
+            set_live(database, &record, false);
+        }
+        state.host_mut(home).heartbeats.remove(&record);
+    }
+    power_off(state, host);
+}
+
+/// Gives a host power, if it has none: its machine boots, then its xapi starts.
+pub(super) fn power_on(state: &mut State, host: HostId) {
+    if state.host(host).power != Power::Off {
+        return;
+    }
+    state.host_mut(host).power = Power::Stopped;
+    let boot = state.timings.boot;
+    start_after(state, host, boot);
+}
+
+/// Ends a host's xapi after a time (the fuse) and starts it again.
+///
+/// What the new one takes itself for is what `pool.conf` says then ([`Host::configured`]).
+///
+/// [`Host::configured`]: super::world::Host::configured
+pub(super) fn restart_toolstack(state: &mut State, host: HostId, fuse: Duration) {
+    let incarnation = state.host(host).incarnation;
+    state.after(fuse, move |state| {
+        if state.host(host).incarnation != incarnation || state.host(host).power != Power::Running {
+            return;
+        }
+        end_xapi(state, host);
+        let pause = state.timings.restart;
+        start_after(state, host, pause);
+    });
+}
+
+/// Ends a host's xapi: calls, sessions and tasks that only it knew are gone.
+fn end_xapi(state: &mut State, host: HostId) {
+    let host = state.host_mut(host);
+    host.incarnation += 1;
+    host.power = Power::Stopped;
+    host.emergency = None;
+    host.local_sessions.clear();
+    host.legacy.clear();
+    host.heartbeats.clear();
+    host.proposal = None;
+    host.disabled_by_user = false;
+    if let (Role::Master, Some(database)) = (&host.role, &mut host.database) {
+        database.restart();
+    }
+}
+
+fn start_after(state: &mut State, host: HostId, delay: Duration) {
+    let incarnation = state.host(host).incarnation;
+    state.after(delay, move |state| {
+        let now = state.host(host);
+        if now.incarnation == incarnation && now.power == Power::Stopped {
+            start_xapi(state, host);
+        }
+    });
+}
+
+/// Starts a host's xapi in the role that its `pool.conf` says.
+fn start_xapi(state: &mut State, id: HostId) {
+    let host = state.host_mut(id);
+    host.power = Power::Running;
+    host.role = host.configured.clone();
+    match host.role.clone() {
+        Role::Master => start_master(state, id),
+        Role::Slave { .. } => {
+            host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
+            let boot = state.timings.start_member;
+            say_hello_after(state, id, boot);
+        }
+        Role::Broken => host.emergency = Some(Fault::bare("HOST_BROKEN")),
+    }
+}
+
+/// A master starts: it looks whether somebody took its place, then takes its pool over.
+fn start_master(state: &mut State, id: HostId) {
+    let Some(database) = &state.host(id).database else {
+        state.host_mut(id).emergency = Some(Fault::bare("HOST_BROKEN"));
+        return;
+    };
+    // Any known host that says it is no slave is the master now (`xapi.ml`).
+    let known: Vec<_> = database.refs("host");
+    let usurper = known.iter().find_map(|record| {
+        let machine = state.machine(id, record)?;
+        let other = state.host(machine);
+        let rules = machine != id
+            && state.talks(id, machine)
+            && other.role == Role::Master
+            && other.database.as_ref().is_some_and(|database| {
+                database.count("host") > 1
+                    && database.by_uuid("host", &state.host(id).uuid).is_some()
+            });
+        rules.then(|| other.address.clone())
+    });
+    if let Some(master) = usurper {
+        let role = Role::Slave { master };
+        state.host_mut(id).configured = role;
+        restart_toolstack(state, id, Duration::ZERO);
+        return;
+    }
+    let me = state.me(id);
+    let pool = state.pool(id);
+    if let Ok(database) = state.db_mut(id) {
+        // Every host is disabled until it is back in contact.
+        for record in known {
+            calls::host::set_enabled(database, &record, false).ok();
+        }
+        if *database.text("pool", &pool, "master") != *me {
+            database.set("pool", &pool, "master", &me).ok();
+        }
+        clear_operations(database);
+        set_live(database, &me, true);
+        operations::refresh_pool(database);
+    }
+    plug_all(state, id);
+    enable(state, id, &me);
+}
+
+/// Operations of a server that is gone are over.
+fn clear_operations(database: &mut Database) {
+    for class in ["pool", "host", "VM", "SR", "VDI"] {
+        for object in database.refs(class) {
+            if database
+                .object(class, &object)
+                .is_some_and(|row| !row.is_empty("current_operations"))
+            {
+                database.set(class, &object, "current_operations", Value::Map(Vec::new())).ok();
+            }
+        }
+    }
+}
+
+fn say_hello_after(state: &mut State, id: HostId, delay: Duration) {
+    let incarnation = state.host(id).incarnation;
+    state.after(delay, move |state| {
+        if state.host(id).incarnation == incarnation {
+            say_hello(state, id);
+        }
+    });
+}
+
+/// A member looks for its master, again and again until it is welcome (`xapi.ml`).
+fn say_hello(state: &mut State, id: HostId) {
+    let (fault, retry) = match greet(state, id) {
+        Ok(()) => return,
+        Err(refusal) => refusal,
+    };
+    state.host_mut(id).emergency = Some(fault);
+    say_hello_after(state, id, retry);
+}
+
+/// Says hello once; what went wrong, and when to try again.
+fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
+    let Role::Slave { master: address } = state.host(id).role.clone() else { return Ok(()) };
+    let (own, uuid) = (state.host(id).address.clone(), state.host(id).uuid.clone());
+    let soon = |fault| (fault, RETRY_SOON);
+    let later = |fault| (fault, RETRY_LATER);
+    if address == own || address == "127.0.0.1" {
+        return Err(later(Fault::bare("HOST_ITS_OWN_SLAVE")));
+    }
+    let refused = || Fault::new("INTERNAL_ERROR", ["Connection failed: connection refused."]);
+    let master = state.find(&address).filter(|master| state.talks(id, *master));
+    let master = master.ok_or_else(|| soon(refused()))?;
+    if let Some(emergency) = &state.host(master).emergency {
+        return Err(soon(emergency.clone()));
+    }
+    match &state.host(master).role {
+        Role::Master => {}
+        Role::Slave { master } => return Err(soon(Fault::new("HOST_IS_SLAVE", [master.clone()]))),
+        Role::Broken => return Err(soon(Fault::bare("HOST_BROKEN"))),
+    }
+    let record = state.db(master).ok().and_then(|database| database.by_uuid("host", &uuid));
+    let trusted = state.host(master).pool_secret == state.host(id).pool_secret;
+    let record = record
+        .filter(|_| trusted)
+        .ok_or_else(|| later(Fault::new("HOST_UNKNOWN_TO_MASTER", [uuid])))?;
+    if !state.talks(master, id) {
+        return Err(soon(Fault::new("HOST_MASTER_CANNOT_TALK_BACK", [own])));
+    }
+    welcome(state, master, &record, &own).map_err(soon)?;
+    let settle = state.timings.settle;
+    let incarnation = state.host(id).incarnation;
+    state.after(settle, move |state| {
+        if state.host(id).incarnation == incarnation {
+            settle_in(state, id, &record);
+        }
+    });
+    Ok(())
+}
+
+/// The master's part of a member's hello: it is live, but not enabled yet (`xapi_pool.ml`).
+pub(super) fn welcome(
+    state: &mut State,
+    master: HostId,
+    record: &str,
+    address: &str,
+) -> Result<(), Fault> {
+    let now = state.now;
+    let database = state.db_mut(master)?;
+    if *database.text("host", record, "address") != *address {
+        database.set("host", record, "address", address)?;
+    }
+    calls::host::set_enabled(database, record, false)?;
+    set_live(database, record, true);
+    state.host_mut(master).heartbeats.insert(record.into(), now);
+    Ok(())
+}
+
+/// The rest of a member's start: it brings its records up to date, attaches its storage, leaves
+/// emergency mode and enables itself.
+fn settle_in(state: &mut State, id: HostId, record: &Ref) {
+    if state.home(id).is_none() {
+        say_hello(state, id);
+        return;
+    }
+    state.host_mut(id).emergency = None;
+    plug_all(state, id);
+    enable(state, id, record);
+}
+
+/// A call that a host makes by itself.
+pub(super) fn own_call(state: &State, id: HostId, method: &str) -> Call {
+    Call {
+        host: id,
+        method: method.to_owned(),
+        session: None,
+        task: None,
+        incarnation: state.host(id).incarnation,
+    }
+}
+
+/// Attaches every PBD of a host; what does not work stays detached.
+fn plug_all(state: &mut State, id: HostId) {
+    let me = state.me(id);
+    let pbds =
+        state.db(id).ok().and_then(|database| Some(database.object("host", &me)?.refs("PBDs")));
+    let call = own_call(state, id, "PBD.plug");
+    for pbd in pbds.unwrap_or_default() {
+        calls::storage::plug(state, &call, &pbd).ok();
+    }
+}
+
+/// Enables a host, unless its user or its updates do not want that (`consider_enabling_host`).
+fn enable(state: &mut State, id: HostId, record: &str) {
+    if state.host(id).disabled_by_user || state.host(id).stays_disabled {
+        return;
+    }
+    let Ok(database) = state.db_mut(id) else { return };
+    if database.object("host", record).is_some_and(|host| host.is_empty("pending_guidances")) {
+        calls::host::set_enabled(database, record, true).ok();
+    }
+}
+
+/// Writes whether a host is alive, if that changes.
+pub(super) fn set_live(database: &mut Database, host: &str, live: bool) {
+    let metrics = database.text("host", host, "metrics");
+    if database.flag("host_metrics", &metrics, "live") != live
+        && database.set("host_metrics", &metrics, "live", live).is_ok()
+    {
+        operations::refresh_host(database, host);
+    }
+}
+
+/// Begins the rounds that every world makes: heartbeats and collection, copies of databases.
+pub(super) fn begin(state: &mut State) {
+    state.after(ROUND, round);
+    state.after(BACKUP, back_up);
+}
+
+/// Every 30 s (`db_gc.ml`).
+fn round(state: &mut State) {
+    for id in state.ids() {
+        let host = state.host(id);
+        if host.power == Power::Running && host.role == Role::Master && host.emergency.is_none() {
+            listen(state, id);
+            let now = state.now;
+            if let Ok(database) = state.db_mut(id) {
+                collect(database, now);
+            }
+        }
+    }
+    state.after(ROUND, round);
+}
+
+/// A master hears its members' heartbeats, and gives up the silent ones.
+fn listen(state: &mut State, id: HostId) {
+    let me = state.me(id);
+    let records = state.db(id).map(|database| database.refs("host")).unwrap_or_default();
+    for record in records.into_iter().filter(|record| *record != me) {
+        let machine = state.machine(id, &record);
+        let heard = machine.is_some_and(|machine| {
+            let member = state.host(machine);
+            state.talks(machine, id)
+                && state.home(machine) == Some(id)
+                && member.emergency.is_none()
+        });
+        let now = state.now;
+        if heard {
+            state.host_mut(id).heartbeats.insert(record.clone(), now);
+            let Ok(database) = state.db_mut(id) else { return };
+            set_live(database, &record, true);
+            if let (Some(machine), false) = (machine, database.flag("host", &record, "enabled")) {
+                enable(state, machine, &record);
+            }
+        } else {
+            let last = *state.host_mut(id).heartbeats.entry(record.clone()).or_insert(now);
+            if now.saturating_sub(last) >= PATIENCE {
+                if let Ok(database) = state.db_mut(id) {
+                    set_live(database, &record, false);
+                }
+            }
+        }
+    }
+}
+
+/// Removes what belongs to nothing any more (`db_gc.ml`, `db_gc_util.ml`).
+fn collect(database: &mut Database, now: Duration) {
+    let orphans = |database: &Database, class: &str, field: &str, owner: &str| -> Vec<Ref> {
+        let rows = database.objects(class);
+        let lost = rows.filter(|row| !database.contains(owner, row.text(field)));
+        lost.map(|row| row.reference().clone()).collect()
+    };
+    for (class, field, owner) in [
+        ("PBD", "host", "host"),
+        ("PBD", "SR", "SR"),
+        ("PIF", "host", "host"),
+        ("host_cpu", "host", "host"),
+        ("VIF", "VM", "VM"),
+        ("VBD", "VM", "VM"),
+        ("VDI", "SR", "SR"),
+        ("VLAN", "untagged_PIF", "PIF"),
+        ("Bond", "master", "PIF"),
+    ] {
+        for orphan in orphans(database, class, field, owner) {
+            database.destroy(class, &orphan);
+        }
+    }
+    for (class, owner) in [("host_metrics", "host"), ("PIF_metrics", "PIF")] {
+        let used: std::collections::BTreeSet<_> =
+            database.objects(owner).map(|row| row.shared_text("metrics")).collect();
+        for metrics in database.refs(class) {
+            if !used.contains(&metrics) {
+                database.destroy(class, &metrics);
+            }
+        }
+    }
+    let old: Vec<_> = database
+        .objects("session")
+        .filter(|session| seconds_between(session.text("last_active"), now) >= SESSION_LIFE)
+        .map(|session| session.reference().clone())
+        .collect();
+    old.iter().for_each(|session| {
+        database.destroy("session", session);
+    });
+    let done: Vec<_> = database
+        .objects("task")
+        .filter(|task| {
+            let pending = task.text("status") == "pending";
+            let since = task.text(if pending { "created" } else { "finished" });
+            let life = if pending { SESSION_LIFE } else { TASK_LIFE };
+            seconds_between(since, now) >= life
+        })
+        .map(|task| task.reference().clone())
+        .collect();
+    done.iter().for_each(|task| {
+        database.destroy("task", task);
+    });
+}
+
+/// Every 300 s each master sends its members a copy of its database (`pool_db_backup.ml`).
+fn back_up(state: &mut State) {
+    for id in state.ids() {
+        let Some(home) = state.home(id).filter(|home| *home != id) else { continue };
+        if state.host(id).power == Power::Running && state.host(id).emergency.is_none() {
+            state.host_mut(id).backup = state.host(home).database.clone();
+        }
+    }
+    state.after(BACKUP, back_up);
+}
+
+/// Between two rounds of heartbeats and collection.
+const ROUND: Duration = Duration::from_secs(30);
+
+/// Between two copies of the database.
+const BACKUP: Duration = Duration::from_secs(300);
+
+/// How long a member may be silent before its master takes it for dead (`xapi_globs.ml`).
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Until a member's next hello after an error that may pass.
+const RETRY_SOON: Duration = Duration::from_secs(5);
+
+/// Until a member's next hello after an error that a person must mend.
+const RETRY_LATER: Duration = Duration::from_secs(60);
+
+/// How long a session or a pending task lives without anything happening, in seconds.
+const SESSION_LIFE: u64 = 24 * 3600;
+
+/// How long the result of a task can be read, in seconds.
+const TASK_LIFE: u64 = 65 * 60;

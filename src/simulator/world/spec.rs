@@ -1,0 +1,266 @@
+//! Pools described by what is special about them.
+
+use super::random::Random;
+use super::records::Records;
+use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::simulator::database::{Database, Ref};
+use crate::simulator::release::Release;
+use crate::simulator::value::Value;
+
+type Edit = Box<dyn FnOnce(&mut Database) -> Result<(), Fault>>;
+
+/// A pool by what is special about it; everything else is as a fresh installation has it.
+///
+/// Each host has "Local storage", "DVD drives" and "Removable storage"; the pool has the tools SR,
+/// a network for each NIC, the host internal management network and a default template.
+pub struct PoolSpec {
+    name: String,
+    release: Release,
+    hosts: Vec<(String, String)>,
+    nics: usize,
+    memory: i64,
+    items: Vec<Item>,
+}
+
+enum Item {
+    Bond(String, Vec<usize>),
+    Edit(Edit),
+    Internal(String),
+    SharedSr(String, String),
+    Vlan(String, usize, i64),
+    Vm(VmSpec),
+}
+
+/// A virtual machine.
+#[derive(Clone, Debug)]
+pub struct VmSpec {
+    pub(super) name: String,
+    pub(super) host: Option<String>,
+    pub(super) power: &'static str,
+    pub(super) memory: i64,
+    pub(super) disks: Vec<(String, i64)>,
+    pub(super) networks: Vec<String>,
+}
+
+impl VmSpec {
+    /// A VM that is off.
+    pub fn halted(name: &str) -> Self {
+        Self::new(name, None, "Halted")
+    }
+
+    /// A VM that runs on a host.
+    pub fn running(name: &str, host: &str) -> Self {
+        Self::new(name, Some(host.to_owned()), "Running")
+    }
+
+    /// A VM whose memory lies on a disk. Give it a disk: its SR takes the memory too.
+    pub fn suspended(name: &str) -> Self {
+        Self::new(name, None, "Suspended")
+    }
+
+    /// Its memory in GiB, two if not said.
+    #[must_use]
+    pub fn memory(mut self, gib: i64) -> Self {
+        self.memory = gib << 30;
+        self
+    }
+
+    /// Gives it a disk on the SR with this label.
+    #[must_use]
+    pub fn disk(mut self, sr: &str, gib: i64) -> Self {
+        self.disks.push((sr.to_owned(), gib << 30));
+        self
+    }
+
+    /// Puts it on the network with this label; on the first NIC's network if none is said.
+    #[must_use]
+    pub fn network(mut self, label: &str) -> Self {
+        self.networks.push(label.to_owned());
+        self
+    }
+
+    fn new(name: &str, host: Option<String>, power: &'static str) -> Self {
+        Self {
+            name: name.to_owned(),
+            host,
+            power,
+            memory: 2 << 30,
+            disks: Vec::new(),
+            networks: Vec::new(),
+        }
+    }
+}
+
+impl PoolSpec {
+    /// A pool without hosts yet. A host of its own has a pool without a name.
+    pub fn new(name: &str, release: Release) -> Self {
+        Self {
+            name: name.to_owned(),
+            release,
+            hosts: Vec::new(),
+            nics: 2,
+            memory: 64 << 30,
+            items: Vec::new(),
+        }
+    }
+
+    /// Adds a host; the first is the master.
+    #[must_use]
+    pub fn host(mut self, name: &str, address: &str) -> Self {
+        self.hosts.push((name.to_owned(), address.to_owned()));
+        self
+    }
+
+    /// How many NICs each host has, two if not said. The first one is the management interface.
+    #[must_use]
+    pub fn nics(mut self, nics: usize) -> Self {
+        self.nics = nics.max(1);
+        self
+    }
+
+    /// The memory of each host in GiB, 64 if not said.
+    #[must_use]
+    pub fn memory(mut self, gib: i64) -> Self {
+        self.memory = gib << 30;
+        self
+    }
+
+    /// Adds an SR that every host has attached, such as `nfs`, `lvmoiscsi` or `iso`.
+    #[must_use]
+    pub fn shared_sr(self, label: &str, kind: &str) -> Self {
+        self.item(Item::SharedSr(label.to_owned(), kind.to_owned()))
+    }
+
+    /// Adds a network that is on no NIC.
+    #[must_use]
+    pub fn internal_network(self, label: &str) -> Self {
+        self.item(Item::Internal(label.to_owned()))
+    }
+
+    /// Adds a network on a VLAN of each host's NIC, counted from zero.
+    #[must_use]
+    pub fn vlan(self, label: &str, nic: usize, tag: i64) -> Self {
+        self.item(Item::Vlan(label.to_owned(), nic, tag))
+    }
+
+    /// Adds a network on a bond of each host's NICs, counted from zero.
+    #[must_use]
+    pub fn bond(self, label: &str, nics: &[usize]) -> Self {
+        self.item(Item::Bond(label.to_owned(), nics.to_vec()))
+    }
+
+    /// Adds a VM. SRs and networks that it names must have been added before.
+    #[must_use]
+    pub fn vm(self, vm: VmSpec) -> Self {
+        self.item(Item::Vm(vm))
+    }
+
+    /// Changes the finished database.
+    #[must_use]
+    pub fn edit(self, edit: impl FnOnce(&mut Database) -> Result<(), Fault> + 'static) -> Self {
+        self.item(Item::Edit(Box::new(edit)))
+    }
+
+    fn item(mut self, item: Item) -> Self {
+        self.items.push(item);
+        self
+    }
+
+    pub(super) fn build(self, random: &mut Random) -> Result<Database> {
+        if self.hosts.is_empty() {
+            let what = format!("the pool {:?} has no hosts", self.name);
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        let mut records = Records::new(self.release, random);
+        let pool = records.pool(&self.name)?;
+        records.drivers()?;
+        let mut networks = Vec::new();
+        for nic in 0..self.nics {
+            let label = format!("Pool-wide network associated with eth{nic}");
+            networks.push(records.network(&label, &format!("xenbr{nic}"))?);
+        }
+        records.internal_management_network()?;
+        let tools = records.tools_sr()?;
+        let mut hosts: Vec<(Ref, Vec<Ref>)> = Vec::new();
+        for (number, (name, address)) in self.hosts.iter().enumerate() {
+            let host = records.host(name, address, self.memory)?;
+            let mut pifs = Vec::new();
+            for (nic, network) in networks.iter().enumerate() {
+                let address = (nic == 0).then_some(address.as_str());
+                pifs.push(records.pif(&host, network, nic, address)?);
+            }
+            records.local_srs(&host)?;
+            records.pbd(&host, &tools, &[("location", "/opt/xensource/packages/iso")])?;
+            if number == 0 {
+                records.database.set("pool", &pool, "master", &host).map_err(Error::from)?;
+                let cpus = records.database.get("host", &host, "cpu_info");
+                records.database.set("pool", &pool, "cpu_info", cpus).map_err(Error::from)?;
+            }
+            hosts.push((host, pifs));
+        }
+        records.template("Debian Bookworm 12")?;
+        for item in self.items {
+            match item {
+                Item::SharedSr(label, kind) => {
+                    let sr = records.sr(&label, &kind, true, 1 << 40)?;
+                    let config = shared_config(&kind, &label);
+                    for (host, _) in &hosts {
+                        records.pbd(host, &sr, &config)?;
+                    }
+                    if kind != "iso" {
+                        records.default_sr(&pool, &sr)?;
+                    }
+                }
+                Item::Internal(label) => {
+                    records.internal_network(&label)?;
+                }
+                Item::Vlan(label, nic, tag) => {
+                    let network = records.internal_network(&label)?;
+                    for (_, pifs) in &hosts {
+                        records.vlan(pif_at(pifs, nic)?, &network, tag)?;
+                    }
+                }
+                Item::Bond(label, nics) => {
+                    let network = records.internal_network(&label)?;
+                    for (_, pifs) in &hosts {
+                        let slaves: Result<Vec<_>> =
+                            nics.iter().map(|nic| pif_at(pifs, *nic).cloned()).collect();
+                        records.bond(&slaves?, &network)?;
+                    }
+                }
+                Item::Vm(vm) => {
+                    records.vm(&vm)?;
+                }
+                Item::Edit(edit) => edit(&mut records.database)?,
+            }
+        }
+        Ok(records.database)
+    }
+}
+
+fn pif_at(pifs: &[Ref], nic: usize) -> Result<&Ref> {
+    pifs.get(nic).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("the hosts have no NIC number {nic}"))
+    })
+}
+
+/// A device configuration that a driver would take.
+fn shared_config(kind: &str, label: &str) -> Vec<(&'static str, &'static str)> {
+    // The label does not matter to the driver, but two exports differ.
+    let path = if label.len() % 2 == 0 { "/export/vms" } else { "/export/isos" };
+    match kind {
+        "nfs" => vec![("server", "10.0.0.100"), ("serverpath", path)],
+        "iso" => vec![("location", "10.0.0.100:/export/isos"), ("type", "nfs_iso")],
+        "lvmoiscsi" => vec![
+            ("target", "10.0.0.101"),
+            ("targetIQN", "iqn.2026-01.example:pool"),
+            ("SCSIid", "360000000000000000e00000000010001"),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// A value that a spec needs as text.
+pub(super) fn text(text: &str) -> Value {
+    Value::text(text)
+}

@@ -1,0 +1,241 @@
+//! What a world consists of: hosts, time, and what is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::date::date;
+use super::faults::{Links, Rule};
+use super::random::Random;
+use super::{Peer, Role, Timings};
+use crate::error::Fault;
+use crate::simulator::calls::Legacy;
+use crate::simulator::database::{Database, Ref};
+use crate::simulator::release::Release;
+
+/// Everything in a world, behind its lock.
+pub(in crate::simulator) struct State {
+    pub now: Duration,
+    pub random: Random,
+    pub hosts: Vec<Host>,
+    pub links: Links,
+    pub rules: Vec<Rule>,
+    pub counters: Counters,
+    pub timings: Timings,
+    /// Size and utilisation of what lies on disks, by the uuid of the SR.
+    pub stores: BTreeMap<String, (i64, i64)>,
+    timers: BTreeMap<(Duration, u64), Timer>,
+    next_timer: u64,
+}
+
+/// A host of the world, by its place in [`State::hosts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::simulator) struct HostId(pub usize);
+
+/// Something to do at a point in time.
+pub(in crate::simulator) type Timer = Box<dyn FnOnce(&mut State) + Send>;
+
+/// A machine and the xapi that runs on it.
+pub(in crate::simulator) struct Host {
+    /// The name to speak of it by, and to reach it by.
+    pub name: String,
+    /// The management address.
+    pub address: String,
+    /// The uuid of its host record, wherever that is.
+    pub uuid: String,
+    /// What it runs.
+    pub release: Release,
+    /// What of it runs.
+    pub power: Power,
+    /// What the running xapi takes itself for; read from `configured` when it starts.
+    pub role: Role,
+    /// What `pool.conf` says, for the next start.
+    pub configured: Role,
+    /// The database that it is master of, or was last.
+    pub database: Option<Database>,
+    /// The last copy of its master's database that it was sent.
+    pub backup: Option<Database>,
+    /// The error that every call but the emergency calls raises.
+    pub emergency: Option<Fault>,
+    /// Passwords by user name.
+    pub users: BTreeMap<String, String>,
+    /// Sessions that only this xapi knows.
+    pub local_sessions: BTreeSet<Ref>,
+    /// How often its xapi ended: calls of an earlier one are lost.
+    pub incarnation: u64,
+    /// What proves that it belongs to its pool.
+    pub pool_secret: String,
+    /// `host.disable` by a user: until it is enabled or its xapi restarts.
+    pub disabled_by_user: bool,
+    /// `host.disable` that outlives restarts, until it is enabled.
+    pub stays_disabled: bool,
+    /// The backend of its network daemon, `openvswitch` or `bridge`, whatever its record says.
+    pub network_backend: String,
+    /// As master: when each slave was last heard of.
+    pub heartbeats: BTreeMap<Ref, Duration>,
+    /// The address that it agreed to take as its new master, and when (`propose_new_master`).
+    pub proposal: Option<(String, Duration)>,
+    /// Subscriptions to the old `event.next`, by session.
+    pub legacy: BTreeMap<Ref, Legacy>,
+}
+
+/// What of a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulator) enum Power {
+    /// Nothing: no packet is answered.
+    Off,
+    /// The machine and its xapi.
+    Running,
+    /// The machine without xapi: connections are refused.
+    Stopped,
+}
+
+/// What was asked of the world.
+#[derive(Clone, Debug, Default)]
+pub(in crate::simulator) struct Counters {
+    /// Requests that reached a host, by method.
+    pub requests: BTreeMap<String, u64>,
+    /// Requests that were sent, whatever became of them.
+    pub sent: u64,
+}
+
+impl State {
+    pub fn new(seed: u64, timings: Timings) -> Self {
+        Self {
+            now: Duration::ZERO,
+            random: Random::new(seed),
+            hosts: Vec::new(),
+            links: Links::default(),
+            rules: Vec::new(),
+            counters: Counters::default(),
+            timings,
+            stores: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            next_timer: 0,
+        }
+    }
+
+    /// Has something done after a delay.
+    pub fn after(&mut self, delay: Duration, timer: impl FnOnce(&mut Self) + Send + 'static) {
+        self.timers.insert((self.now + delay, self.next_timer), Box::new(timer));
+        self.next_timer += 1;
+    }
+
+    /// Runs the next timer that is due by `until`, else moves the clock there; answers whether one
+    /// ran.
+    pub fn step(&mut self, until: Duration) -> bool {
+        match self.timers.first_entry().filter(|entry| entry.key().0 <= until) {
+            Some(entry) => {
+                let ((due, _), timer) = entry.remove_entry();
+                self.now = self.now.max(due);
+                timer(self);
+                true
+            }
+            None => {
+                self.now = self.now.max(until);
+                false
+            }
+        }
+    }
+
+    /// Moves the clock, doing everything that becomes due.
+    pub fn run_until(&mut self, until: Duration) {
+        while self.step(until) {}
+    }
+
+    pub fn host(&self, id: HostId) -> &Host {
+        &self.hosts[id.0]
+    }
+
+    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.hosts[id.0]
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..self.hosts.len()).map(HostId)
+    }
+
+    /// The host at a name or an address.
+    pub fn find(&self, name: &str) -> Option<HostId> {
+        let known = |host: &Host| host.address == name || host.name.eq_ignore_ascii_case(name);
+        self.hosts.iter().position(known).map(HostId)
+    }
+
+    /// Now, as a XAPI date.
+    pub fn date(&self) -> Arc<str> {
+        date(self.now).into()
+    }
+
+    /// Whether a host's machine can exchange packets with a peer.
+    pub fn reaches(&self, from: impl Into<Peer>, to: HostId) -> bool {
+        self.links.open(&from.into(), &Peer::from(self.host(to).name.as_str()))
+            && self.host(to).power != Power::Off
+    }
+
+    /// Whether two hosts' xapis can talk to each other.
+    pub fn talks(&self, from: HostId, to: HostId) -> bool {
+        from == to
+            || (self.reaches(self.host(from).name.as_str(), to)
+                && self.host(to).power == Power::Running)
+    }
+
+    /// The host whose database a host works on: itself, or its master if that can be reached.
+    pub fn home(&self, id: HostId) -> Option<HostId> {
+        match &self.host(id).role {
+            Role::Master => Some(id),
+            Role::Slave { master } => {
+                let master = self.find(master)?;
+                let home = self.host(master);
+                (home.role == Role::Master && home.database.is_some() && self.talks(id, master))
+                    .then_some(master)
+            }
+            Role::Broken => None,
+        }
+    }
+
+    /// The database that a host works on.
+    ///
+    /// # Errors
+    /// The error of a host whose master cannot be reached.
+    pub fn db(&self, id: HostId) -> Result<&Database, Fault> {
+        self.home(id).and_then(|home| self.host(home).database.as_ref()).ok_or_else(no_database)
+    }
+
+    /// The database that a host works on, to write.
+    ///
+    /// # Errors
+    /// As [`db`](Self::db).
+    pub fn db_mut(&mut self, id: HostId) -> Result<&mut Database, Fault> {
+        let home = self.home(id).ok_or_else(no_database)?;
+        self.host_mut(home).database.as_mut().ok_or_else(no_database)
+    }
+
+    /// The ref of a host's own record in the database that it works on; empty without one.
+    pub fn me(&self, id: HostId) -> Ref {
+        let database = self.db(id).ok();
+        database
+            .and_then(|database| database.by_uuid("host", &self.host(id).uuid))
+            .unwrap_or_else(|| "".into())
+    }
+
+    /// The machine behind a host record of the database that `id` works on.
+    pub fn machine(&self, id: HostId, record: &str) -> Option<HostId> {
+        let uuid = self.db(id).ok()?.text("host", record, "uuid");
+        self.hosts.iter().position(|host| *host.uuid == *uuid).map(HostId)
+    }
+
+    /// The pool record of the database that a host works on.
+    pub fn pool(&self, id: HostId) -> Ref {
+        let database = self.db(id).ok();
+        let pool = database.and_then(|database| database.refs("pool").into_iter().next());
+        pool.unwrap_or_else(|| "".into())
+    }
+}
+
+/// What a host answers that cannot reach its master's database.
+fn no_database() -> Fault {
+    Fault::new(
+        "INTERNAL_ERROR",
+        ["Db_remote_cache_access_v1.Remote_db_server_returned_unknown_exception"],
+    )
+}
