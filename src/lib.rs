@@ -13,6 +13,9 @@ pub mod client;
 pub mod election;
 pub mod error;
 pub mod failover;
+#[cfg(feature = "ffi")]
+#[allow(unsafe_code)]
+pub mod ffi;
 pub mod model;
 pub mod preflight;
 #[cfg(feature = "simulator")]

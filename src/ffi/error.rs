@@ -1,0 +1,139 @@
+//! The error object.
+
+use std::ffi::{CStr, CString, c_char};
+
+use crate::error::{Error, Fault};
+use crate::ffi::boundary::{self, c_text};
+use crate::ffi::registry::{self, Object};
+use crate::ffi::status::xcp_status;
+
+/// What went wrong in one call: a status, a message, and the server's fault if it raised one.
+///
+/// Threads: immutable; may be read by many at once.
+pub struct xcp_error {
+    status: xcp_status,
+    message: CString,
+    fault: Option<FaultText>,
+}
+
+struct FaultText {
+    code: CString,
+    params_json: CString,
+}
+
+impl Object for xcp_error {
+    const NAME: &'static str = "xcp_error";
+}
+
+/// What a call failed with, before C has asked for it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: xcp_status,
+    pub(super) message: String,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Failure {
+    pub(super) fn new(status: xcp_status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), fault: None }
+    }
+
+    /// The same with the argument that is wrong before its message.
+    pub(super) fn in_argument(mut self, name: &str) -> Self {
+        self.message = format!("{name}: {}", self.message);
+        self
+    }
+}
+
+impl From<Error> for Failure {
+    /// The message is the error's with those of its causes, since C gets no chain.
+    fn from(error: Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        Self { status: xcp_status::of(error.kind()), message, fault: error.fault().cloned() }
+    }
+}
+
+impl From<Failure> for xcp_error {
+    fn from(failure: Failure) -> Self {
+        let fault = failure.fault.map(|fault| FaultText {
+            code: c_text(fault.code),
+            // Texts only: encoding cannot fail.
+            params_json: c_text(serde_json::to_string(&fault.params).unwrap_or_default()),
+        });
+        Self { status: failure.status, message: c_text(failure.message), fault }
+    }
+}
+
+/// Returns the error's status; XCP_OK for NULL, XCP_E_MISUSE for what is no error (any more).
+///
+/// From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_code(error: *const xcp_error) -> xcp_status {
+    match error.is_null() {
+        true => xcp_status::XCP_OK,
+        false => look(error, xcp_status::XCP_E_MISUSE, |error| error.status),
+    }
+}
+
+/// Returns what went wrong, in one line; "" for NULL and for what is no error (any more).
+///
+/// Belongs to the error, and lives as long as it. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_message(error: *const xcp_error) -> *const c_char {
+    look(error, c"".as_ptr(), |error| error.message.as_ptr())
+}
+
+/// Returns the code of the fault that a XAPI server raised, letter for letter; NULL if none did.
+///
+/// Belongs to the error, and lives as long as it. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_fault_code(error: *const xcp_error) -> *const c_char {
+    look(error, std::ptr::null(), |error| {
+        error.fault.as_ref().map_or(std::ptr::null(), |fault| fault.code.as_ptr())
+    })
+}
+
+/// Returns the parameters of the fault as a JSON array of texts; "[]" if there is no fault.
+///
+/// Belongs to the error, and lives as long as it. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_fault_params_json(error: *const xcp_error) -> *const c_char {
+    const NONE: &CStr = c"[]";
+    look(error, NONE.as_ptr(), |error| {
+        error.fault.as_ref().map_or(NONE.as_ptr(), |fault| fault.params_json.as_ptr())
+    })
+}
+
+/// Frees an error and the texts that belong to it. NULL is fine.
+///
+/// From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library, and its texts are not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_free(error: *mut xcp_error) {
+    boundary::free(error);
+}
+
+/// What an error says; `otherwise` for NULL and for what is none.
+fn look<T>(error: *const xcp_error, otherwise: T, read: impl FnOnce(&xcp_error) -> T) -> T {
+    // A text that is read here lives on in the error, which its owner has not freed.
+    registry::hold(error).map_or(otherwise, |error| read(&error))
+}

@@ -1,0 +1,80 @@
+//! Reading what callers write as JSON.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::ffi::error::Failure;
+use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
+use crate::model::{Host, Ref, Snapshot, Uuid};
+
+/// An argument that is an object, decoded.
+pub(super) fn decode<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, Failure> {
+    // serde would take a list for the fields of a structure, in their order.
+    if text.trim_start().starts_with('[') {
+        return Err(wrong(format!("{name}: a list, where an object is expected")));
+    }
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(XCP_E_INVALID_INPUT, format!("{name}: {error}")))
+}
+
+/// An argument that may be left out, decoded.
+pub(super) fn decode_or_default<T: DeserializeOwned + Default>(
+    text: Option<&str>,
+    name: &str,
+) -> Result<T, Failure> {
+    text.map_or_else(|| Ok(T::default()), |text| decode(text, name))
+}
+
+/// A snapshot argument; `complete` fills in what people leave out.
+pub(in crate::ffi) fn snapshot(
+    text: &str,
+    name: &str,
+    complete: bool,
+) -> Result<Snapshot, Failure> {
+    let mut snapshot = Snapshot::from_json(text.as_bytes())
+        .map_err(|error| Failure::from(error).in_argument(name))?;
+    if complete {
+        snapshot.complete();
+    }
+    Ok(snapshot)
+}
+
+/// A snapshot inside an argument, with what was said about it.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with a snapshot")]
+pub(super) struct Given<'a> {
+    #[serde(borrow)]
+    pub(super) snapshot: &'a RawValue,
+    #[serde(default)]
+    pub(super) complete_snapshots: bool,
+}
+
+impl Given<'_> {
+    pub(super) fn load(&self) -> Result<Snapshot, Failure> {
+        snapshot(self.snapshot.get(), "input_json.snapshot", self.complete_snapshots)
+    }
+}
+
+/// The host that a uuid, a ref or an unambiguous name means.
+pub(super) fn named_host<'a>(
+    snapshot: &'a Snapshot,
+    name: &str,
+) -> Result<(&'a Ref<Host>, &'a Host), Failure> {
+    if let Some(host) = snapshot.host.by_uuid(&Uuid::new(name)) {
+        return Ok(host);
+    }
+    if let Some(host) = snapshot.host.iter().find(|(reference, _)| reference.as_str() == name) {
+        return Ok(host);
+    }
+    let mut named = snapshot.host.iter().filter(|(_, host)| host.name_label == name);
+    match (named.next(), named.next()) {
+        (Some(host), None) => Ok(host),
+        (None, _) => Err(wrong(format!("the snapshot has no host {name:?}"))),
+        (Some(_), Some(_)) => Err(wrong(format!("two hosts are called {name:?}"))),
+    }
+}
+
+fn wrong(message: String) -> Failure {
+    Failure::new(XCP_E_INVALID_INPUT, message)
+}

@@ -1,0 +1,37 @@
+//! Pure functions: JSON in, JSON out.
+
+mod input;
+mod partition;
+mod preflight;
+
+pub(super) use input::snapshot;
+pub use partition::xcp_partition_json;
+pub(super) use preflight::options;
+pub use preflight::xcp_preflight_json;
+
+use serde::Serialize;
+
+use crate::ffi::error::Failure;
+use crate::ffi::status::xcp_status::XCP_E_INTERNAL;
+
+/// The number of the JSON form of outcomes that have none of their own.
+const SCHEMA: u32 = 1;
+
+/// A result under its schema number.
+#[derive(Serialize)]
+struct Numbered<T> {
+    schema: u32,
+    #[serde(flatten)]
+    result: T,
+}
+
+/// A result as JSON, under its schema number.
+pub(super) fn numbered<T: Serialize>(result: T) -> Result<String, Failure> {
+    encode(&Numbered { schema: SCHEMA, result })
+}
+
+/// A result as JSON.
+pub(super) fn encode<T: Serialize>(result: &T) -> Result<String, Failure> {
+    serde_json::to_string(result)
+        .map_err(|error| Failure::new(XCP_E_INTERNAL, format!("the result is no JSON: {error}")))
+}

@@ -1,0 +1,164 @@
+//! Who survives a partition of an HA pool.
+
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::input::{self, Given};
+use super::numbered;
+use crate::election::partition::{HostDecision, Scenario, Views};
+use crate::ffi::boundary::{Out, call, text};
+use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
+use crate::model::Snapshot;
+
+/// Tells which hosts of an HA pool survive when links, storage or hosts fail, as the HA daemon
+/// decides.
+///
+/// `input_json` is one of
+/// - a pool in words: `{"hosts": [uuid...]}`, all healthy, or `{"snapshot": {class: {ref: record}},
+///   "complete_snapshots": bool}`, whose dead hosts crashed before; and what happens to it, each of
+///   it optional: `"shut_down": [host...]` (cleanly, before the fault), `"crash": [host...]`,
+///   `"lose_storage": [host...]`, `"cut": [[host, host]...]` (the network between two),
+///   `"split": [[host...]...]` (each group from all others), `"weights": {host: number}`,
+///   `"master": host`, `"base_timeout": seconds`. Hosts are named by uuid; in a snapshot also by ref
+///   or by a name that only one of them has. The outcome has, beside `"schema"`, `"hosts"` (each with
+///   its fate and why), `"rule"`, `"survivors"`, `"fenced"`, `"next_live_set"`, `"election"` (who may
+///   be master) and `"wait"` (seconds until anyone may act).
+/// - what each host knows, as bit masks with bit k for host k: `{"n", "weights", "excluded",
+///   "liveset", "running", "hb", "sf", "stale_view"}`; other fields are ignored. The outcome is
+///   `{"schema", "hosts": {"0": {"views_agreed", "survives", "by_rule2", "hb_after", "sf_after",
+///   "proposed_liveset"}...}}` for the hosts that run.
+///
+/// `*outcome_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT
+/// for input of another form, and for views that the daemon's rules are not made for.
+///
+/// # Safety
+/// `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_partition_json(
+    input_json: *const c_char,
+    outcome_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_partition_json", error, |_| {
+            let input = text(input_json, "input_json")?;
+            let out = Out::new(outcome_json, "outcome_json")?;
+            out.write_text(partition(input)?);
+            Ok(())
+        })
+    }
+}
+
+/// Which form the input has.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with the hosts, a snapshot or the views")]
+struct Form {
+    hosts: Option<IgnoredAny>,
+    n: Option<IgnoredAny>,
+    snapshot: Option<IgnoredAny>,
+}
+
+/// The decisions of the hosts, by index.
+#[derive(Serialize)]
+struct Decisions {
+    hosts: BTreeMap<usize, HostDecision>,
+}
+
+fn partition(json: &str) -> Result<String, Failure> {
+    let form: Form = input::decode(json, "input_json")?;
+    match (form.hosts, form.n, form.snapshot) {
+        (None, Some(_), None) => {
+            let views: Views = input::decode(json, "input_json")?;
+            numbered(Decisions { hosts: views.decide()? })
+        }
+        (Some(_), Some(_), None) => {
+            let scenario: Scenario = input::decode(json, "input_json")?;
+            numbered(scenario.decide()?)
+        }
+        _ => {
+            let story: Story = input::decode(json, "input_json")?;
+            numbered(story.scenario()?.decide()?)
+        }
+    }
+}
+
+/// A pool and what happens to it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Story<'a> {
+    hosts: Option<Vec<String>>,
+    #[serde(borrow)]
+    snapshot: Option<&'a RawValue>,
+    complete_snapshots: bool,
+    shut_down: Vec<String>,
+    crash: Vec<String>,
+    lose_storage: Vec<String>,
+    cut: Vec<[String; 2]>,
+    split: Vec<Vec<String>>,
+    weights: BTreeMap<String, u32>,
+    master: Option<String>,
+    base_timeout: Option<u32>,
+}
+
+impl Story<'_> {
+    fn scenario(&self) -> Result<Scenario, Failure> {
+        let (mut scenario, snapshot) = match (&self.hosts, &self.snapshot) {
+            (Some(hosts), None) => (Scenario::new(hosts.iter().map(String::as_str))?, None),
+            (None, Some(snapshot)) => {
+                let given = Given { snapshot, complete_snapshots: self.complete_snapshots };
+                let snapshot = given.load()?;
+                (Scenario::from_snapshot(&snapshot)?, Some(snapshot))
+            }
+            _ => {
+                return Err(Failure::new(
+                    XCP_E_INVALID_INPUT,
+                    "input_json: neither or both of hosts and snapshot are there",
+                ));
+            }
+        };
+        let name = |host: &String| uuid_of(snapshot.as_ref(), host);
+        for host in &self.shut_down {
+            scenario.shut_down(&name(host)?)?;
+        }
+        for (host, weight) in &self.weights {
+            scenario.set_weight(&name(host)?, *weight)?;
+        }
+        for [one, other] in &self.cut {
+            scenario.cut(&name(one)?, &name(other)?)?;
+        }
+        for group in &self.split {
+            let group: Vec<_> = group.iter().map(name).collect::<Result<_, _>>()?;
+            scenario.split(&group.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        for host in &self.lose_storage {
+            scenario.lose_storage(&name(host)?)?;
+        }
+        for host in &self.crash {
+            scenario.crash(&name(host)?)?;
+        }
+        if let Some(master) = &self.master {
+            scenario.set_master(&name(master)?)?;
+        }
+        if let Some(seconds) = self.base_timeout {
+            scenario.set_base_timeout(seconds);
+        }
+        Ok(scenario)
+    }
+}
+
+/// The uuid of a host that is named; without a snapshot every name is a uuid.
+fn uuid_of(snapshot: Option<&Snapshot>, name: &str) -> Result<String, Failure> {
+    match snapshot {
+        None => Ok(name.to_owned()),
+        Some(snapshot) => {
+            let (_, host) = input::named_host(snapshot, name)?;
+            Ok(host.uuid.to_string())
+        }
+    }
+}

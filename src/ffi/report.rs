@@ -1,0 +1,198 @@
+//! Preflight reports as objects.
+
+use std::ffi::c_char;
+
+use crate::ffi::boundary::{self, Out, call, optional_text, quiet};
+use crate::ffi::error::xcp_error;
+use crate::ffi::json;
+use crate::ffi::registry::Object;
+use crate::ffi::snapshot::xcp_snapshot;
+use crate::ffi::status::xcp_status;
+use crate::preflight::{self, Report, Verdict};
+
+/// What a preflight found.
+///
+/// Made by `xcp_preflight`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
+/// once.
+pub struct xcp_report {
+    pub(super) report: Report,
+}
+
+impl Object for xcp_report {
+    const NAME: &'static str = "xcp_report";
+}
+
+/// Whether a host may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum xcp_verdict {
+    /// There is no report: the pointer is NULL or leads to none.
+    XCP_VERDICT_NONE = 0,
+    /// Nothing stands in the way.
+    XCP_VERDICT_READY = 1,
+    /// Nothing that is known stands in the way, but evidence is missing.
+    XCP_VERDICT_UNKNOWN = 2,
+    /// Only `pool.join_force` would pass.
+    XCP_VERDICT_NEEDS_FORCE = 3,
+    /// Something stands in the way.
+    XCP_VERDICT_BLOCKED = 4,
+}
+
+impl From<Verdict> for xcp_verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Ready => Self::XCP_VERDICT_READY,
+            Verdict::Unknown => Self::XCP_VERDICT_UNKNOWN,
+            Verdict::NeedsForce => Self::XCP_VERDICT_NEEDS_FORCE,
+            Verdict::Blocked => Self::XCP_VERDICT_BLOCKED,
+        }
+    }
+}
+
+/// Tells whether a host may join a pool, as `xcp_preflight_json` does, on snapshot objects.
+///
+/// `options_json` may be NULL; it is as for `xcp_preflight_json`, except that
+/// "complete_snapshots" changes nothing here: snapshots are completed when they are loaded.
+///
+/// `*report` is freed with `xcp_report_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+/// unknown options.
+///
+/// # Safety
+/// `pool` and `host` came from this library; `options_json` is NULL or ends with NUL; `report` can be
+/// written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_preflight(
+    pool: *const xcp_snapshot,
+    host: *const xcp_snapshot,
+    options_json: *const c_char,
+    report: *mut *mut xcp_report,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_preflight", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let host = call.object(host, "host")?;
+            let options = json::options(optional_text(options_json, "options_json")?)?;
+            let out = Out::new(report, "report")?;
+            let report = preflight::evaluate_with(&pool.snapshot, &host.snapshot, &options);
+            out.write_object(xcp_report { report });
+            Ok(())
+        })
+    }
+}
+
+/// Returns whether the host may join; XCP_VERDICT_NONE for NULL and for what is no report.
+///
+/// From any thread.
+///
+/// # Safety
+/// `report` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_verdict(report: *const xcp_report) -> xcp_verdict {
+    quiet(xcp_verdict::XCP_VERDICT_NONE, |call| {
+        Ok(call.object(report, "report")?.report.verdict().into())
+    })
+}
+
+/// Returns how many findings stand in the way; 0 for NULL and for what is no report.
+///
+/// 0 alone does not mean that the host may join: ask `xcp_report_verdict`. From any thread.
+///
+/// # Safety
+/// `report` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_blocking_count(report: *const xcp_report) -> usize {
+    quiet(0, |call| Ok(call.object(report, "report")?.report.blockers().count()))
+}
+
+/// Returns how many findings there are; 0 for NULL and for what is no report.
+///
+/// From any thread.
+///
+/// # Safety
+/// `report` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_finding_count(report: *const xcp_report) -> usize {
+    quiet(0, |call| Ok(call.object(report, "report")?.report.findings().len()))
+}
+
+/// Tells the report as JSON, in the form that `xcp_preflight_json` describes.
+///
+/// `*json` is freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_json(
+    report: *const xcp_report,
+    json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_json", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(json, "json")?;
+            out.write_text(json::encode(&held.report)?);
+            Ok(())
+        })
+    }
+}
+
+/// Tells the report as text for people: the verdict, a line for each finding, then the details.
+///
+/// `*text` is freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `text` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_text(
+    report: *const xcp_report,
+    text: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_text", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(text, "text")?;
+            out.write_text(held.report.to_string());
+            Ok(())
+        })
+    }
+}
+
+/// Tells the report as Markdown: the verdict, a table, then the details of each finding.
+///
+/// `*markdown` is freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `markdown` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_markdown(
+    report: *const xcp_report,
+    markdown: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_markdown", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(markdown, "markdown")?;
+            out.write_text(held.report.to_markdown());
+            Ok(())
+        })
+    }
+}
+
+/// Frees a report. NULL is fine.
+///
+/// From any thread.
+///
+/// # Safety
+/// `report` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_free(report: *mut xcp_report) {
+    boundary::free(report);
+}

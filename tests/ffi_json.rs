@@ -1,0 +1,261 @@
+//! The pure functions from JSON to JSON, through the C ABI, on recorded answers.
+
+#![cfg(feature = "ffi")]
+
+mod ffi_support;
+
+use ffi_support::{preflight, pure};
+use serde_json::{Value, json};
+use xcp_pool::ffi::{xcp_partition_json, xcp_status};
+
+fn oracle(file: &str) -> String {
+    let path = format!("{}/tests/data/oracle/{file}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn every_recorded_survival_decision_is_reproduced_from_its_line() {
+    let vectors = oracle("xhad-partition-vectors.jsonl");
+    let mut count = 0;
+    for line in vectors.lines() {
+        let vector: Value = serde_json::from_str(line).unwrap();
+        let outcome = pure(xcp_partition_json, line).unwrap();
+        assert_eq!(outcome["schema"], 1);
+        assert_eq!(outcome["hosts"], vector["expected"], "{}", vector["name"]);
+        count += 1;
+    }
+    assert_eq!(count, 354);
+}
+
+#[test]
+fn a_partition_is_told_in_words() {
+    let outcome = pure(
+        xcp_partition_json,
+        r#"{"hosts": ["a", "b", "c", "d"], "master": "c", "split": [["c", "d"]]}"#,
+    )
+    .unwrap();
+    assert_eq!(outcome["schema"], 1);
+    assert_eq!(outcome["survivors"], json!(["a", "b"]));
+    assert_eq!(
+        outcome["election"],
+        json!({"election": "race", "may_become_master": ["a", "b"], "contention_favourite": "a"})
+    );
+    let everything = json!({
+        "hosts": ["a", "b", "c", "d", "e"], "shut_down": ["e"], "crash": ["d"],
+        "lose_storage": ["c"], "cut": [["a", "c"]], "weights": {"b": 2}, "base_timeout": 90,
+    });
+    let outcome = pure(xcp_partition_json, &everything.to_string()).unwrap();
+    assert_eq!(outcome["survivors"], json!(["a", "b"]));
+    assert_eq!(outcome["hosts"][4]["fate"]["fate"], "excluded");
+    assert_eq!(outcome["wait"]["detection"], 90);
+}
+
+#[test]
+fn the_hosts_of_a_snapshot_are_named_by_uuid_ref_or_name() {
+    let snapshot = json!({
+        "pool": {"OpaqueRef:p": {"master": "OpaqueRef:a"}},
+        "host": {
+            "OpaqueRef:a": {"metrics": "OpaqueRef:ma", "name_label": "phantom"},
+            "OpaqueRef:b": {"metrics": "OpaqueRef:mb", "name_label": "ignite"},
+            "OpaqueRef:c": {"metrics": "OpaqueRef:mc", "name_label": "twin"},
+            "OpaqueRef:d": {"metrics": "OpaqueRef:md", "name_label": "twin"},
+        },
+        "host_metrics": {
+            "OpaqueRef:ma": {"live": true}, "OpaqueRef:mb": {"live": true},
+            "OpaqueRef:mc": {"live": true}, "OpaqueRef:md": {"live": true},
+        },
+    });
+    let with = |field: &str, host: &str| {
+        let mut question = json!({"snapshot": snapshot, "complete_snapshots": true});
+        question[field] = json!([host]);
+        pure(xcp_partition_json, &question.to_string())
+    };
+    for host in ["b", "OpaqueRef:b", "ignite"] {
+        assert_eq!(with("crash", host).unwrap()["survivors"], json!(["a", "c", "d"]), "{host}");
+    }
+    assert_eq!(with("crash", "twin").unwrap_err().message, "two hosts are called \"twin\"");
+    assert_eq!(with("crash", "nobody").unwrap_err().message, "the snapshot has no host \"nobody\"");
+    assert_eq!(with("crash", "a").unwrap()["election"]["election"], "race");
+}
+
+#[test]
+fn what_is_no_partition_is_refused_by_name() {
+    for (input, why) in [
+        ("", "input_json: EOF while parsing"),
+        ("7", "input_json: invalid type: integer `7`, expected an object with the hosts"),
+        ("[]", "input_json: a list, where an object is expected"),
+        ("{}", "input_json: neither or both of hosts and snapshot"),
+        (r#"{"hosts": ["a"], "snapshot": {}}"#, "neither or both"),
+        (r#"{"hosts": ["a"], "crush": ["a"]}"#, "input_json: unknown field `crush`"),
+        (r#"{"hosts": []}"#, "0 hosts: HA knows 1 to 64"),
+        (r#"{"hosts": ["a"], "crash": ["b"]}"#, "host b is not configured"),
+        (r#"{"n": 2}"#, "input_json: missing field"),
+        (r#"{"snapshot": []}"#, "input_json.snapshot: no snapshot: "),
+    ] {
+        let refusal = pure(xcp_partition_json, input).unwrap_err();
+        assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT, "{input}");
+        assert!(refusal.message.contains(why), "{}", refusal.message);
+        assert_eq!(refusal.fault, None);
+    }
+}
+
+/// The scenario of a recorded join: what it removes from the baseline, then what it sets.
+fn scenario(baseline: &Value, case: &Value) -> Value {
+    let mut scenario = baseline.clone();
+    let split = |pointer: &str| {
+        let mut keys: Vec<String> =
+            pointer[1..].split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+        (keys.pop().unwrap(), keys)
+    };
+    for pointer in case["remove"].as_array().unwrap() {
+        let (last, path) = split(pointer.as_str().unwrap());
+        let place = path.iter().fold(&mut scenario, |at, key| &mut at[key]);
+        place.as_object_mut().unwrap().remove(&last);
+    }
+    for (pointer, value) in case["set"].as_object().unwrap() {
+        let (last, path) = split(pointer);
+        let place = path.iter().fold(&mut scenario, |at, key| &mut at[key]);
+        place[last] = value.clone();
+    }
+    scenario
+}
+
+/// The options that tell what a recorded scenario tells beside its databases.
+fn options(scenario: &Value) -> Value {
+    let env = &scenario["env"];
+    let editions = if env["v6d"].is_null() { json!("unreachable") } else { env["v6d"].clone() };
+    json!({
+        "force": scenario["force"], "complete_snapshots": true,
+        "evidence": {"joiner_bridge_backend": env["bridge_kind"], "editions": editions},
+    })
+}
+
+/// The recorded joins: baseline and cases.
+fn joins() -> (Value, Vec<Value>) {
+    let text = oracle("preflight.jsonl");
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    (lines.next().unwrap()["baseline"].clone(), lines.collect())
+}
+
+/// An error to compare by: of a list what it holds, not in which order; of an exception only that it
+/// was.
+fn comparable(code: &Value, params: &[Value]) -> (String, Vec<String>) {
+    let code = code.as_str().unwrap().to_owned();
+    let mut params: Vec<_> =
+        params.iter().map(|param| param.as_str().unwrap().to_owned()).collect();
+    match code.as_str() {
+        "INTERNAL_ERROR" => params.clear(),
+        "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT" => params.sort(),
+        "V6D_FAILURE" => params.iter_mut().for_each(|param| {
+            let mut words: Vec<_> = param.split(['[', ']', ';']).map(str::trim).collect();
+            words[1..].sort_unstable();
+            *param = words.join(" ");
+        }),
+        _ => {}
+    }
+    (code, params)
+}
+
+fn recorded(error: &Value) -> Option<(String, Vec<String>)> {
+    error.as_array().map(|error| comparable(&error[0], &error[1..]))
+}
+
+fn predicted(fault: &Value) -> Option<(String, Vec<String>)> {
+    (!fault.is_null()).then(|| comparable(&fault["code"], fault["params"].as_array().unwrap()))
+}
+
+#[test]
+fn every_recorded_join_is_answered_as_it_was() {
+    let (baseline, cases) = joins();
+    for case in &cases {
+        let scenario = scenario(&baseline, case);
+        let report = preflight(
+            &scenario["pool"]["objects"].to_string(),
+            &scenario["joiner"]["objects"].to_string(),
+            Some(&options(&scenario).to_string()),
+        )
+        .unwrap();
+        let first = recorded(&case["licensed_error"]).or_else(|| recorded(&case["error"]));
+        assert_eq!(predicted(&report["predicted_fault"]), first, "{}", case["id"]);
+        let found: Vec<_> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["xapi_check"] != "assert_pooling_licensed")
+            .filter_map(|finding| {
+                Some((finding["xapi_check"].as_str()?, predicted(&finding["fault"])?))
+            })
+            .collect();
+        let failures: Vec<_> = case["failures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|failure| {
+                (failure["check"].as_str().unwrap(), recorded(&failure["error"]).unwrap())
+            })
+            .collect();
+        assert_eq!(found, failures, "{}", case["id"]);
+    }
+    assert_eq!(cases.len(), 2462);
+}
+
+#[test]
+fn the_report_is_the_one_that_rust_gives() {
+    use xcp_pool::model::Snapshot;
+    use xcp_pool::preflight::{Options, evaluate_with};
+
+    let (baseline, cases) = joins();
+    for case in cases.iter().step_by(40) {
+        let scenario = scenario(&baseline, case);
+        let (pool, host) = (&scenario["pool"]["objects"], &scenario["joiner"]["objects"]);
+        let mut options = options(&scenario);
+        let report =
+            preflight(&pool.to_string(), &host.to_string(), Some(&options.to_string())).unwrap();
+        assert_eq!(report["schema"], 1);
+        options.as_object_mut().unwrap().remove("complete_snapshots");
+        let options: Options = serde_json::from_value(options).unwrap();
+        let load = |objects: &Value| {
+            let mut snapshot = Snapshot::from_json(objects.to_string().as_bytes()).unwrap();
+            snapshot.complete();
+            snapshot
+        };
+        let expected = evaluate_with(&load(pool), &load(host), &options);
+        assert_eq!(report, serde_json::to_value(expected).unwrap(), "{}", case["id"]);
+    }
+}
+
+#[test]
+fn what_was_not_told_is_unknown_and_what_was_completed_is_not() {
+    let (baseline, _) = joins();
+    let (pool, host) = (&baseline["pool"]["objects"], &baseline["joiner"]["objects"]);
+    let verdict = |options: Option<&str>| {
+        let report = preflight(&pool.to_string(), &host.to_string(), options).unwrap();
+        let unknown = |finding: &&Value| finding["severity"] == "unknown";
+        let unknown = report["findings"].as_array().unwrap().iter().filter(unknown).count();
+        (report["verdict"] == "unknown", unknown > 0)
+    };
+    assert!(verdict(None).1);
+    let options = options(&baseline).to_string();
+    assert_eq!(verdict(Some(&options)), (false, false));
+}
+
+#[test]
+fn wrong_preflight_input_is_refused_by_argument() {
+    for (pool, host, options, why) in [
+        ("", "{}", None, "pool_snapshot_json: the snapshot ends early"),
+        ("{}", "[]", None, "host_snapshot_json: no snapshot: "),
+        ("{}", "{}", Some(r#"{"forse": true}"#), "options_json: unknown field `forse`"),
+        ("{}", "{}", Some("[]"), "options_json: a list, where an object is expected"),
+        (
+            "{}",
+            "{}",
+            Some(r#"{"policy": {"overrides": {"runing-vms": "x"}}}"#),
+            "did you mean running-vms?",
+        ),
+        ("{}", "{}", Some(r#"{"evidence": {"editions": "asleep"}}"#), "options_json: "),
+    ] {
+        let refusal = preflight(pool, host, options).unwrap_err();
+        assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT);
+        assert!(refusal.message.contains(why), "{}", refusal.message);
+    }
+}
