@@ -201,13 +201,14 @@ fn parse_token(token: &str) -> Option<(u64, u64)> {
 }
 
 fn matches(wanted: &[Subscription], class: &str, object: &str) -> bool {
-    wanted.iter().any(|item| match item {
-        Subscription::All => true,
-        Subscription::Class(name) => name.eq_ignore_ascii_case(class),
-        Subscription::Object(name, reference) => {
-            reference == object && name.eq_ignore_ascii_case(class)
-        }
-    })
+    !SILENT.contains(&class)
+        && wanted.iter().any(|item| match item {
+            Subscription::All => true,
+            Subscription::Class(name) => name.eq_ignore_ascii_case(class),
+            Subscription::Object(name, reference) => {
+                reference == object && name.eq_ignore_ascii_case(class)
+            }
+        })
 }
 
 fn register(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
@@ -278,6 +279,9 @@ fn track_id(session: &str) -> String {
     });
     format!("{hash:016x}{:016x}", hash.rotate_left(31))
 }
+
+/// Classes whose objects make no events (`gen_events` of the datamodel).
+const SILENT: &[&str] = &["role", "secret", "session", "user"];
 
 /// How long a call gathers events before it answers (`xapi_event.ml`).
 const BATCHING: Duration = Duration::from_millis(50);

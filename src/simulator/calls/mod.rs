@@ -4,10 +4,12 @@
 //! are its own and `None` to all others. Calls that take time answer a [`Job`], which the world
 //! runs step by step; between steps time passes and anything may happen to the host.
 
+pub(super) mod clone;
 mod event;
 mod filter;
 mod generic;
 pub(super) mod host;
+mod message;
 pub(super) mod network;
 pub(super) mod operations;
 mod pool;
@@ -311,11 +313,13 @@ fn run(state: &mut State, call: &Call, target: Target, args: &Args) -> Answer {
     session::call(state, call, args)
         .or_else(|| event::call(state, call, args))
         .or_else(|| task::call(state, call, args))
+        .or_else(|| message::call(state, call, args))
         .or_else(|| host::call(state, call, args))
         .or_else(|| pool::call(state, call, args))
         .or_else(|| storage::call(state, call, args))
         .or_else(|| network::call(state, call, args))
         .or_else(|| vm::call(state, call, args))
+        .or_else(|| clone::call(state, call, args))
         .or_else(|| generic::call(state, call, target.class, target.message, args))
         .unwrap_or_else(|| Answer::fault("NOT_IMPLEMENTED", [call.method.clone()]))
 }

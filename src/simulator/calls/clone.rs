@@ -1,0 +1,97 @@
+//! Copies of virtual machines.
+
+use super::{Answer, Args, Call};
+use crate::error::Fault;
+use crate::simulator::database::Ref;
+use crate::simulator::value::Value;
+use crate::simulator::world::State;
+
+pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
+    Some(match call.method.as_str() {
+        "VM.clone" => clone(state, call, args.text(0), args.text(1)).map(Value::Text).into(),
+        "VM.maximise_memory" => {
+            let kind = state.db(call.host).and_then(|database| {
+                Ok(database.require("VM", args.text(0))?.shared_text("domain_type"))
+            });
+            match kind {
+                Err(fault) => Answer::Now(Err(fault)),
+                Ok(kind) if *kind == *"unspecified" => {
+                    Answer::fault("INTERNAL_ERROR", ["unspecified domain type"])
+                }
+                Ok(_) => Answer::Now(Ok(args.value(1))),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// `VM.clone(vm, new_name)`: a halted VM or template with its disks and network cards.
+fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fault> {
+    let database = state.db(call.host)?;
+    let row = database.require("VM", vm)?;
+    let power = row.text("power_state").to_ascii_lowercase();
+    if power != "halted" && !row.flag("is_a_snapshot") {
+        return Err(Fault::new("VM_BAD_POWER_STATE", [vm, "halted", &power]));
+    }
+    let (vbds, vifs) = (row.refs("VBDs"), row.refs("VIFs"));
+    let seed = state.random.uuid();
+    let clone = copy(state, call, "VM", vm, |field, value| match field {
+        "name_label" => Value::text(name),
+        "is_default_template" => Value::Bool(false),
+        "metrics" | "guest_metrics" | "suspend_VDI" | "appliance" => Value::null_ref(),
+        "other_config" => {
+            let mut pairs = value.pairs().to_vec();
+            pairs.retain(|(key, _)| !["mac_seed", "default_template"].contains(&&**key));
+            pairs.push(("mac_seed".into(), Value::text(seed.as_str())));
+            Value::Map(pairs)
+        }
+        _ => value,
+    })?;
+    for vbd in vbds {
+        let disk = state.db(call.host)?.text("VBD", &vbd, "VDI");
+        let disk = if state.db(call.host)?.contains("VDI", &disk) {
+            copy(state, call, "VDI", &disk, |_, value| value)?
+        } else {
+            disk
+        };
+        copy(state, call, "VBD", &vbd, |field, value| match field {
+            "VM" => Value::from(&clone),
+            "VDI" => Value::from(&disk),
+            "currently_attached" => Value::Bool(false),
+            _ => value,
+        })?;
+    }
+    for vif in vifs {
+        let mac = state.random.mac();
+        copy(state, call, "VIF", &vif, |field, value| match field {
+            "VM" => Value::from(&clone),
+            "MAC" => Value::text(mac.as_str()),
+            "currently_attached" => Value::Bool(false),
+            _ => value,
+        })?;
+    }
+    Ok(clone)
+}
+
+/// Copies an object under a new ref and uuid.
+fn copy(
+    state: &mut State,
+    call: &Call,
+    class: &str,
+    object: &str,
+    change: impl Fn(&str, Value) -> Value,
+) -> Result<Ref, Fault> {
+    let (copy, uuid) = (state.random.reference(), state.random.uuid());
+    let database = state.db_mut(call.host)?;
+    let record = database.require(class, object)?.record();
+    let values = record.pairs().iter().map(|(field, value)| {
+        let value = if **field == *"uuid" {
+            Value::text(uuid.as_str())
+        } else {
+            change(field, value.clone())
+        };
+        (&**field, value)
+    });
+    database.create(class, &copy, values)?;
+    Ok(copy)
+}

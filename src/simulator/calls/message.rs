@@ -1,0 +1,63 @@
+//! Messages to the administrator.
+
+use super::{Answer, Args, Call};
+use crate::error::Fault;
+use crate::simulator::database::Object;
+use crate::simulator::value::Value;
+use crate::simulator::world::State;
+
+pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
+    Some(match call.method.as_str() {
+        "message.create" => create(state, call, args).into(),
+        "message.destroy" => {
+            let message = args.text(0);
+            state.db_mut(call.host).map(|database| database.destroy("message", message)).ok();
+            Answer::done()
+        }
+        "message.get" => {
+            let (class, object) = (args.text(0), args.text(1));
+            select(state, call, args.text(2), |row| {
+                row.text("cls") == class && row.text("obj_uuid") == object
+            })
+            .into()
+        }
+        "message.get_since" => select(state, call, args.text(0), |_| true).into(),
+        _ => return None,
+    })
+}
+
+/// `message.create(name, priority, cls, obj_uuid, body)`; the object must exist (`xapi_message.ml`).
+fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+    let (class, object) = (args.text(2), args.text(3));
+    let database = state.db(call.host)?;
+    let mut classes = database.schema().classes().iter().map(|class| class.name());
+    let named = classes.find(|name| name.eq_ignore_ascii_case(class)).unwrap_or(class);
+    if database.by_uuid(named, object).is_none() {
+        return Err(Fault::new("UUID_INVALID", [class, object]));
+    }
+    let (message, uuid) = (state.random.reference(), state.random.uuid());
+    let timestamp = Value::Date(state.date());
+    let values = [
+        ("uuid", Value::text(uuid)),
+        ("name", args.value(0)),
+        ("priority", args.value(1)),
+        ("cls", args.value(2)),
+        ("obj_uuid", args.value(3)),
+        ("timestamp", timestamp),
+        ("body", args.value(4)),
+    ];
+    state.db_mut(call.host)?.create("message", &message, values)?;
+    Ok(Value::Text(message))
+}
+
+/// The records of wanted messages that are newer than a date.
+fn select(
+    state: &State,
+    call: &Call,
+    since: &str,
+    wanted: impl Fn(&Object<'_>) -> bool,
+) -> Result<Value, Fault> {
+    let messages = state.db(call.host)?.objects("message");
+    let newer = messages.filter(|message| message.text("timestamp") > since && wanted(message));
+    Ok(Value::Map(newer.map(|message| (message.reference().clone(), message.record())).collect()))
+}
