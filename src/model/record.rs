@@ -67,6 +67,12 @@ impl Absent {
         self.0
     }
 
+    pub(crate) fn insert(&mut self, n: usize) {
+        if n < 128 {
+            self.0 |= 1 << n;
+        }
+    }
+
     pub(crate) fn remove(&mut self, n: usize) {
         self.0 &= !(1 << n);
     }
