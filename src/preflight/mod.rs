@@ -10,6 +10,7 @@
 //! snapshots do not tell is a finding of severity [`Unknown`](Severity::Unknown), never a silent pass.
 
 mod checks;
+pub mod consequences;
 mod engine;
 mod facts;
 mod finding;

@@ -1,0 +1,245 @@
+//! What the parts of the forecast share while it is made.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Serialize, Serializer};
+
+use super::change::Changes;
+use crate::error::Fault;
+use crate::model::{Class, Host, Record, Ref, Snapshot, Sr, Uuid, Version};
+use crate::preflight::Side;
+
+/// The forecast in the making.
+pub(super) struct Forecast<'a> {
+    pub pool: &'a Snapshot,
+    pub joiner: &'a Snapshot,
+    /// The pool's master; none if it is not known.
+    pub master: Option<(&'a Ref<Host>, &'a Host)>,
+    /// The host that joins; none if it is not known.
+    pub me: Option<(&'a Ref<Host>, &'a Host)>,
+    /// The joiner's host in the pool, or the error that keeps it out.
+    pub host: Option<Result<Ref<Host>, Fault>>,
+    /// The joiner's SRs to those of the pool.
+    pub srs: HashMap<&'a Ref<Sr>, Ref<Sr>>,
+    pub changes: Changes,
+    pub swallowed: Vec<Fault>,
+    pub losses: Vec<Loss>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Something that a snapshot does not say, and what therefore is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Gap {
+    /// Whose snapshot.
+    pub side: Side,
+    /// The class that it says nothing of, or not enough.
+    #[serde(serialize_with = "class_name")]
+    pub class: Class,
+    /// The field that records of this class lack; none if the whole class is missing.
+    pub field: Option<&'static str>,
+    /// What therefore is not known.
+    pub hides: Vec<&'static str>,
+}
+
+/// Something of the joiner's that is gone after the join, without any error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Loss {
+    /// The class of the object.
+    #[serde(serialize_with = "class_name")]
+    pub class: Class,
+    /// The object's uuid.
+    pub uuid: Uuid,
+    /// The object's name, or what comes nearest.
+    pub name: String,
+    /// The field whose value is lost; none if the whole object is.
+    pub field: Option<&'static str>,
+    /// The lost value, readable.
+    pub value: String,
+}
+
+impl<'a> Forecast<'a> {
+    pub fn new(pool: &'a Snapshot, joiner: &'a Snapshot) -> Self {
+        let mut forecast = Self {
+            pool,
+            joiner,
+            master: pool.master().ok(),
+            me: joiner.master().ok(),
+            host: None,
+            srs: HashMap::new(),
+            changes: Changes::default(),
+            swallowed: Vec::new(),
+            losses: Vec::new(),
+            gaps: Vec::new(),
+        };
+        let known = [(Side::Pool, forecast.master), (Side::Joiner, forecast.me)];
+        for (side, host) in known {
+            let class =
+                if forecast.snapshot(side).the_pool().is_ok() { Class::Host } else { Class::Pool };
+            if host.is_none() {
+                forecast.gap(side, class, None, "which host is the master");
+            }
+        }
+        forecast
+    }
+
+    fn snapshot(&self, side: Side) -> &'a Snapshot {
+        match side {
+            Side::Pool => self.pool,
+            _ => self.joiner,
+        }
+    }
+
+    /// Whether every record of a class has these fields; if not, notes what is not known.
+    pub fn knows<T: Record>(
+        &mut self,
+        side: Side,
+        fields: &[&'static str],
+        hides: &'static str,
+    ) -> bool {
+        let Some(class) = Class::from_name(T::CLASS) else { return false };
+        let table = T::table(self.snapshot(side));
+        if !table.covered() {
+            self.gap(side, class, None, hides);
+            return false;
+        }
+        let places: Vec<_> =
+            fields.iter().map(|field| (*field, super::change::place::<T>(field))).collect();
+        let lacking = table
+            .records()
+            .map(Record::absent)
+            .filter(|absent| !absent.is_empty())
+            .find_map(|absent| places.iter().find(|(_, n)| absent.contains(*n)));
+        if let Some((field, _)) = lacking {
+            self.gap(side, class, Some(field), hides);
+        }
+        lacking.is_none()
+    }
+
+    pub fn gap(
+        &mut self,
+        side: Side,
+        class: Class,
+        field: Option<&'static str>,
+        hides: &'static str,
+    ) {
+        let same = |gap: &&mut Gap| gap.side == side && gap.class == class && gap.field == field;
+        match self.gaps.iter_mut().find(same) {
+            Some(gap) if gap.hides.contains(&hides) => {}
+            Some(gap) => gap.hides.push(hides),
+            None => self.gaps.push(Gap { side, class, field, hides: vec![hides] }),
+        }
+    }
+
+    pub fn lose<T: Record>(
+        &mut self,
+        record: &T,
+        name: &str,
+        field: Option<&'static str>,
+        value: impl Into<String>,
+    ) {
+        if let Some(class) = Class::from_name(T::CLASS) {
+            let (uuid, name) = (record.uuid().clone(), name.to_owned());
+            self.losses.push(Loss { class, uuid, name, field, value: value.into() });
+        }
+    }
+
+    /// The pool's counterpart of a SR of the joiner's; null if there is none.
+    pub fn sr(&self, reference: &Ref<Sr>) -> Ref<Sr> {
+        self.srs.get(reference).cloned().unwrap_or_default()
+    }
+
+    /// The name of a SR of the pool, old or new.
+    pub fn name_of_sr(&self, reference: &Ref<Sr>) -> String {
+        let sr = self.changes.added.sr.get(reference).or_else(|| self.pool.sr.get(reference));
+        sr.map_or_else(|| NONE.to_owned(), |sr| sr.name_label.clone())
+    }
+
+    /// Whether the joiner's release, which runs the join, is at least this one.
+    pub fn joiner_is(&self, major: u64, minor: u64) -> Option<bool> {
+        Some(self.me?.1.xapi_version()? >= Version::of(major, minor))
+    }
+}
+
+/// Objects of which the server takes the first of its list.
+#[derive(Clone, Debug)]
+pub(super) struct Choice<T> {
+    /// The pool's own, the one that the server lists first.
+    pub old: Option<Ref<T>>,
+    /// Those that the join makes.
+    pub new: Vec<Ref<T>>,
+}
+
+impl<T> Default for Choice<T> {
+    fn default() -> Self {
+        Self { old: None, new: Vec::new() }
+    }
+}
+
+impl<T> Choice<T> {
+    /// The one that the server takes, or all that it may take.
+    ///
+    /// The server lists tables from the last ref to the first (`Db_cache_impl`), and the refs of new
+    /// objects are random uuids: between two new ones, or a new and an old one, nobody can know.
+    pub fn first(&self) -> Vec<Ref<T>> {
+        const LOWEST: &str = "OpaqueRef:00000000-0000-0000-0000-000000000000";
+        const HIGHEST: &str = "OpaqueRef:ffffffff-ffff-ffff-ffff-ffffffffffff";
+        match &self.old {
+            Some(old) if self.new.is_empty() || *old.as_str() > *HIGHEST => vec![old.clone()],
+            Some(old) if *old.as_str() > *LOWEST => {
+                [old].into_iter().chain(&self.new).cloned().collect()
+            }
+            _ => self.new.clone(),
+        }
+    }
+}
+
+/// How an empty value is shown.
+pub(super) const NONE: &str = "(none)";
+
+/// A field's value for people to read.
+pub(super) trait Show {
+    fn show(&self) -> String;
+}
+
+impl Show for String {
+    fn show(&self) -> String {
+        if self.is_empty() { NONE.to_owned() } else { self.clone() }
+    }
+}
+
+impl Show for bool {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Show for i64 {
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Show for Vec<String> {
+    fn show(&self) -> String {
+        self.join(", ").show()
+    }
+}
+
+impl Show for BTreeMap<String, String> {
+    fn show(&self) -> String {
+        let pairs: Vec<_> = self.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.show()
+    }
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| NONE.to_owned(), T::show)
+    }
+}
+
+pub(super) fn class_name<S: Serializer>(class: &Class, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(class.as_str())
+}

@@ -1,0 +1,230 @@
+//! What the pool will look like after a host has joined.
+//!
+//! [`foretell`] reads two snapshots and says what `pool.join` will do to the pool's database: which
+//! objects appear, merge, are refused or lost, where VMs and their interfaces land, and what nobody
+//! is told. XAPI swallows most errors of this phase, so that a join that "succeeded" may have lost
+//! every VM (`update_non_vm_metadata`, `Importexport.remote_metadata_export_import`).
+//!
+//! The rules are held against recordings of real joins. What a snapshot does not say is a
+//! [`Gap`], never a guess.
+//!
+//! # Example
+//! ```
+//! use xcp_pool::model::Snapshot;
+//! use xcp_pool::preflight::consequences::{Attempt, foretell};
+//!
+//! let pool = br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
+//!     "host": {"OpaqueRef:phantom": {"name_label": "Phantom"}},
+//!     "SR": {"OpaqueRef:nfs": {"name_label": "NFS", "shared": true}},
+//!     "PBD": {"OpaqueRef:pbd": {"host": "OpaqueRef:phantom", "SR": "OpaqueRef:nfs"}}}"#;
+//! let joiner = br#"{"pool": {"OpaqueRef:q": {"master": "OpaqueRef:ignite"}},
+//!     "host": {"OpaqueRef:ignite": {"name_label": "Ignite", "tags": ["rack 4"]}},
+//!     "SR": {"OpaqueRef:local": {"name_label": "Local storage", "type": "ext"}}}"#;
+//! let mut pool = Snapshot::from_json(pool)?;
+//! let mut joiner = Snapshot::from_json(joiner)?;
+//! pool.complete();
+//! joiner.complete();
+//!
+//! let consequences = foretell(&pool, &joiner, &Attempt::join());
+//! assert_eq!(consequences.sr_count.map(|srs| (srs.before, srs.after)), Some((1, 2)));
+//! assert!(consequences.to_string().contains("\"Local storage\" (ext): appears"));
+//! assert_eq!(consequences.changes().apply(&pool).host.len(), 2);
+//! # Ok::<(), xcp_pool::Error>(())
+//! ```
+
+mod change;
+mod cpu;
+mod cpu_names;
+mod forecast;
+mod host;
+mod import;
+mod interface;
+mod machine;
+mod network;
+mod record;
+mod render;
+mod settings;
+mod start;
+mod storage;
+
+use serde::Serialize;
+
+use crate::error::Fault;
+use crate::model::Snapshot;
+
+pub use change::{Changes, MADE_AT_JOIN};
+pub use cpu::{Confined, Cpu, Feature, Features, Level};
+pub use forecast::{Gap, Loss};
+pub use host::{Cause, FieldChange, HostFate, HostOutcome};
+pub use import::{Clash, Import, VmName};
+pub use interface::{Management, PifFate, PifOutcome};
+pub use machine::{Machines, Replaced, VifFate, VmFate, VmKind};
+pub use network::{LandedBy, Landing, NetworkFate, NetworkOutcome, Place};
+pub use settings::Inherited;
+pub use start::{AfterStart, BondCopy, SharedSr, VlanCopy};
+pub use storage::{Count, Outcome, PbdFate, SrFate, SrOutcome, VdiFate};
+
+/// The number of the shape in which [`Consequences`] are serialised.
+pub const SCHEMA: u32 = 1;
+
+/// The call that is about to be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Whether it is `pool.join_force`.
+    pub force: bool,
+    /// The error that the call will be refused with, if it will; the rules of the preflight know.
+    pub refusal: Option<Fault>,
+}
+
+impl Attempt {
+    /// `pool.join`.
+    pub fn join() -> Self {
+        Self::default()
+    }
+
+    /// `pool.join_force`.
+    pub fn join_force() -> Self {
+        Self { force: true, refusal: None }
+    }
+
+    /// The same, known to be refused: nothing changes then.
+    #[must_use]
+    pub fn refused(mut self, refusal: Option<Fault>) -> Self {
+        self.refusal = refusal;
+        self
+    }
+}
+
+/// What a join will do.
+///
+/// Parts that the snapshots do not suffice for are `None`, and `unknown` says what was missing. Lists
+/// are in the server's order, the last ref first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Consequences {
+    /// The shape of the serialised form: [`SCHEMA`].
+    pub schema: u32,
+    /// The call.
+    pub call: &'static str,
+    /// The error that refuses the call; if there is one, nothing changes.
+    pub refusal: Option<Fault>,
+    /// The host's own record.
+    pub host: Option<HostFate>,
+    /// The joiner's networks.
+    pub networks: Option<Vec<NetworkFate>>,
+    /// The joiner's interfaces.
+    pub interfaces: Option<Vec<PifFate>>,
+    /// How the joiner is managed, and what that entails.
+    pub management: Option<Management>,
+    /// The joiner's SRs.
+    pub srs: Option<Vec<SrFate>>,
+    /// How many SRs the pool has.
+    pub sr_count: Option<Count>,
+    /// The joiner's PBDs.
+    pub pbds: Option<Vec<PbdFate>>,
+    /// The joiner's disks.
+    pub vdis: Option<Vec<VdiFate>>,
+    /// The joiner's VMs.
+    pub machines: Option<Machines>,
+    /// Settings that become the pool's.
+    pub settings: Option<Vec<Inherited>>,
+    /// The pool's CPU level.
+    pub cpu: Option<Cpu>,
+    /// What is lost without any error.
+    pub losses: Vec<Loss>,
+    /// Classes of which nothing comes along; this crate does not read what the joiner has of them.
+    pub left_behind: Vec<&'static str>,
+    /// The errors that the join swallows, in order; the caller never sees them.
+    pub swallowed: Vec<Fault>,
+    /// What the new member does at its start.
+    pub after_start: Option<AfterStart>,
+    /// What is not known, and why.
+    pub unknown: Vec<Gap>,
+    #[serde(skip)]
+    changes: Changes,
+}
+
+/// Foretells what a join will do, from snapshots of the pool and of the host that is to join.
+///
+/// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
+/// number of objects.
+pub fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Consequences {
+    let mut consequences = Consequences::none(attempt);
+    if attempt.refusal.is_some() {
+        return consequences;
+    }
+    let mut f = forecast::Forecast::new(pool, joiner);
+    // The pool's counterparts of SRs come first, as the host's record names some.
+    if let Some((srs, count)) = storage::srs(&mut f) {
+        consequences.srs = Some(srs);
+        consequences.sr_count = Some(count);
+    }
+    consequences.host = host::foretell(&mut f);
+    consequences.pbds = storage::pbds(&mut f);
+    consequences.vdis = storage::vdis(&mut f);
+    let mut management = None;
+    let mut networks = network::foretell(&mut f);
+    if let Some((_, networks)) = &mut networks {
+        if let Some(interfaces) = interface::foretell(&mut f, networks) {
+            consequences.interfaces = Some(interfaces.pifs);
+            consequences.management = interfaces.management;
+            management = interfaces.vlan;
+        }
+    }
+    let management = management.as_ref().map(|(ours, theirs)| (ours, theirs));
+    let copied = networks.as_mut().map(|(fates, networks)| (networks, &mut fates[..]));
+    consequences.machines = machine::foretell(&mut f, copied, management);
+    consequences.settings = settings::foretell(&mut f);
+    consequences.cpu = cpu::foretell(&mut f);
+    consequences.after_start = start::foretell(&mut f);
+    if let Some((fates, _)) = networks {
+        network::losses(&mut f, &fates);
+        consequences.networks = Some(fates);
+    }
+    consequences.left_behind = settings::left_behind(consequences.management.as_ref());
+    consequences.losses = f.losses;
+    consequences.swallowed = f.swallowed;
+    consequences.unknown = f.gaps;
+    consequences.changes = f.changes;
+    consequences
+}
+
+impl Consequences {
+    fn none(attempt: &Attempt) -> Self {
+        Self {
+            schema: SCHEMA,
+            call: if attempt.force { "pool.join_force" } else { "pool.join" },
+            refusal: attempt.refusal.clone(),
+            host: None,
+            networks: None,
+            interfaces: None,
+            management: None,
+            srs: None,
+            sr_count: None,
+            pbds: None,
+            vdis: None,
+            machines: None,
+            settings: None,
+            cpu: None,
+            losses: Vec::new(),
+            left_behind: Vec::new(),
+            swallowed: Vec::new(),
+            after_start: None,
+            unknown: Vec::new(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// What changes in the pool's database, record by record, by the time the call returns.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The interfaces that land on another network than the one that takes their own's place.
+    pub fn moved(&self) -> impl Iterator<Item = (&VmFate, &VifFate)> {
+        let vms = self.machines.iter().flat_map(|machines| &machines.vms);
+        let vifs = vms.flat_map(|vm| vm.vifs.iter().flatten().map(move |vif| (vm, vif)));
+        vifs.filter(|(_, vif)| vif.landing.as_ref().is_some_and(|l| l.moved != Some(false)))
+    }
+}
