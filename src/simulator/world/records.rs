@@ -386,7 +386,7 @@ impl<'a> Records<'a> {
         }
         if spec.power == "Suspended" {
             if let Some((sr, _)) = spec.disks.first() {
-                let sr = self.named("SR", sr)?;
+                let sr = self.storage(sr, spec)?;
                 let image = vec![
                     ("name_label", text("Suspend image")),
                     ("SR", Value::from(&sr)),
@@ -400,7 +400,7 @@ impl<'a> Records<'a> {
         }
         let vm = self.add("VM", values)?;
         for (number, (sr, size)) in spec.disks.iter().enumerate() {
-            let sr = self.named("SR", sr)?;
+            let sr = self.storage(sr, spec)?;
             let vdi = self.add(
                 "VDI",
                 vec![
@@ -444,6 +444,24 @@ impl<'a> Records<'a> {
             )?;
         }
         Ok(())
+    }
+
+    /// The SR with a label; among several the one of the VM's host, else of the first host.
+    fn storage(&self, label: &str, spec: &VmSpec) -> Result<Ref> {
+        let host = match &spec.host {
+            Some(host) => self.named("host", host)?,
+            None => {
+                let pool = self.database.objects("pool").next();
+                pool.map(|pool| pool.shared_text("master")).unwrap_or_default()
+            }
+        };
+        let near = |sr: &Ref| {
+            let pbds = self.database.object("SR", sr).map(|sr| sr.refs("PBDs"));
+            let mut pbds = pbds.unwrap_or_default().into_iter();
+            pbds.any(|pbd| self.database.text("PBD", &pbd, "host") == host)
+        };
+        let found = self.database.by_name_label("SR", label).into_iter().find(near);
+        found.map_or_else(|| self.named("SR", label), Ok)
     }
 
     /// The object with a label that a spec names.
