@@ -7,6 +7,7 @@ use crate::error::Fault;
 
 use super::calls::{self, Call, operations};
 use super::database::{Database, Ref};
+use super::lifecycle;
 use super::value::Value;
 use super::world::{HostId, Power, Role, State, seconds_between};
 
@@ -90,7 +91,11 @@ fn start_xapi(state: &mut State, id: HostId) {
         Role::Master => start_master(state, id),
         Role::Slave { .. } => {
             host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
-            let boot = state.timings.start_member;
+            let boot = if host.is_new_member {
+                state.timings.start_new_member
+            } else {
+                state.timings.start_member
+            };
             say_hello_after(state, id, boot);
         }
         Role::Broken => host.emergency = Some(Fault::bare("HOST_BROKEN")),
@@ -239,6 +244,8 @@ fn settle_in(state: &mut State, id: HostId, record: &Ref) {
         return;
     }
     state.host_mut(id).emergency = None;
+    state.host_mut(id).is_new_member = false;
+    lifecycle::bring_up(state, id, record);
     plug_all(state, id);
     enable(state, id, record);
 }

@@ -12,7 +12,7 @@ pub(super) mod host;
 mod message;
 pub(super) mod network;
 pub(super) mod operations;
-mod pool;
+pub(super) mod pool;
 mod session;
 pub(super) mod storage;
 pub(super) mod task;
@@ -315,6 +315,7 @@ fn run(state: &mut State, call: &Call, target: Target, args: &Args) -> Answer {
         .or_else(|| task::call(state, call, args))
         .or_else(|| message::call(state, call, args))
         .or_else(|| host::call(state, call, args))
+        .or_else(|| super::lifecycle::call(state, call, args))
         .or_else(|| pool::call(state, call, args))
         .or_else(|| storage::call(state, call, args))
         .or_else(|| network::call(state, call, args))
@@ -434,7 +435,7 @@ const SYNCHRONOUS_CALLS: &[&str] = &[
 const DATABASE_PATIENCE: Duration = Duration::from_secs(12);
 
 /// How long a master tries to reach a host that it takes for alive.
-const FORWARDING_PATIENCE: Duration = Duration::from_secs(100);
+pub(super) const FORWARDING_PATIENCE: Duration = Duration::from_secs(100);
 
 /// Whether a call works without any database.
 pub(super) fn is_local(method: &str) -> bool {

@@ -230,14 +230,29 @@ fn create_vlan_by_device(state: &mut State, call: &Call, args: &Args) -> Result<
 
 /// `Bond.create(network, members, MAC, mode, properties)` (`xapi_bond.ml`).
 fn create_bond(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
-    let (network, members) = (args.text(0), args.texts(1));
+    let properties = if args.len() > 4 { args.value(4) } else { Value::Map(Vec::new()) };
+    let members = args.texts(1);
+    make_bond(state, call, args.text(0), &members, args.text(2), args.text(3), properties)
+        .map(Value::Text)
+}
+
+/// Bonds PIFs of one host; their MAC is the first one's if none is given.
+pub(in crate::simulator) fn make_bond(
+    state: &mut State,
+    call: &Call,
+    network: &str,
+    members: &[Ref],
+    mac: &str,
+    mode: &str,
+    properties: Value,
+) -> Result<Ref, Fault> {
     let database = state.db(call.host)?;
     database.require("network", network)?;
     let Some(primary) = members.first() else {
         return Err(Fault::bare("PIF_BOND_NEEDS_MORE_MEMBERS"));
     };
     let mut hosts = std::collections::BTreeSet::new();
-    for member in &members {
+    for member in members {
         let pif = database.require("PIF", member)?;
         if pif.target("bond_slave_of").is_some() {
             return Err(Fault::new("PIF_ALREADY_BONDED", [&**member]));
@@ -252,11 +267,8 @@ fn create_bond(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fau
     }
     let management = members.iter().find(|pif| database.flag("PIF", pif, "management")).cloned();
     let primary = management.clone().unwrap_or_else(|| primary.clone());
-    let mac =
-        if args.text(2).is_empty() { database.get("PIF", &primary, "MAC") } else { args.value(2) };
-    let mode = if args.text(3).is_empty() { "balance-slb" } else { args.text(3) };
-    let mode = Value::text(mode);
-    let properties = if args.len() > 4 { args.value(4) } else { Value::Map(Vec::new()) };
+    let mac = if mac.is_empty() { database.get("PIF", &primary, "MAC") } else { Value::text(mac) };
+    let mode = Value::text(if mode.is_empty() { "balance-slb" } else { mode });
 
     let master = add_logical_pif(state, call, &primary, network, -1, true)?;
     let (bond, uuid) = (state.random.reference(), state.random.uuid());
@@ -276,14 +288,14 @@ fn create_bond(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fau
             ("links_up", Value::Int(i64::try_from(members.len()).unwrap_or(0))),
         ],
     )?;
-    for member in &members {
+    for member in members {
         database.set("PIF", member, "bond_slave_of", &bond)?;
     }
     move_addresses(database, &primary, &master)?;
-    for member in &members {
+    for member in members {
         database.set("PIF", member, "currently_attached", false)?;
     }
-    Ok(Value::Text(bond))
+    Ok(bond)
 }
 
 /// `Bond.destroy`: address and management go back to the primary slave.

@@ -124,11 +124,47 @@ pub(in crate::simulator) fn refresh_pool(database: &mut Database) {
 /// Works out a VM's allowed operations (`xapi_vm_lifecycle.ml`), the common ones.
 pub(in crate::simulator) fn refresh_vm(database: &mut Database, vm: &str) {
     let Some(row) = database.object("VM", vm) else { return };
-    let tools = has_tools(database, &row);
-    let allowed: &[&str] = if row.flag("is_control_domain") {
-        &["metadata_export", "changing_static_range", "changing_dynamic_range"]
-    } else if row.flag("is_a_template") {
-        &[
+    let blocked = row.get("blocked_operations");
+    let in_appliance = row.target("appliance").is_some();
+    let allowed = allowed_for_vm(&row, has_tools(database, &row)).iter().copied();
+    let allowed = allowed.filter(|operation| {
+        blocked.at(operation).is_none() && !(in_appliance && *operation == "make_into_template")
+    });
+    let allowed: Vec<_> = allowed.collect();
+    write(database, "VM", vm, &allowed);
+}
+
+fn allowed_for_vm(vm: &Object<'_>, tools: bool) -> &'static [&'static str] {
+    let state = vm.text("power_state");
+    if vm.flag("is_control_domain") {
+        return match state {
+            "Halted" => &[
+                "destroy",
+                "metadata_export",
+                "changing_static_range",
+                "changing_dynamic_range",
+                "start_on",
+                "start",
+            ],
+            _ => &["metadata_export", "changing_static_range", "changing_dynamic_range"],
+        };
+    }
+    if vm.flag("is_a_snapshot") {
+        return match state {
+            "Suspended" => &[
+                "destroy",
+                "metadata_export",
+                "export",
+                "hard_shutdown",
+                "revert",
+                "copy",
+                "clone",
+            ],
+            _ => &["destroy", "metadata_export", "export", "revert", "copy", "clone"],
+        };
+    }
+    if vm.flag("is_default_template") {
+        return &[
             "metadata_export",
             "export",
             "changing_NVRAM",
@@ -138,58 +174,138 @@ pub(in crate::simulator) fn refresh_vm(database: &mut Database, vm: &str) {
             "provision",
             "copy",
             "clone",
-        ]
-    } else {
-        match row.text("power_state") {
-            "Halted" => &[
-                "create_vtpm",
-                "destroy",
-                "metadata_export",
-                "export",
-                "make_into_template",
-                "changing_NVRAM",
-                "changing_shadow_memory",
-                "changing_static_range",
-                "changing_dynamic_range",
-                "migrate_send",
-                "start_on",
-                "start",
-                "copy",
-                "clone",
-                "snapshot",
-            ],
-            "Running" if tools => &[
-                "sysprep",
-                "metadata_export",
-                "changing_dynamic_range",
-                "migrate_send",
-                "pool_migrate",
-                "suspend",
-                "hard_reboot",
-                "hard_shutdown",
-                "clean_reboot",
-                "clean_shutdown",
-                "pause",
-                "checkpoint",
-                "snapshot",
-            ],
-            "Running" => &[
-                "sysprep",
-                "metadata_export",
-                "changing_dynamic_range",
-                "hard_reboot",
-                "hard_shutdown",
-                "pause",
-                "snapshot",
-            ],
-            "Paused" => &["metadata_export", "hard_reboot", "hard_shutdown", "unpause", "snapshot"],
-            "Suspended" => {
-                &["metadata_export", "export", "destroy", "hard_shutdown", "resume_on", "resume"]
-            }
-            _ => &[],
-        }
+        ];
+    }
+    if vm.flag("is_a_template") {
+        return &[
+            "destroy",
+            "metadata_export",
+            "export",
+            "changing_NVRAM",
+            "changing_shadow_memory",
+            "changing_static_range",
+            "changing_dynamic_range",
+            "migrate_send",
+            "provision",
+            "copy",
+            "clone",
+        ];
+    }
+    match state {
+        "Halted" => &[
+            "create_vtpm",
+            "destroy",
+            "metadata_export",
+            "export",
+            "make_into_template",
+            "changing_NVRAM",
+            "changing_shadow_memory",
+            "changing_static_range",
+            "changing_dynamic_range",
+            "migrate_send",
+            "start_on",
+            "start",
+            "copy",
+            "clone",
+            "snapshot",
+        ],
+        "Running" if tools => &[
+            "sysprep",
+            "metadata_export",
+            "changing_dynamic_range",
+            "migrate_send",
+            "pool_migrate",
+            "suspend",
+            "hard_reboot",
+            "hard_shutdown",
+            "clean_reboot",
+            "clean_shutdown",
+            "pause",
+            "checkpoint",
+            "snapshot",
+        ],
+        "Running" => &[
+            "sysprep",
+            "metadata_export",
+            "changing_dynamic_range",
+            "hard_reboot",
+            "hard_shutdown",
+            "pause",
+            "snapshot",
+        ],
+        "Paused" => &["metadata_export", "hard_reboot", "hard_shutdown", "unpause", "snapshot"],
+        "Suspended" => &[
+            "destroy",
+            "metadata_export",
+            "export",
+            "migrate_send",
+            "resume_on",
+            "resume",
+            "hard_shutdown",
+            "checkpoint",
+            "snapshot",
+        ],
+        _ => &[],
+    }
+}
+
+/// Works out an SR's allowed operations (`xapi_sr_operations.ml`), those that were recorded.
+pub(in crate::simulator) fn refresh_sr(database: &mut Database, sr: &str) {
+    let Some(row) = database.object("SR", sr) else { return };
+    let pbds = row.refs("PBDs");
+    let attached = pbds.iter().any(|pbd| database.flag("PBD", pbd, "currently_attached"));
+    let can = |feature| has_feature(database, row.text("type"), feature);
+    let all = [
+        ("vdi_introduce", can("VDI_INTRODUCE")),
+        ("destroy", !pbds.is_empty() && !attached),
+        ("unplug", true),
+        ("plug", true),
+        ("pbd_create", true),
+        ("pbd_destroy", true),
+        ("forget", !attached),
+        ("vdi_clone", true),
+        ("scan", true),
+        ("vdi_snapshot", can("VDI_SNAPSHOT")),
+        ("vdi_create", can("VDI_CREATE")),
+    ];
+    let allowed: Vec<_> =
+        all.into_iter().filter(|(_, allowed)| *allowed).map(|(operation, _)| operation).collect();
+    write(database, "SR", sr, &allowed);
+}
+
+/// Works out a VDI's allowed operations (`xapi_vdi.ml`), those that were recorded.
+pub(in crate::simulator) fn refresh_vdi(database: &mut Database, vdi: &str) {
+    let Some(row) = database.object("VDI", vdi) else { return };
+    let attached =
+        row.refs("VBDs").iter().any(|vbd| database.flag("VBD", vbd, "currently_attached"));
+    let mut allowed = if attached { Vec::new() } else { vec!["copy", "forget"] };
+    if has_feature(database, &database.text("SR", row.text("SR"), "type"), "VDI_SNAPSHOT") {
+        allowed.push("snapshot");
+    }
+    write(database, "VDI", vdi, &allowed);
+}
+
+/// Works out a VBD's or a VIF's allowed operations (`xapi_vbd_helpers.ml`), for VMs without tools.
+pub(in crate::simulator) fn refresh_device(database: &mut Database, class: &str, device: &str) {
+    let Some(row) = database.object(class, device) else { return };
+    let state = database.text("VM", row.text("VM"), "power_state");
+    let medium = match (row.text("type"), row.flag("empty")) {
+        ("CD", true) => Some("insert"),
+        ("CD", false) => Some("eject"),
+        _ => None,
     };
-    write(database, "VM", vm, allowed);
+    let mut allowed = Vec::new();
+    if matches!(&*state, "Halted" | "Suspended") {
+        allowed.push("attach");
+    }
+    allowed.extend(medium.filter(|_| &*state == "Halted"));
+    write(database, class, device, &allowed);
+}
+
+/// Whether the driver of a type of SR has a feature.
+fn has_feature(database: &Database, kind: &str, feature: &str) -> bool {
+    let driver = database.objects("SM").find(|driver| driver.text("type") == kind);
+    driver.is_some_and(|driver| driver.get("features").at(feature).is_some())
 }
 
 /// Whether the VM's guest says that it obeys (`feature-shutdown`, `feature-suspend`, …).

@@ -22,7 +22,7 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
 ///
 /// # Errors
 /// Those of the database.
-pub(super) fn create(
+pub(in crate::simulator) fn create(
     state: &mut State,
     host: HostId,
     name: &str,

@@ -92,7 +92,11 @@ impl WorldBuilder {
     }
 
     /// Adds a pool by its database, such as a recorded one: every host record in it becomes a host
-    /// at its address, named by its `hostname` or, without one, its `name_label`.
+    /// at its address, named by its `hostname` or, without one, its `name_label`, or by its address
+    /// where another host has that name already.
+    ///
+    /// A member's record with the uuid of a host that was added before stands for that host, and
+    /// makes no other one.
     #[must_use]
     pub fn database(mut self, database: Database) -> Self {
         self.pools.push(Pool::Database(database));
@@ -103,7 +107,7 @@ impl WorldBuilder {
     ///
     /// # Errors
     /// `InvalidInput` if a pool names what it does not have, or has not exactly one pool record
-    /// with a master, or two hosts share a name, an address or a uuid.
+    /// with a master, or two hosts share an address or a uuid.
     pub fn build(self) -> Result<World> {
         let mut state = State::new(self.seed, self.timings);
         for pool in self.pools {
@@ -149,12 +153,17 @@ fn add_pool(state: &mut State, mut database: Database, password: &str) -> Result
         let Some(row) = database.object("host", &record) else { continue };
         let role =
             if record == master { Role::Master } else { Role::Slave { master: address.clone() } };
-        let hostname = row.text("hostname");
+        let (hostname, uuid) = (row.text("hostname"), row.text("uuid"));
+        if record != master && state.hosts.iter().any(|host| host.uuid == uuid) {
+            continue;
+        }
         let name = if hostname.is_empty() { row.text("name_label") } else { hostname };
+        let taken = state.hosts.iter().any(|host| host.name.eq_ignore_ascii_case(name));
+        let name = if taken { row.text("address") } else { name };
         let host = Host {
             name: name.to_owned(),
             address: row.text("address").to_owned(),
-            uuid: row.text("uuid").to_owned(),
+            uuid: uuid.to_owned(),
             release: database.release(),
             power: Power::Running,
             role: role.clone(),
@@ -174,14 +183,14 @@ fn add_pool(state: &mut State, mut database: Database, password: &str) -> Result
                 .to_owned(),
             heartbeats: BTreeMap::new(),
             proposal: None,
+            ignored: Vec::new(),
+            bridge_trouble: None,
+            is_new_member: false,
             legacy: BTreeMap::new(),
         };
         for other in &state.hosts {
-            let same = [
-                ("name", other.name.eq_ignore_ascii_case(&host.name)),
-                ("address", other.address == host.address),
-                ("uuid", other.uuid == host.uuid),
-            ];
+            let same =
+                [("address", other.address == host.address), ("uuid", other.uuid == host.uuid)];
             if let Some((what, _)) = same.into_iter().find(|(_, same)| *same) {
                 let pair = format!("{} and {}", other.name, host.name);
                 return Err(wrong(format!("the hosts {pair} have the same {what}")));

@@ -14,7 +14,8 @@ pub use builder::WorldBuilder;
 pub use faults::{Peer, Rule, Trouble};
 pub use spec::{PoolSpec, VmSpec};
 
-pub(super) use date::{seconds_between, unix_seconds};
+pub(super) use date::{date, seconds_between, unix_seconds};
+pub(super) use random::Random;
 pub(super) use state::{HostId, Power, State};
 
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ pub struct Timings {
     pub latency: Duration,
     /// The live migration of a VM.
     pub migrate: Duration,
+    /// From the end of an ejected host's xapi to the power of its new installation.
+    pub reinstall: Duration,
     /// From the end of xapi to its next start.
     pub restart: Duration,
     /// From a member's hello to the end of its emergency mode.
@@ -98,6 +101,8 @@ pub struct Timings {
     pub start: Duration,
     /// From the start of a member's xapi to its first hello.
     pub start_member: Duration,
+    /// The same for a host that has just joined.
+    pub start_new_member: Duration,
     /// Suspending and resuming a VM.
     pub suspend: Duration,
 }
@@ -110,11 +115,13 @@ impl Default for Timings {
             fuse: Duration::from_secs(10),
             latency: Duration::from_millis(1),
             migrate: Duration::from_secs(10),
+            reinstall: Duration::from_secs(120),
             restart: Duration::from_secs(1),
             settle: Duration::from_secs(1),
             shutdown: Duration::from_secs(5),
             start: Duration::from_secs(3),
-            start_member: Duration::from_secs(7),
+            start_member: Duration::from_millis(500),
+            start_new_member: Duration::from_secs(7),
             suspend: Duration::from_secs(5),
         }
     }
@@ -198,6 +205,13 @@ impl World {
     pub fn emergency(&self, host: &str) -> Option<Fault> {
         let state = self.state();
         state.find(host).and_then(|id| state.host(id).emergency.clone())
+    }
+
+    /// The errors that a host's last `pool.join` ignored, of which its caller hears nothing: each
+    /// stands for an object that did not make it into the pool.
+    pub fn ignored_errors(&self, host: &str) -> Vec<Fault> {
+        let state = self.state();
+        state.find(host).map(|id| state.host(id).ignored.clone()).unwrap_or_default()
     }
 
     /// A copy of the database that a host works on: its own, or its master's.
@@ -344,6 +358,14 @@ impl Scene<'_> {
     pub fn set_network_backend(&mut self, host: &str, backend: &str) {
         if let Some(id) = self.state.find(host) {
             backend.clone_into(&mut self.state.host_mut(id).network_backend);
+        }
+    }
+
+    /// Makes a host unable to rename the bridge of its management VLAN, as a joiner has to whose
+    /// pool calls it otherwise: its `pool.join` fails with this error when all else is done.
+    pub fn break_bridge_change(&mut self, host: &str, fault: Fault) {
+        if let Some(id) = self.state.find(host) {
+            self.state.host_mut(id).bridge_trouble = Some(fault);
         }
     }
 

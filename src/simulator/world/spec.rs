@@ -166,7 +166,7 @@ impl PoolSpec {
         self
     }
 
-    pub(super) fn build(self, random: &mut Random) -> Result<Database> {
+    pub(in crate::simulator) fn build(self, random: &mut Random) -> Result<Database> {
         if self.hosts.is_empty() {
             let what = format!("the pool {:?} has no hosts", self.name);
             return Err(Error::new(ErrorKind::InvalidInput, what));

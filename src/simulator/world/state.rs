@@ -75,6 +75,12 @@ pub(in crate::simulator) struct Host {
     pub heartbeats: BTreeMap<Ref, Duration>,
     /// The address that it agreed to take as its new master, and when (`propose_new_master`).
     pub proposal: Option<(String, Duration)>,
+    /// The errors that its last `pool.join` ignored.
+    pub ignored: Vec<Fault>,
+    /// Why it cannot rename the bridge of its management VLAN, as a joiner may have to.
+    pub bridge_trouble: Option<Fault>,
+    /// Whether it has joined a pool and not yet been a member of it.
+    pub is_new_member: bool,
     /// Subscriptions to the old `event.next`, by session.
     pub legacy: BTreeMap<Ref, Legacy>,
 }
