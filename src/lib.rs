@@ -17,6 +17,8 @@ pub mod failover;
 #[allow(unsafe_code)]
 pub mod ffi;
 pub mod model;
+pub mod operations;
+pub mod plan;
 pub mod preflight;
 #[cfg(feature = "simulator")]
 pub mod simulator;

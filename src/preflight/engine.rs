@@ -78,6 +78,14 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
             && !runs(rule, release, &facts)
         {
             not_checked(rule, release, &mut findings[start..]);
+            if rule.reads.iter().any(|reads| !reads.since.is_in(release)) {
+                // That release cannot tell what it never looks at.
+                let mut position = 0;
+                findings.retain(|finding| {
+                    position += 1;
+                    position <= start || finding.severity != Severity::Notice
+                });
+            }
         }
         only_first_fault(&mut findings, start);
         reachable &= rule.check != Some("get_pool") || findings.len() == start;
@@ -165,9 +173,11 @@ fn runs(rule: &Rule, release: &Version, facts: &Facts<'_>) -> bool {
 fn not_checked(rule: &Rule, release: &Version, findings: &mut [Finding]) {
     for finding in findings {
         finding.fault = None;
-        if finding.severity != Severity::Unknown {
-            finding.severity = Severity::Hazard;
-        }
+        // What nobody asks need not be known.
+        finding.severity = match finding.severity {
+            Severity::Unknown => Severity::Notice,
+            _ => Severity::Hazard,
+        };
         finding.message = format!(
             "{} (xapi {release} of the joiner does not check this, {} and later do)",
             finding.message, rule.since

@@ -1,0 +1,63 @@
+//! The story, on the embedded simulator: hosts in memory, waits in virtual time.
+
+use xcp_pool::client::{Client, Credentials, Scope};
+use xcp_pool::error::Result;
+use xcp_pool::operations::{self, Control, Overview};
+use xcp_pool::plan::{self, Choices, Consent};
+use xcp_pool::preflight::consequences::{self, Attempt};
+use xcp_pool::preflight::{self, Options, Policy};
+use xcp_pool::simulator::World;
+
+/// Tells how Ignite joins Phantom's pool.
+pub fn tell(keep_vms: bool) -> Result<()> {
+    let world = World::story(1);
+    let root = Credentials::new("root", "xcp-test");
+    let phantom = Client::connect(world.transport(), "phantom", &root)?;
+    let ignite = Client::connect(world.transport(), "ignite", &root)?;
+
+    let pool = phantom.snapshot(Scope::Preflight)?;
+    let host = ignite.snapshot(Scope::Preflight)?;
+    println!("# Phantom's pool\n\n{}\n", Overview::of(&pool)?);
+    println!("# Ignite\n\n{}\n", Overview::of(&host)?);
+
+    // The vendor's documents want an empty host; XAPI itself would take its halted VMs along.
+    let mut options = Options::default();
+    if !keep_vms {
+        options.policy = Policy::documented();
+    }
+    let report = preflight::evaluate_with(&pool, &host, &options);
+    println!("# May Ignite join?\n\n{report}\n");
+
+    let choices = Choices::new();
+    let plan = plan::join(&pool, &host, &options, &report, &choices)?;
+    println!("# The plan\n\n{plan}\n");
+
+    // An administrator who has read the plan agrees to what it destroys by naming this digest.
+    let consent = Consent::to(&plan, plan.losses_digest())?;
+    println!("# What happens\n");
+    let mut control = Control::new().observer(|progress| {
+        let seconds = progress.elapsed.as_secs();
+        let what = progress.awaited.unwrap_or(progress.summary);
+        let wait = if progress.awaited.is_some() { "waits for " } else { "" };
+        if progress.done.is_none() {
+            println!("{seconds:>4} s  {}/{}  {wait}{what}", progress.step, progress.of);
+        }
+    });
+    let joined = operations::join(&phantom, &ignite, &plan, &consent, &mut control)?;
+    drop(control);
+    println!("\n# The pool before and after\n\n{}\n", joined.into_result()?);
+
+    println!("# A client that logs in at Ignite now\n");
+    let client = Client::connect(world.transport(), "ignite", &root)?;
+    println!("is led to {}", client.endpoint());
+    let (_, master) =
+        (client.snapshot(Scope::Overview)?.master().map(|(r, h)| (r.clone(), h.clone())))?;
+    println!("and talks to {}, the master", master.name_label);
+
+    let foretold = consequences::foretell(&pool, &host, &Attempt::join());
+    let srs = foretold
+        .sr_count
+        .map_or_else(String::new, |srs| format!("{} -> {}", srs.before, srs.after));
+    println!("SRs foretold before the first step: {srs}");
+    Ok(())
+}

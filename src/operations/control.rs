@@ -1,0 +1,168 @@
+//! Watching an operation, and stopping it.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{Cancel, Clock};
+
+/// Where an operation stands.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// The number of the step, from 1.
+    pub step: usize,
+    /// How many steps there are.
+    pub of: usize,
+    /// What the step does.
+    pub summary: &'a str,
+    /// How far the step is, 0 to 1, where the server tells.
+    pub done: Option<f64>,
+    /// What is waited for, if anything is.
+    pub awaited: Option<&'a str>,
+    /// Time since the operation began.
+    pub elapsed: Duration,
+}
+
+/// How long an operation may take, who may cancel it, and who is told of its progress.
+pub struct Control<'a> {
+    deadline: Duration,
+    cancel: Cancel,
+    observer: Box<dyn FnMut(&Progress<'_>) + 'a>,
+}
+
+impl Default for Control<'_> {
+    /// An hour, which a host with much memory and a long self-test needs to restart.
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(3_600),
+            cancel: Cancel::new(),
+            observer: Box::new(|_| {}),
+        }
+    }
+}
+
+impl<'a> Control<'a> {
+    /// An hour, nobody cancels, nobody is told.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the operation may take in all.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// What cancels it, at each wait; what was done until then stays done.
+    #[must_use]
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Who is told of its progress.
+    #[must_use]
+    pub fn observer(mut self, observer: impl FnMut(&Progress<'_>) + 'a) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    pub(super) fn begin<'c>(&'c mut self, clock: &'c dyn Clock, of: usize) -> Run<'c, 'a> {
+        Run { control: self, clock, began: clock.now(), of, step: 0, summary: String::new() }
+    }
+}
+
+/// One run of an operation under its control.
+pub(super) struct Run<'c, 'a> {
+    control: &'c mut Control<'a>,
+    clock: &'c dyn Clock,
+    began: Duration,
+    of: usize,
+    step: usize,
+    summary: String,
+}
+
+/// How long to wait between two looks: short at first, since much is done at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What one look showed.
+pub(super) enum Look<T> {
+    /// What was awaited.
+    Seen(T),
+    /// Not yet; this is still awaited.
+    Awaited(String),
+}
+
+impl Run<'_, '_> {
+    /// Says that a step begins.
+    pub(super) fn step(&mut self, n: usize, summary: &str) -> Result<()> {
+        self.step = n + 1;
+        summary.clone_into(&mut self.summary);
+        self.tell(None, None);
+        self.check()
+    }
+
+    /// Says how far the step is.
+    pub(super) fn tell(&mut self, done: Option<f64>, awaited: Option<&str>) {
+        let progress = Progress {
+            step: self.step,
+            of: self.of,
+            summary: &self.summary,
+            done,
+            awaited,
+            elapsed: self.elapsed(),
+        };
+        (self.control.observer)(&progress);
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.clock.now().saturating_sub(self.began)
+    }
+
+    /// Fails once cancelled or past the deadline.
+    pub(super) fn check(&self) -> Result<()> {
+        self.control.cancel.check()?;
+        match self.elapsed() < self.control.deadline {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Timeout,
+                format!(
+                    "the deadline of {} s passed in step {} of {}: {}",
+                    self.control.deadline.as_secs(),
+                    self.step,
+                    self.of,
+                    self.summary
+                ),
+            )),
+        }
+    }
+
+    /// Looks again and again until what is awaited is seen.
+    pub(super) fn until<T>(
+        &mut self,
+        mut look: impl FnMut(&mut Self) -> Result<Look<T>>,
+    ) -> Result<T> {
+        let mut pause = FIRST_PAUSE;
+        let mut told = String::new();
+        loop {
+            match look(self)? {
+                Look::Seen(value) => return Ok(value),
+                Look::Awaited(awaited) if awaited != told => {
+                    self.tell(None, Some(&awaited));
+                    told = awaited;
+                }
+                Look::Awaited(_) => {}
+            }
+            self.check()?;
+            let left = self.control.deadline.saturating_sub(self.elapsed());
+            self.clock.sleep(pause.min(left), &self.control.cancel)?;
+            pause = (pause * 3 / 2).min(LAST_PAUSE);
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+}

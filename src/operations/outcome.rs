@@ -1,0 +1,79 @@
+//! How an operation ended.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How an operation ended, as far as it can be known.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome<T> {
+    /// What was asked for is the case.
+    Done(T),
+    /// It is not the case, and nothing is under way that would bring it about.
+    NotDone(Why),
+    /// It cannot be told; calling again later looks again.
+    Unknown(Why),
+}
+
+/// Why an operation did not end as it should, with what was seen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Why {
+    /// The reason, in one line.
+    pub reason: String,
+    /// What was seen, a line each, oldest first.
+    pub evidence: Vec<String>,
+    /// The error behind it, if there is one.
+    pub error: Option<Error>,
+}
+
+impl<T> Outcome<T> {
+    /// The result, or an error that says why there is none.
+    ///
+    /// # Errors
+    /// `State` if it was not done, `Timeout` if that is not known; the fault of a server is kept.
+    pub fn into_result(self) -> Result<T> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::NotDone(why) => Err(why.into_error(ErrorKind::State)),
+            Self::Unknown(why) => Err(why.into_error(ErrorKind::Timeout)),
+        }
+    }
+}
+
+impl Why {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), evidence: Vec::new(), error: None }
+    }
+
+    pub(super) fn seen(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
+    pub(super) fn error(mut self, error: Error) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    fn into_error(self, kind: ErrorKind) -> Error {
+        match self.error {
+            Some(error) => error.context(self.reason),
+            None => Error::new(kind, self.reason),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        if let Some(error) = &self.error {
+            write!(f, ": {error}")?;
+        }
+        for line in &self.evidence {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}

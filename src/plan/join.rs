@@ -1,0 +1,177 @@
+//! Plans for a host to join a pool.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Snapshot;
+use crate::preflight::remedy::{Action, Choice};
+use crate::preflight::{Finding, Options, Report, RuleCode, Severity, Side};
+
+/// Which way out is taken where there is more than one.
+///
+/// Without a choice it is the first, which destroys least.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    by_rule: BTreeMap<RuleCode, String>,
+    by_object: BTreeMap<(RuleCode, String), String>,
+}
+
+impl Choices {
+    /// The least destructive way everywhere.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one way for all objects of a rule.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an unknown rule, with the codes that come near.
+    pub fn choose(mut self, rule: &str, choice: &str) -> Result<Self> {
+        self.by_rule.insert(rule.parse()?, choice.to_owned());
+        Ok(self)
+    }
+
+    /// Takes one way for one object of a rule, by its ref.
+    ///
+    /// # Errors
+    /// As [`Self::choose`].
+    pub fn choose_for(mut self, rule: &str, object: &str, choice: &str) -> Result<Self> {
+        self.by_object.insert((rule.parse()?, object.to_owned()), choice.to_owned());
+        Ok(self)
+    }
+
+    /// The way out of a finding for one of its objects.
+    fn of<'a>(&self, finding: &'a Finding, object: &str) -> Result<Option<&'a Choice>> {
+        let chosen = self
+            .by_object
+            .get(&(finding.rule, object.to_owned()))
+            .or_else(|| self.by_rule.get(&finding.rule));
+        let Some(code) = chosen else {
+            return Ok(finding.remedy.choices.first());
+        };
+        finding.remedy.choice(code).map(Some).ok_or_else(|| {
+            let known: Vec<_> = finding.remedy.choices.iter().map(|choice| choice.code).collect();
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "rule {} has no choice {code:?} here; it has: {}",
+                    finding.rule,
+                    known.join(", ")
+                ),
+            )
+        })
+    }
+}
+
+/// Plans the join that a report was made for: remedies, the join, the wait.
+///
+/// The snapshots and options are those that the report was made from. Findings that stand in the
+/// way get the steps of the chosen remedy; those without one, and those for which evidence is
+/// missing, are [`Plan::unsolved`]. Overridden findings get no steps; if one of them is what only
+/// `pool.join_force` passes, the plan calls that.
+///
+/// # Errors
+/// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist.
+pub fn join(
+    pool: &Snapshot,
+    joiner: &Snapshot,
+    options: &Options,
+    report: &Report,
+    choices: &Choices,
+) -> Result<Plan> {
+    let (pool_ref, pool_record) = pool.the_pool().map_err(|error| error.context("pool"))?;
+    let (_, master) = pool.master().map_err(|error| error.context("pool"))?;
+    let (host_ref, host) = match &options.evidence.joiner_host {
+        Some(reference) => match joiner.host.get(reference) {
+            Some(host) => (reference, host),
+            None => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("joiner: {reference} is no host of the snapshot"),
+                ));
+            }
+        },
+        None => joiner.master().map_err(|error| error.context("joiner"))?,
+    };
+    let pool_name = match pool_record.name_label.as_str() {
+        "" => format!("the pool of {}", master.name_label),
+        name => name.to_owned(),
+    };
+    let mut plan = Plan {
+        schema: Plan::SCHEMA,
+        purpose: Purpose::Join { options: options.clone() },
+        pool: Subject::new(pool_record, pool_ref, &pool_name),
+        host: Subject::new(host, host_ref, &host.name_label),
+        steps: Vec::new(),
+        unsolved: Vec::new(),
+    };
+    let missing_evidence = report
+        .findings()
+        .iter()
+        .filter(|finding| finding.severity == Severity::Unknown && finding.overridden.is_none());
+    let mut planned = HashMap::new();
+    for finding in report.blockers().chain(missing_evidence) {
+        add_remedy(&mut plan, &mut planned, finding, [pool, joiner], choices)?;
+    }
+    let force = report.needs_force();
+    let call = if force { "pool.join_force" } else { "pool.join" };
+    plan.steps.push(Step::new(
+        Side::Joiner,
+        Work::Join { force },
+        format!("{call} to {} at {}", master.name_label, master.address),
+    ));
+    plan.steps.push(Step::new(
+        Side::Pool,
+        Work::Settle,
+        format!("wait until {} is live and enabled with its storage attached", host.name_label),
+    ));
+    Ok(plan)
+}
+
+/// Adds the steps of the chosen way out; an action that another rule asked for already is not
+/// done twice.
+fn add_remedy(
+    plan: &mut Plan,
+    planned: &mut HashMap<Action, usize>,
+    finding: &Finding,
+    [pool, joiner]: [&Snapshot; 2],
+    choices: &Choices,
+) -> Result<()> {
+    let rule = finding.rule.to_string();
+    let mut solved = !finding.remedy.choices.is_empty();
+    for object in &finding.objects {
+        let Some(choice) = choices.of(finding, &object.reference)? else { continue };
+        solved &= choice.actions_for(object).next().is_some();
+        for action in choice.actions_for(object) {
+            if let Some(n) = planned.get(action) {
+                let because = &mut plan.steps[*n].because;
+                if !because.contains(&rule) {
+                    because.push(rule.clone());
+                }
+                continue;
+            }
+            let method = action.method().unwrap_or("wait");
+            let (class, _) = action.object();
+            let summary = match class.as_str() == object.class {
+                true => format!("{method} {object}"),
+                false => format!("{method} ({object})"),
+            };
+            let world = if action.side() == Side::Pool { pool } else { joiner };
+            planned.insert(action.clone(), plan.steps.len());
+            let work = Work::Act { action: action.clone() };
+            let mut step = Step::new(action.side(), work, summary);
+            step.destroys = action.destroys(world);
+            step.because.push(rule.clone());
+            plan.steps.push(step);
+        }
+    }
+    if !solved {
+        plan.unsolved.push(Unsolved {
+            rule,
+            message: finding.message.clone(),
+            by_person: finding.remedy.by_person.clone().unwrap_or_default(),
+        });
+    }
+    Ok(())
+}

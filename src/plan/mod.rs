@@ -1,0 +1,119 @@
+//! What to do, as data: steps that can be printed, reviewed, hashed, saved and replayed.
+//!
+//! A [`Plan`] is made from a [`Report`](crate::preflight::Report) and the caller's choices, and
+//! decides everything beforehand: running it leaves no choice open. What it destroys is listed, and
+//! nothing of it runs without a [`Consent`] to that very list.
+
+mod consent;
+mod digest;
+mod join;
+mod step;
+
+pub use consent::Consent;
+pub use digest::Digest;
+pub use join::{Choices, join};
+pub use step::{Purpose, Step, Subject, Unsolved, Work};
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::preflight::remedy::Loss;
+
+/// Steps in order, with what they are for, what they destroy and what they leave to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The number of this form; it changes when a field changes its meaning or goes.
+    pub schema: u32,
+    /// What the plan is for.
+    pub purpose: Purpose,
+    /// The pool.
+    pub pool: Subject,
+    /// The host.
+    pub host: Subject,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What stands in the way and has no step: the plan cannot run.
+    pub unsolved: Vec<Unsolved>,
+}
+
+impl Plan {
+    /// The number of the form that this crate writes and reads.
+    pub const SCHEMA: u32 = 1;
+
+    /// What is gone for good once the plan has run, in the order of its steps.
+    pub fn losses(&self) -> impl Iterator<Item = &Loss> {
+        self.steps.iter().flat_map(|step| &step.destroys)
+    }
+
+    /// The digest of everything that would be lost, to which consent is given.
+    pub fn losses_digest(&self) -> Digest {
+        let mut losses: Vec<_> = self.losses().map(consent::key).collect();
+        losses.sort_unstable();
+        Digest::of(losses.iter().map(String::as_str))
+    }
+
+    /// The digest of the whole plan: equal plans do the same to the same objects.
+    pub fn digest(&self) -> Digest {
+        let head = format!("{} {} {}", self.purpose, self.pool.uuid, self.host.uuid);
+        let mut texts = vec![head];
+        texts.extend(self.steps.iter().map(step::key));
+        texts.extend(self.unsolved.iter().map(|unsolved| unsolved.rule.clone()));
+        Digest::of(texts.iter().map(String::as_str))
+    }
+
+    /// Whether nothing is left to a person.
+    pub fn is_complete(&self) -> bool {
+        self.unsolved.is_empty()
+    }
+
+    /// Fails unless the plan can run as it is.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a form that this crate does not know, `State` if something stands in the
+    /// way that the plan does not solve.
+    pub fn check(&self) -> Result<()> {
+        if self.schema != Self::SCHEMA {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the plan has schema {}, this is {}", self.schema, Self::SCHEMA),
+            ));
+        }
+        match self.unsolved.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::new(
+                ErrorKind::State,
+                format!(
+                    "the plan leaves {} to a person; the first is {}: {}",
+                    self.unsolved.len(),
+                    first.rule,
+                    first.message
+                ),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} and {}", self.purpose, self.pool, self.host)?;
+        for (n, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:>4}. {step}", n + 1)?;
+        }
+        for unsolved in &self.unsolved {
+            writeln!(f, "   -  {unsolved}")?;
+        }
+        let losses: Vec<_> = self.losses().collect();
+        if losses.is_empty() {
+            writeln!(f, "nothing is destroyed")?;
+        } else {
+            writeln!(f, "destroyed for good (consent to {}):", self.losses_digest())?;
+            for loss in losses {
+                writeln!(f, "      {loss}")?;
+            }
+        }
+        write!(f, "plan {}", self.digest())
+    }
+}

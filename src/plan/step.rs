@@ -1,0 +1,157 @@
+//! One step of a plan.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Record, Ref, Uuid};
+use crate::preflight::remedy::{Action, Condition, Loss};
+use crate::preflight::{Options, Side};
+
+/// What a plan is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// The host becomes a member of the pool.
+    Join {
+        /// What the preflight was asked, and is asked again before the join.
+        options: Options,
+    },
+}
+
+/// A pool or host that a plan is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Subject {
+    /// Its uuid, which outlives its refs.
+    pub uuid: Uuid,
+    /// Its name, or what comes nearest.
+    pub name: String,
+}
+
+/// One thing to do, on one side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// Whose server is asked.
+    pub side: Side,
+    /// What is done.
+    pub work: Work,
+    /// The same in words.
+    pub summary: String,
+    /// The rules that ask for it.
+    pub because: Vec<String>,
+    /// What is gone for good afterwards.
+    pub destroys: Vec<Loss>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Work {
+    /// One call that brings a condition about.
+    Act {
+        /// The call.
+        action: Action,
+    },
+    /// `pool.join` on the joiner, or `pool.join_force`.
+    Join {
+        /// Whether `pool.join_force` is called.
+        force: bool,
+    },
+    /// Waits until the host is a live, enabled member with its storage attached, and compares.
+    Settle,
+}
+
+/// Something in the way that only a person, or more evidence, can remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unsolved {
+    /// The rule.
+    pub rule: String,
+    /// What is wrong.
+    pub message: String,
+    /// What a person can do.
+    pub by_person: String,
+}
+
+impl Subject {
+    pub(super) fn new<T: Record>(record: &T, reference: &Ref<T>, name: &str) -> Self {
+        let name = if name.is_empty() { reference.short().into_owned() } else { name.to_owned() };
+        Self { uuid: record.uuid().clone(), name }
+    }
+}
+
+impl Step {
+    pub(super) fn new(side: Side, work: Work, summary: impl Into<String>) -> Self {
+        Self { side, work, summary: summary.into(), because: Vec::new(), destroys: Vec::new() }
+    }
+
+    /// What must hold on its side before it runs.
+    pub fn preconditions(&self) -> Vec<Condition> {
+        match &self.work {
+            Work::Act { action } => action.preconditions(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What holds on its side afterwards; if it holds already there is nothing to do.
+    pub fn effect(&self) -> Option<Condition> {
+        match &self.work {
+            Work::Act { action } => Some(action.effect()),
+            _ => None,
+        }
+    }
+
+    /// What takes it back, where something does.
+    pub fn undo(&self) -> Option<Action> {
+        match &self.work {
+            Work::Act { action } => action.undo(),
+            _ => None,
+        }
+    }
+}
+
+/// What makes a step this step; names and words do not count.
+pub(super) fn key(step: &Step) -> String {
+    format!("{} {:?}", step.side, step.work)
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Join { .. } => f.write_str("join"),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.uuid)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.side, self.summary)?;
+        if !self.because.is_empty() {
+            write!(f, " [{}]", self.because.join(", "))?;
+        }
+        if !self.destroys.is_empty() {
+            f.write_str(" DESTROYS")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Unsolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.message)?;
+        if !self.by_person.is_empty() {
+            write!(f, " By hand: {}", self.by_person)?;
+        }
+        Ok(())
+    }
+}
