@@ -61,6 +61,20 @@ pub(super) fn end(database: &mut Database, class: &str, object: &str, key: &str)
     }
 }
 
+/// Ends every operation of a task that was cancelled.
+pub(in crate::simulator) fn abandon(database: &mut Database, task: &str) {
+    for class in ["VM", "host"] {
+        let busy: Vec<Ref> = database
+            .objects(class)
+            .filter(|row| row.entry("current_operations", task).is_some())
+            .map(|row| row.reference().clone())
+            .collect();
+        for object in busy {
+            end(database, class, &object, task);
+        }
+    }
+}
+
 /// Works out a host's allowed operations (`xapi_host_helpers.ml`).
 pub(in crate::simulator) fn refresh_host(database: &mut Database, host: &str) {
     let Some(row) = database.object("host", host) else { return };

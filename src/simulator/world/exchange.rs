@@ -7,7 +7,7 @@ use super::World;
 use super::faults::{Peer, Trouble};
 use super::state::{HostId, Power, State};
 use crate::error::{Error, ErrorKind, Fault, Result};
-use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, task};
+use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, operations, task};
 use crate::simulator::envelope::{Envelope, HttpReply, early_error};
 use crate::simulator::life;
 use crate::simulator::value::Value;
@@ -177,6 +177,9 @@ fn step(state: &mut State, call: &Call, job: &mut Job) -> Progress {
     if let Some(task) = &call.task {
         if task::is_cancelled(state, call.host, task) {
             let fault = Fault::new("TASK_CANCELLED", [&**task]);
+            if let Ok(database) = state.db_mut(call.host) {
+                operations::abandon(database, task);
+            }
             return Progress::Done(Err(fault));
         }
     }

@@ -180,9 +180,8 @@ impl State {
 
     /// Whether two hosts' xapis can talk to each other.
     pub fn talks(&self, from: HostId, to: HostId) -> bool {
-        from == to
-            || (self.reaches(self.host(from).name.as_str(), to)
-                && self.host(to).power == Power::Running)
+        let runs = |id| self.host(id).power == Power::Running;
+        from == to || (runs(from) && runs(to) && self.reaches(self.host(from).name.as_str(), to))
     }
 
     /// The host whose database a host works on: itself, or its master if that can be reached.
