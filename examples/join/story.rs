@@ -4,7 +4,6 @@ use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::error::Result;
 use xcp_pool::operations::{self, Control, Overview};
 use xcp_pool::plan::{self, Choices, Consent};
-use xcp_pool::preflight::consequences::{self, Attempt};
 use xcp_pool::preflight::{self, Options, Policy};
 use xcp_pool::simulator::World;
 
@@ -50,14 +49,7 @@ pub fn tell(keep_vms: bool) -> Result<()> {
     println!("# A client that logs in at Ignite now\n");
     let client = Client::connect(world.transport(), "ignite", &root)?;
     println!("is led to {}", client.endpoint());
-    let (_, master) =
-        (client.snapshot(Scope::Overview)?.master().map(|(r, h)| (r.clone(), h.clone())))?;
-    println!("and talks to {}, the master", master.name_label);
-
-    let foretold = consequences::foretell(&pool, &host, &Attempt::join());
-    let srs = foretold
-        .sr_count
-        .map_or_else(String::new, |srs| format!("{} -> {}", srs.before, srs.after));
-    println!("SRs foretold before the first step: {srs}");
+    let snapshot = client.snapshot(Scope::Overview)?;
+    println!("and talks to {}, the master", snapshot.master()?.1.name_label);
     Ok(())
 }
