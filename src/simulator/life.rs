@@ -86,7 +86,14 @@ fn start_after(state: &mut State, host: HostId, delay: Duration) {
 fn start_xapi(state: &mut State, id: HostId) {
     let host = state.host_mut(id);
     host.power = Power::Running;
-    host.role = host.configured.clone();
+    let before = std::mem::replace(&mut host.role, host.configured.clone());
+    if host.role == Role::Master && before != Role::Master {
+        // A member that becomes master knows what it was last sent (`xapi_pool_transition.ml`).
+        host.database = host.backup.take().or_else(|| host.database.take());
+        if let Some(database) = &mut host.database {
+            database.restart();
+        }
+    }
     match host.role.clone() {
         Role::Master => start_master(state, id),
         Role::Slave { .. } => {
@@ -188,9 +195,13 @@ fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
     if address == own || address == "127.0.0.1" {
         return Err(later(Fault::bare("HOST_ITS_OWN_SLAVE")));
     }
-    let refused = || Fault::new("INTERNAL_ERROR", ["Connection failed: connection refused."]);
-    let master = state.find(&address).filter(|master| state.talks(id, *master));
-    let master = master.ok_or_else(|| soon(refused()))?;
+    let failed = |text: &str| soon(Fault::new("INTERNAL_ERROR", [text]));
+    let reachable = |master: &HostId| state.reaches(state.host(id).name.as_str(), *master);
+    let master = state.find(&address).filter(reachable).ok_or_else(|| failed(REFUSED))?;
+    if state.host(master).power != Power::Running {
+        // Its port is open, but nobody serves what comes in.
+        return Err(failed(REJECTED));
+    }
     if let Some(emergency) = &state.host(master).emergency {
         return Err(soon(emergency.clone()));
     }
@@ -244,7 +255,6 @@ fn settle_in(state: &mut State, id: HostId, record: &Ref) {
         return;
     }
     state.host_mut(id).emergency = None;
-    state.host_mut(id).is_new_member = false;
     lifecycle::bring_up(state, id, record);
     plug_all(state, id);
     enable(state, id, record);
@@ -418,6 +428,15 @@ const BACKUP: Duration = Duration::from_secs(300);
 
 /// How long a member may be silent before its master takes it for dead (`xapi_globs.ml`).
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a member's hello comes to whose master is not there, as recorded.
+const REFUSED: &str = "INTERNAL_ERROR: [ Connection failed: connection refused. ]";
+
+/// What a member's hello comes to whose master is just restarting, as recorded.
+const REJECTED: &str = "INTERNAL_ERROR: [ Http_client.Http_request_rejected(\"{ frame = false; \
+    method = POST; path = /jsonrpc; query = [  ]; content_length = [  ]; transfer encoding = ; \
+    version = 1.0; cookie = [ (value filtered) ]; task = ; subtask_of = ; content-type = ; host = ; \
+    user_agent = xen-api-libs/0.0.dev; }\") ]";
 
 /// Until a member's next hello after an error that may pass.
 const RETRY_SOON: Duration = Duration::from_secs(5);

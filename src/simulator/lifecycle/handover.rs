@@ -243,9 +243,9 @@ pub(super) fn abort(state: &mut State, host: HostId, address: &str) -> Result<()
 const AGREEMENT: Duration = Duration::from_secs(600);
 
 /// How often the new master looks after the old one.
-const GLANCE: Duration = Duration::from_millis(500);
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// From the end of the old master to that of the new one's xapi.
-const CONNECTION_LOSS: Duration = Duration::from_millis(200);
+const CONNECTION_LOSS: Duration = Duration::from_secs(1);
 
 const CONNECTION_REFUSED: &str = "Connection failed: connection refused.";

@@ -12,13 +12,13 @@ use crate::simulator::world::{HostId, State};
 /// Brings a member's objects up to date: what the machine is made of, the pool's bonds and VLANs,
 /// the pool's shared storage. All of it is best effort.
 ///
-/// What the machine is made of is known from the database that the host had of its own.
+/// What the machine is made of is known from the database that a new member had of its own; of
+/// others the pool knows it already.
 pub(in crate::simulator) fn bring_up(state: &mut State, id: HostId, record: &Ref) {
-    let uuid = state.host(id).uuid.clone();
-    let own = state.host_mut(id).database.take();
-    let own = own.filter(|own| own.by_uuid("host", &uuid).is_some());
-    if let Some(own) = own {
-        describe_host(state, id, record, &own);
+    if std::mem::take(&mut state.host_mut(id).is_new_member) {
+        if let Some(own) = state.host(id).database.clone() {
+            describe_host(state, id, record, &own);
+        }
     }
     let Ok(database) = state.db(id) else { return };
     let pool = database.objects("pool").next();

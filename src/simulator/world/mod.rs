@@ -117,10 +117,10 @@ impl Default for Timings {
             migrate: Duration::from_secs(10),
             reinstall: Duration::from_secs(120),
             restart: Duration::from_secs(1),
-            settle: Duration::from_secs(1),
+            settle: Duration::from_millis(300),
             shutdown: Duration::from_secs(5),
             start: Duration::from_secs(3),
-            start_member: Duration::from_millis(500),
+            start_member: Duration::from_millis(900),
             start_new_member: Duration::from_secs(7),
             suspend: Duration::from_secs(5),
         }
