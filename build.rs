@@ -17,6 +17,12 @@ const SOURCES: &[&str] = &[
     "report.rs",
     "json/preflight.rs",
     "json/partition.rs",
+    "cancel.rs",
+    "trust.rs",
+    "transport/mod.rs",
+    "transport/custom.rs",
+    "simulator/mod.rs",
+    "client.rs",
 ];
 
 #[cfg(feature = "ffi")]

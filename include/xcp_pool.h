@@ -153,11 +153,36 @@ typedef enum {
 } xcp_verdict;
 
 /**
+ * Ends calls early, from another thread or from a callback.
+ *
+ * Made by `xcp_cancel_new`, freed by `xcp_cancel_free`, given to as many calls as should end
+ * together. Threads: may be used by many at once.
+ */
+typedef struct xcp_cancel xcp_cancel;
+
+/**
+ * A session with the master of one pool.
+ *
+ * Made by `xcp_client_connect`, freed by `xcp_client_free`. It is led to the master, stays with its
+ * pool, and renews its session when the server has lost it. Threads: may be used by many at once.
+ * While a call on a client runs a callback, that callback cannot call on the same client: it gets
+ * XCP_E_MISUSE.
+ */
+typedef struct xcp_client xcp_client;
+
+/**
  * What went wrong in one call: a status, a message, and the server's fault if it raised one.
  *
  * Threads: immutable; may be read by many at once.
  */
 typedef struct xcp_error xcp_error;
+
+/**
+ * Takes what a callback answers; it lives until the callback returns.
+ *
+ * Threads: may be used by many at once.
+ */
+typedef struct xcp_reply xcp_reply;
 
 /**
  * What a preflight found.
@@ -168,12 +193,110 @@ typedef struct xcp_error xcp_error;
 typedef struct xcp_report xcp_report;
 
 /**
+ * A request that a custom transport is to carry; it lives until the callback returns.
+ *
+ * Threads: immutable; may be used by many at once.
+ */
+typedef struct xcp_request xcp_request;
+
+/**
+ * A world of hosts in memory that answer XAPI calls as real ones were recorded to.
+ *
+ * Made by `xcp_simulator_story` or `xcp_simulator_new`, freed by `xcp_simulator_free`; transports to
+ * it keep it. Its time passes only when somebody waits on it: no program has to. Threads: may be used
+ * by many at once.
+ */
+typedef struct xcp_simulator xcp_simulator;
+
+/**
  * The records of one pool at one moment.
  *
  * Made by `xcp_snapshot_from_json`, freed by `xcp_snapshot_free`. Threads: immutable; may be used
  * by many at once.
  */
 typedef struct xcp_snapshot xcp_snapshot;
+
+/**
+ * The way to hosts: HTTPS, a simulator, or the caller's own.
+ *
+ * Made by `xcp_transport_https`, `xcp_transport_simulator` or `xcp_transport_custom`, freed by
+ * `xcp_transport_free`; clients that were connected over it keep what they need. Threads: may be
+ * used by many at once, and shared by many clients.
+ */
+typedef struct xcp_transport xcp_transport;
+
+/**
+ * Says which certificates of hosts are trusted.
+ *
+ * Made by the `xcp_trust_store_...` functions, freed by `xcp_trust_store_free`; transports keep what
+ * they need. Threads: may be used by many at once.
+ */
+typedef struct xcp_trust_store xcp_trust_store;
+
+/**
+ * A memory of the caller's for the certificates that hosts showed first.
+ *
+ * Hosts are named with their port, as "phantom.lan:443"; fingerprints are texts as
+ * "SHA256:4B:8F:...". Both callbacks answer by `xcp_reply_body` with a fingerprint, or by
+ * `xcp_reply_error`; then, and if they answer nothing, the host is not trusted. They are called on
+ * any thread, on many at once, and must not let an exception of C++ pass.
+ */
+typedef struct {
+  /**
+   * `sizeof(xcp_trust_callbacks)`: what lies beyond is not read.
+   */
+  size_t size;
+  /**
+   * Passed to the callbacks as it is.
+   */
+  void *ctx;
+  /**
+   * Answers the fingerprint that is remembered for a host; an empty body if there is none.
+   */
+  void (*pin)(void *ctx, const char *host, const xcp_reply *reply);
+  /**
+   * Remembers a fingerprint unless one is remembered already; answers the one that counts.
+   */
+  void (*remember)(void *ctx, const char *host, const char *fingerprint, const xcp_reply *reply);
+  /**
+   * Called once, on any thread, when nobody needs `ctx` any more; may be NULL.
+   */
+  void (*release)(void *ctx);
+} xcp_trust_callbacks;
+
+/**
+ * The caller's own transport.
+ */
+typedef struct {
+  /**
+   * `sizeof(xcp_transport_callbacks)`: what lies beyond is not read.
+   */
+  size_t size;
+  /**
+   * Passed to the callbacks as it is.
+   */
+  void *ctx;
+  /**
+   * Carries the request: posts its body to its URL with the content type application/json, and
+   * says what came of it by `xcp_reply_body` or `xcp_reply_error` before it returns.
+   *
+   * Called on whatever thread needs a reply, on many at once if many use the transport. It must
+   * not call functions on the client that it works for (they answer XCP_E_MISUSE), and must not
+   * let an exception of C++ pass.
+   */
+  void (*exchange)(void *ctx, const xcp_request *request, const xcp_reply *reply);
+  /**
+   * Called once, on any thread, when nobody needs `ctx` any more; may be NULL.
+   */
+  void (*release)(void *ctx);
+} xcp_transport_callbacks;
+
+/**
+ * Tells how far a call has come: `done` is a number from 0 to 1.
+ *
+ * Called on the thread of the call. To end the call from inside use `xcp_cancel_cancel`.
+ */
+typedef void (*xcp_task_progress)(void *ctx, double done);
 
 #ifdef __cplusplus
 extern "C" {
@@ -478,6 +601,740 @@ xcp_status xcp_preflight_json(const char *pool_snapshot_json,
 xcp_status xcp_partition_json(const char *input_json,
                               char **outcome_json,
                               xcp_error **error);
+
+/**
+ * Makes an object that can end calls.
+ *
+ * `*cancel` is freed with `xcp_cancel_free`. From any thread.
+ *
+ * Safety:
+ * `cancel` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_cancel_new(xcp_cancel **cancel, xcp_error **error);
+
+/**
+ * Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
+ *
+ * A call that waits ends within a fraction of a second. What it asked a server for may have been
+ * done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
+ *
+ * Safety:
+ * `cancel` is NULL or came from this library.
+ */
+void xcp_cancel_cancel(const xcp_cancel *cancel);
+
+/**
+ * Frees the object; calls that it was given to go on, and cannot be ended by it any more. NULL is
+ * fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `cancel` is NULL or came from this library.
+ */
+void xcp_cancel_free(xcp_cancel *cancel);
+
+/**
+ * Trusts certificates that one of these authorities signed, for the name they are used with.
+ *
+ * `pem` is one or more certificates in PEM form; a self-signed host certificate may be its own
+ * authority. `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with
+ * XCP_E_INVALID_INPUT for what is no certificate.
+ *
+ * Safety:
+ * `pem` ends with NUL; `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_authorities(const char *pem, xcp_trust_store **store, xcp_error **error);
+
+/**
+ * Trusts certificates with one of these SHA-256 fingerprints, whoever signed them.
+ *
+ * `pins_json` is `["SHA256:4B:8F:...", ...]`; what openssl prints and what XAPI stores is read, too.
+ * `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+ * what is no fingerprint.
+ *
+ * Safety:
+ * `pins_json` ends with NUL; `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_pins(const char *pins_json,
+                                xcp_trust_store **store,
+                                xcp_error **error);
+
+/**
+ * Trusts the certificate that each host shows first, and remembers it in a file.
+ *
+ * The file need not exist yet; it is made for its owner alone, and refused if others may write to it.
+ * Many processes may use one file. `*store` is freed with `xcp_trust_store_free`. From any thread.
+ *
+ * Safety:
+ * `path` ends with NUL; `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_file(const char *path,
+                                xcp_trust_store **store,
+                                xcp_error **error);
+
+/**
+ * Trusts the certificate that each host shows first, and remembers it as long as the store is used.
+ *
+ * `*store` is freed with `xcp_trust_store_free`. From any thread.
+ *
+ * Safety:
+ * `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_memory(xcp_trust_store **store, xcp_error **error);
+
+/**
+ * Trusts the certificate that each host shows first, as the caller's callbacks remember.
+ *
+ * The table is copied. If the function fails, `release` is not called, and `ctx` stays the caller's.
+ * `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+ * a table without callbacks or with a wrong size.
+ *
+ * Safety:
+ * `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx` from
+ * every thread until `release` was; `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_custom(const xcp_trust_callbacks *callbacks,
+                                  xcp_trust_store **store,
+                                  xcp_error **error);
+
+/**
+ * Trusts any certificate: whoever is on the way can be the host, and gets the password.
+ *
+ * `*store` is freed with `xcp_trust_store_free`. From any thread.
+ *
+ * Safety:
+ * `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_danger_accept_any(xcp_trust_store **store, xcp_error **error);
+
+/**
+ * Tells what a store that remembers in a file remembers.
+ *
+ * `*pins_json` is `{"schema": 1, "pins": {"phantom.lan:443": "SHA256:4B:8F:..."}}`, freed with
+ * `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT for another store, or if the file
+ * cannot be read.
+ *
+ * Safety:
+ * `store` came from this library; `pins_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_pins_json(const xcp_trust_store *store,
+                                     char **pins_json,
+                                     xcp_error **error);
+
+/**
+ * Makes a store that remembers in a file forget a host, whose next certificate is then trusted.
+ *
+ * `host` is named with its port, as "phantom.lan:443". From any thread. Fails with
+ * XCP_E_INVALID_INPUT for another store, or if the file cannot be written.
+ *
+ * Safety:
+ * `store` came from this library; `host` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_forget(const xcp_trust_store *store,
+                                  const char *host,
+                                  xcp_error **error);
+
+/**
+ * Frees a store. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `store` is NULL or came from this library.
+ */
+void xcp_trust_store_free(xcp_trust_store *store);
+
+/**
+ * Makes a transport to real hosts: JSON-RPC over HTTPS, with connections kept and shared.
+ *
+ * `trust` says which certificates are trusted; NULL means those of the system's authorities.
+ * `options_json` may be NULL. It is `{"connect_timeout": seconds, "stall_timeout": seconds,
+ * "timeout": seconds, "proxy_from_environment": bool, "danger_allow_plain_http": bool}`, all
+ * optional: how long a connection may take (10), how long a reply may stop in the middle (30), how
+ * long any request may take at most (as long as the call allows), and whether the proxy is taken from
+ * HTTPS_PROXY and its like (no), and whether addresses with http:// are allowed, on which everybody
+ * on the way can read the password (no).
+ *
+ * `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT
+ * for unknown options, or if the system has no certificate authorities and they are wanted.
+ *
+ * Safety:
+ * `options_json` is NULL or ends with NUL; `trust` is NULL or came from this library; `transport` can
+ * be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_transport_https(const char *options_json,
+                               const xcp_trust_store *trust,
+                               xcp_transport **transport,
+                               xcp_error **error);
+
+/**
+ * Frees a transport. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `transport` is NULL or came from this library.
+ */
+void xcp_transport_free(xcp_transport *transport);
+
+/**
+ * Makes a transport of the caller's callbacks.
+ *
+ * The table is copied. If the function fails, `release` is not called, and `ctx` stays the caller's.
+ *
+ * `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+ * a table without `exchange` or with a wrong size.
+ *
+ * Safety:
+ * `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx` from
+ * every thread until `release` was; `transport` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_transport_custom(const xcp_transport_callbacks *callbacks,
+                                xcp_transport **transport,
+                                xcp_error **error);
+
+/**
+ * Returns where the request is to be posted, such as "https://10.0.0.1/jsonrpc"; NULL for what is no
+ * request (any more).
+ *
+ * Belongs to the request. From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+const char *xcp_request_url(const xcp_request *request);
+
+/**
+ * Returns the bytes to post, and how many there are in `*length`; NULL for what is no request (any
+ * more).
+ *
+ * They do not end with NUL. They may hold a password: do not log them. Belongs to the request. From
+ * any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library; `length` can be written.
+ */
+const uint8_t *xcp_request_body(const xcp_request *request, size_t *length);
+
+/**
+ * Returns how long the exchange may take from now to the last byte of the reply, in milliseconds; 0
+ * for what is no request (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+uint64_t xcp_request_timeout_ms(const xcp_request *request);
+
+/**
+ * Returns how many bytes the reply may have; 0 for what is no request (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+uint64_t xcp_request_max_reply(const xcp_request *request);
+
+/**
+ * Returns whether the call was cancelled that needs the reply: give up. True for what is no request
+ * (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+bool xcp_request_is_cancelled(const xcp_request *request);
+
+/**
+ * Adds bytes to the body of a reply; may be called many times, as the body arrives.
+ *
+ * The bytes are copied. Call it once with length 0 for a body that is empty. From any thread. Fails
+ * with XCP_E_TOO_LARGE beyond the limit of the request, and with XCP_E_MISUSE after
+ * `xcp_reply_error`.
+ *
+ * Safety:
+ * `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if there
+ * are none; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_body(const xcp_reply *reply,
+                          const uint8_t *bytes,
+                          size_t length,
+                          xcp_error **error);
+
+/**
+ * Says that there is no reply, and why; what `xcp_reply_body` was given before counts no more.
+ *
+ * `code` is what the call shall fail with: XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST,
+ * XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED. From any thread. Fails with
+ * XCP_E_INVALID_INPUT for another code.
+ *
+ * Safety:
+ * `reply` came from this library; `message` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_error(const xcp_reply *reply,
+                           uint32_t code,
+                           const char *message,
+                           xcp_error **error);
+
+/**
+ * Makes a transport of the caller's callbacks.
+ *
+ * The table is copied. If the function fails, `release` is not called, and `ctx` stays the caller's.
+ *
+ * `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+ * a table without `exchange` or with a wrong size.
+ *
+ * Safety:
+ * `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx` from
+ * every thread until `release` was; `transport` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_transport_custom(const xcp_transport_callbacks *callbacks,
+                                xcp_transport **transport,
+                                xcp_error **error);
+
+/**
+ * Returns where the request is to be posted, such as "https://10.0.0.1/jsonrpc"; NULL for what is no
+ * request (any more).
+ *
+ * Belongs to the request. From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+const char *xcp_request_url(const xcp_request *request);
+
+/**
+ * Returns the bytes to post, and how many there are in `*length`; NULL for what is no request (any
+ * more).
+ *
+ * They do not end with NUL. They may hold a password: do not log them. Belongs to the request. From
+ * any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library; `length` can be written.
+ */
+const uint8_t *xcp_request_body(const xcp_request *request, size_t *length);
+
+/**
+ * Returns how long the exchange may take from now to the last byte of the reply, in milliseconds; 0
+ * for what is no request (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+uint64_t xcp_request_timeout_ms(const xcp_request *request);
+
+/**
+ * Returns how many bytes the reply may have; 0 for what is no request (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+uint64_t xcp_request_max_reply(const xcp_request *request);
+
+/**
+ * Returns whether the call was cancelled that needs the reply: give up. True for what is no request
+ * (any more).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `request` is NULL or came from this library.
+ */
+bool xcp_request_is_cancelled(const xcp_request *request);
+
+/**
+ * Adds bytes to the body of a reply; may be called many times, as the body arrives.
+ *
+ * The bytes are copied. Call it once with length 0 for a body that is empty. From any thread. Fails
+ * with XCP_E_TOO_LARGE beyond the limit of the request, and with XCP_E_MISUSE after
+ * `xcp_reply_error`.
+ *
+ * Safety:
+ * `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if there
+ * are none; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_body(const xcp_reply *reply,
+                          const uint8_t *bytes,
+                          size_t length,
+                          xcp_error **error);
+
+/**
+ * Says that there is no reply, and why; what `xcp_reply_body` was given before counts no more.
+ *
+ * `code` is what the call shall fail with: XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST,
+ * XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED. From any thread. Fails with
+ * XCP_E_INVALID_INPUT for another code.
+ *
+ * Safety:
+ * `reply` came from this library; `message` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_error(const xcp_reply *reply,
+                           uint32_t code,
+                           const char *message,
+                           xcp_error **error);
+
+/**
+ * Makes the world of the story: Phantom, master of a pool with six SRs, and Ignite, a host that
+ * should join it.
+ *
+ * Ignite stands in its own way: it has a halted and a running VM, a network on a VLAN and an NFS SR.
+ * Both run XCP-ng 8.3, at the addresses "phantom" (10.0.0.1) and "ignite" (10.0.0.2); the password of
+ * "root" is "xcp-test". Worlds of one `seed` are alike, ids included.
+ *
+ * `*simulator` is freed with `xcp_simulator_free`. From any thread.
+ *
+ * Safety:
+ * `simulator` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_story(uint64_t seed,
+                               xcp_simulator **simulator,
+                               xcp_error **error);
+
+/**
+ * Makes a world from a description.
+ *
+ * `spec_json` is `{"seed": number, "password": text, "pools": [pool...]}`, the first two optional. A
+ * pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
+ * "address"}...], "nics": number, "memory_gib": number, "shared_srs": [{"name", "type"}...],
+ * "networks": [name...], "vlans": [{"name", "nic", "tag"}...], "bonds": [{"name", "nics":
+ * [number...]}...], "vms": [{"name", "power": "halted" | "running" | "suspended", "host",
+ * "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...]}`, of which only the hosts
+ * must be there: the first is the master, and a host of its own is a pool without a name. Or it is a
+ * database, `{"release", "database": {class: {ref: record}}}`, such as a saved snapshot.
+ *
+ * `*simulator` is freed with `xcp_simulator_free`. From any thread. Fails with XCP_E_INVALID_INPUT if
+ * a pool names what it does not have, and for unknown fields.
+ *
+ * Safety:
+ * `spec_json` ends with NUL; `simulator` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_new(const char *spec_json,
+                             xcp_simulator **simulator,
+                             xcp_error **error);
+
+/**
+ * Makes a transport to the hosts of a world.
+ *
+ * Hosts are reached at their names and addresses. Waits on it take no real time. `*transport` is freed
+ * with `xcp_transport_free`. From any thread.
+ *
+ * Safety:
+ * `simulator` came from this library; `transport` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_transport_simulator(const xcp_simulator *simulator,
+                                   xcp_transport **transport,
+                                   xcp_error **error);
+
+/**
+ * Returns how many seconds have passed in the world since it began; 0 for what is no simulator.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `simulator` is NULL or came from this library.
+ */
+double xcp_simulator_now(const xcp_simulator *simulator);
+
+/**
+ * Lets time pass in the world; what becomes due happens.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for a time that is negative or no number.
+ *
+ * Safety:
+ * `simulator` came from this library; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_advance(const xcp_simulator *simulator, double seconds, xcp_error **error);
+
+/**
+ * Cuts a host's power.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_power_off(const xcp_simulator *simulator,
+                                   const char *host,
+                                   xcp_error **error);
+
+/**
+ * Gives a host power; it boots.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_power_on(const xcp_simulator *simulator,
+                                  const char *host,
+                                  xcp_error **error);
+
+/**
+ * Restarts the toolstack of a host.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_restart_toolstack(const xcp_simulator *simulator,
+                                           const char *host,
+                                           xcp_error **error);
+
+/**
+ * Cuts the network between two hosts; NULL stands for the tool that looks at the world from outside.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL or
+ * can be written.
+ */
+xcp_status xcp_simulator_cut(const xcp_simulator *simulator,
+                             const char *one,
+                             const char *other,
+                             xcp_error **error);
+
+/**
+ * Mends the network between two hosts; NULL stands for the tool that looks at the world from outside.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL or
+ * can be written.
+ */
+xcp_status xcp_simulator_heal(const xcp_simulator *simulator,
+                              const char *one,
+                              const char *other,
+                              xcp_error **error);
+
+/**
+ * Has requests go wrong.
+ *
+ * `rule_json` is `{"trouble": trouble, "host": name, "method": name, "skip": number, "times": number}`,
+ * all but the first optional: what befalls the next `times` (1) requests to that host (any) of that
+ * method (any), after `skip` (0) of them have passed. `trouble` is "kill-before" (the host's power
+ * fails before it looks at the request), "kill-after" (before it can answer), "lose-reply" (it is
+ * carried out, the connection breaks), "refuse" (the connection is refused), "reset" (it breaks before
+ * the request was read), "silence" (it is carried out, no answer comes) or `{"delay": seconds}`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for unknown hosts, troubles and fields.
+ *
+ * Safety:
+ * `simulator` came from this library; `rule_json` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_trouble(const xcp_simulator *simulator,
+                                 const char *rule_json,
+                                 xcp_error **error);
+
+/**
+ * Counts the objects of a class in the database that a host works on.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host; counts 0 for an unknown class,
+ * and if the host cannot reach its master.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` and `class_name` end with NUL; `count` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_count(const xcp_simulator *simulator,
+                               const char *host,
+                               const char *class_name,
+                               size_t *count,
+                               xcp_error **error);
+
+/**
+ * Tells what a host takes itself for, whatever the databases say.
+ *
+ * `*host_json` is `{"schema": 1, "role": "master" | "slave" | "broken", "master": address | null,
+ * "emergency": {"code", "params"} | null, "network_backend"}`, freed with `xcp_string_free`. From any
+ * thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` ends with NUL; `host_json` can be written; `error` is
+ * NULL or can be written.
+ */
+xcp_status xcp_simulator_host_json(const xcp_simulator *simulator,
+                                   const char *host,
+                                   char **host_json,
+                                   xcp_error **error);
+
+/**
+ * Tells the whole database that a host works on, as `{class: {ref: record}}`.
+ *
+ * It is a snapshot for `xcp_snapshot_from_json`, and a database for `xcp_simulator_new`.
+ * `*database_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+ * an unknown host, and with XCP_E_FAULT if the host cannot reach its master.
+ *
+ * Safety:
+ * `simulator` came from this library; `host` ends with NUL; `database_json` can be written; `error` is
+ * NULL or can be written.
+ */
+xcp_status xcp_simulator_database_json(const xcp_simulator *simulator,
+                                       const char *host,
+                                       char **database_json,
+                                       xcp_error **error);
+
+/**
+ * Frees a simulator; the world goes on for the transports to it. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `simulator` is NULL or came from this library.
+ */
+void xcp_simulator_free(xcp_simulator *simulator);
+
+/**
+ * Logs in at a host, or at the master that the host names.
+ *
+ * `address` is a name or IP address, with a port or a scheme if need be. `options_json` may be NULL;
+ * it is `{"originator": text, "pool_uuid": text, "timeout": seconds, "max_reply": bytes, "addresses":
+ * {address: real address}}`, all optional: who the server is told to be talking to, the only pool that
+ * is accepted, how long a call may take (60), how large a reply may be (512 MiB), and where hosts
+ * really are that others call by an address (NAT, tunnels). `cancel` may be NULL.
+ *
+ * `*client` is freed with `xcp_client_free`; `transport` may be freed at once. From any thread. Fails
+ * with XCP_E_FAULT for what the server raises (SESSION_AUTHENTICATION_FAILED for a wrong password),
+ * XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST and XCP_E_PROTOCOL for what keeps the host from being
+ * asked, XCP_E_STATE for another pool than `pool_uuid` or if no host says that it is the master.
+ *
+ * Safety:
+ * The texts end with NUL, `options_json` or is NULL; `transport` came from this library, `cancel` or is
+ * NULL; `client` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_client_connect(const xcp_transport *transport,
+                              const char *address,
+                              const char *user,
+                              const char *password,
+                              const char *options_json,
+                              const xcp_cancel *cancel,
+                              xcp_client **client,
+                              xcp_error **error);
+
+/**
+ * Ends all calls on this client that are going on: they fail with XCP_E_CANCELLED.
+ *
+ * Later calls are not affected. NULL is fine. From any thread.
+ *
+ * Safety:
+ * `client` is NULL or came from this library.
+ */
+void xcp_client_cancel(const xcp_client *client);
+
+/**
+ * Tells the master's address as a URL, as it is known now.
+ *
+ * `*url` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `client` came from this library; `url` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_client_endpoint(const xcp_client *client, char **url, xcp_error **error);
+
+/**
+ * Tells the uuid of the pool that the client belongs to.
+ *
+ * `cancel` may be NULL. `*uuid` is freed with `xcp_string_free`. From any thread. Fails as
+ * `xcp_client_call_json`, if the pool must be asked.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `uuid` can be written; `error` is NULL or can
+ * be written.
+ */
+xcp_status xcp_client_pool_uuid(const xcp_client *client,
+                                const xcp_cancel *cancel,
+                                char **uuid,
+                                xcp_error **error);
+
+/**
+ * Reads a snapshot of the pool, in one request.
+ *
+ * `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
+ * "failover" (what decides how many hosts may fail) or "everything". A snapshot is nearly a cut:
+ * objects that change while the server reads may be told as they were a moment before or after; if
+ * `settled`, the pool is asked again until nothing changes any more. `cancel` may be NULL.
+ *
+ * `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
+ * with XCP_E_STATE if the pool does not come to rest.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `snapshot` can be
+ * written; `error` is NULL or can be written.
+ */
+xcp_status xcp_client_snapshot(const xcp_client *client,
+                               const char *scope,
+                               bool settled,
+                               const xcp_cancel *cancel,
+                               xcp_snapshot **snapshot,
+                               xcp_error **error);
+
+/**
+ * Calls a method of XAPI.
+ *
+ * `method` is XAPI's name, such as "host.get_by_name_label"; `params_json` is a JSON array of the
+ * parameters without the session, or NULL for none. `*result_json` is what the server answered, as it
+ * is (so without "schema"; an empty text if the method has no result); it is freed with
+ * `xcp_string_free`. `cancel` may be NULL.
+ *
+ * Reads are sent once more if the connection breaks, and calls that a server refuses before it does
+ * anything if the session is gone; other writes are sent once.
+ *
+ * From any thread. Fails with XCP_E_FAULT for what the server raises; after XCP_E_TRANSPORT,
+ * XCP_E_TIMEOUT and XCP_E_CANCELLED a write may have been done: read the pool's state.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or is NULL;
+ * `result_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_client_call_json(const xcp_client *client,
+                                const char *method,
+                                const char *params_json,
+                                const xcp_cancel *cancel,
+                                char **result_json,
+                                xcp_error **error);
+
+/**
+ * Runs a method of XAPI as a task and waits for its end.
+ *
+ * As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.". `progress`
+ * may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
+ * leaves the task running.
+ *
+ * From any thread. Fails as `xcp_client_call_json`, and with XCP_E_FAULT if the task failed, or was
+ * cancelled on the server (TASK_CANCELLED).
+ *
+ * Safety:
+ * As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.
+ */
+xcp_status xcp_client_task_json(const xcp_client *client,
+                                const char *method,
+                                const char *params_json,
+                                xcp_task_progress progress,
+                                void *ctx,
+                                const xcp_cancel *cancel,
+                                char **result_json,
+                                xcp_error **error);
+
+/**
+ * Frees a client, and logs out; the server is given five seconds to hear of it. NULL is fine.
+ *
+ * If another thread is in a call on it, it ends when that call does. From any thread.
+ *
+ * Safety:
+ * `client` is NULL or came from this library.
+ */
+void xcp_client_free(xcp_client *client);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -100,6 +100,26 @@ pub(super) unsafe fn optional_text<'a>(
     })
 }
 
+/// An argument of bytes.
+///
+/// # Safety
+/// `length` bytes can be read from the pointer during the call, or it is NULL.
+pub(super) unsafe fn bytes<'a>(
+    pointer: *const u8,
+    length: usize,
+    name: &str,
+) -> Result<&'a [u8], Failure> {
+    match (pointer.is_null(), length) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(null(name)),
+        (false, _) if isize::try_from(length).is_err() => {
+            Err(Failure::new(XCP_E_INVALID_INPUT, format!("{name}: no {length} bytes exist")))
+        }
+        // SAFETY: not NULL, not too long, and the caller promised that they can be read.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(pointer, length) }),
+    }
+}
+
 /// Runs the body of a call: what it fails with, or a panic, becomes a status and an error.
 ///
 /// # Safety

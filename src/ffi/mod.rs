@@ -9,19 +9,30 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod boundary;
+mod callback;
+mod cancel;
+mod client;
 mod error;
 mod json;
 mod registry;
 mod report;
+mod simulator;
 mod snapshot;
 mod status;
 mod text;
+mod transport;
+mod trust;
 mod version;
 
+pub use cancel::*;
+pub use client::*;
 pub use error::*;
 pub use json::{xcp_partition_json, xcp_preflight_json};
 pub use report::*;
+pub use simulator::*;
 pub use snapshot::*;
 pub use status::*;
 pub use text::*;
+pub use transport::*;
+pub use trust::*;
 pub use version::*;

@@ -81,6 +81,20 @@ impl xcp_status {
             ErrorKind::Trust => XCP_E_TRUST,
         }
     }
+
+    /// The kind of error that a custom transport may fail with, by its number.
+    pub(super) fn kind_of(code: u32) -> Option<ErrorKind> {
+        [
+            ErrorKind::Cancelled,
+            ErrorKind::Protocol,
+            ErrorKind::Timeout,
+            ErrorKind::TooLarge,
+            ErrorKind::Transport,
+            ErrorKind::Trust,
+        ]
+        .into_iter()
+        .find(|kind| Self::of(*kind) as u32 == code)
+    }
 }
 
 /// Returns the name of a status, such as "XCP_E_UTF8"; "unknown status" for a number that is none.

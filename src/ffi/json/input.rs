@@ -1,7 +1,9 @@
 //! Reading what callers write as JSON.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::ffi::error::Failure;
@@ -9,17 +11,28 @@ use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
 use crate::model::{Host, Ref, Snapshot, Uuid};
 
 /// An argument that is an object, decoded.
-pub(super) fn decode<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, Failure> {
+pub(in crate::ffi) fn decode<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    name: &str,
+) -> Result<T, Failure> {
     // serde would take a list for the fields of a structure, in their order.
     if text.trim_start().starts_with('[') {
         return Err(wrong(format!("{name}: a list, where an object is expected")));
     }
+    decode_any(text, name)
+}
+
+/// An argument of any form, decoded.
+pub(in crate::ffi) fn decode_any<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    name: &str,
+) -> Result<T, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::new(XCP_E_INVALID_INPUT, format!("{name}: {error}")))
 }
 
 /// An argument that may be left out, decoded.
-pub(super) fn decode_or_default<T: DeserializeOwned + Default>(
+pub(in crate::ffi) fn decode_or_default<T: DeserializeOwned + Default>(
     text: Option<&str>,
     name: &str,
 ) -> Result<T, Failure> {
@@ -73,6 +86,24 @@ pub(super) fn named_host<'a>(
         (None, _) => Err(wrong(format!("the snapshot has no host {name:?}"))),
         (Some(_), Some(_)) => Err(wrong(format!("two hosts are called {name:?}"))),
     }
+}
+
+/// A time in seconds.
+pub(in crate::ffi) fn duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| D::Error::custom(format!("{seconds} is no time in seconds")))
+}
+
+/// A time in seconds that may be null.
+pub(in crate::ffi) fn seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    struct Time(#[serde(deserialize_with = "duration")] Duration);
+    Ok(Option::<Time>::deserialize(deserializer)?.map(|time| time.0))
 }
 
 fn wrong(message: String) -> Failure {

@@ -4,7 +4,7 @@ mod input;
 mod partition;
 mod preflight;
 
-pub(super) use input::snapshot;
+pub(super) use input::{decode, decode_any, decode_or_default, duration, seconds, snapshot};
 pub use partition::xcp_partition_json;
 pub(super) use preflight::options;
 pub use preflight::xcp_preflight_json;

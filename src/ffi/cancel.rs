@@ -1,0 +1,173 @@
+//! Cancelling what is going on.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::ffi::boundary::{self, Out, call, quiet};
+use crate::ffi::error::xcp_error;
+use crate::ffi::registry::Object;
+use crate::ffi::status::xcp_status;
+use crate::transport::{Body, Cancel, Clock, Request, Transport};
+
+/// Ends calls early, from another thread or from a callback.
+///
+/// Made by `xcp_cancel_new`, freed by `xcp_cancel_free`, given to as many calls as should end
+/// together. Threads: may be used by many at once.
+pub struct xcp_cancel {
+    pub(super) calls: Arc<Calls>,
+}
+
+impl Object for xcp_cancel {
+    const NAME: &'static str = "xcp_cancel";
+}
+
+/// Makes an object that can end calls.
+///
+/// `*cancel` is freed with `xcp_cancel_free`. From any thread.
+///
+/// # Safety
+/// `cancel` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_cancel_new(
+    cancel: *mut *mut xcp_cancel,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_cancel_new", error, |_| {
+            Out::new(cancel, "cancel")?.write_object(xcp_cancel { calls: Arc::default() });
+            Ok(())
+        })
+    }
+}
+
+/// Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
+///
+/// A call that waits ends within a fraction of a second. What it asked a server for may have been
+/// done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
+///
+/// # Safety
+/// `cancel` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_cancel_cancel(cancel: *const xcp_cancel) {
+    quiet((), |call| {
+        call.object(cancel, "cancel")?.calls.cancel(true);
+        Ok(())
+    });
+}
+
+/// Frees the object; calls that it was given to go on, and cannot be ended by it any more. NULL is
+/// fine.
+///
+/// From any thread.
+///
+/// # Safety
+/// `cancel` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_cancel_free(cancel: *mut xcp_cancel) {
+    boundary::free(cancel);
+}
+
+/// Calls that can be ended together.
+#[derive(Default)]
+pub(super) struct Calls(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    cancelled: bool,
+    next: u64,
+    running: BTreeMap<u64, Cancel>,
+}
+
+impl Calls {
+    /// Ends what is going on, and what comes later if `for_good`.
+    pub(super) fn cancel(&self, for_good: bool) {
+        let mut state = self.state();
+        state.cancelled |= for_good;
+        state.running.values().for_each(Cancel::cancel);
+    }
+
+    /// Lets a call be ended with the others until the answer is dropped.
+    pub(super) fn join(self: &Arc<Self>, cancel: &Cancel) -> Joined {
+        let mut state = self.state();
+        if state.cancelled {
+            cancel.cancel();
+        }
+        let key = state.next;
+        state.next += 1;
+        state.running.insert(key, cancel.clone());
+        Joined { calls: self.clone(), key }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One call among those that can be ended together.
+pub(super) struct Joined {
+    calls: Arc<Calls>,
+    key: u64,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.calls.state().running.remove(&self.key);
+    }
+}
+
+thread_local! {
+    /// What ends the calls that this thread is in, the innermost last: a callback may call again.
+    static CURRENT: RefCell<Vec<Cancel>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs something that `cancel` ends on this thread, wherever it waits on [`Interruptible`].
+pub(super) fn under<T>(cancel: &Cancel, body: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            CURRENT.with_borrow_mut(Vec::pop);
+        }
+    }
+    CURRENT.with_borrow_mut(|current| current.push(cancel.clone()));
+    let _leave = Leave;
+    body()
+}
+
+/// A transport whose requests and waits end with the call that this thread is in.
+pub(super) struct Interruptible(pub(super) Arc<dyn Transport>);
+
+/// How a request for the end of a session begins: a session that stays open hurts others, so it is
+/// sent also when the call was cancelled.
+const LOGOUT: &[u8] = br#"{"jsonrpc":"2.0","method":"session.logout""#;
+
+fn with_current<T>(given: &Cancel, body: impl FnOnce(&Cancel) -> T) -> T {
+    let current = CURRENT.with_borrow(|current| current.last().cloned());
+    body(current.as_ref().unwrap_or(given))
+}
+
+impl Transport for Interruptible {
+    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+        if request.body.starts_with(LOGOUT) {
+            return self.0.exchange(request);
+        }
+        with_current(request.cancel, |cancel| self.0.exchange(&Request { cancel, ..*request }))
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self
+    }
+}
+
+impl Clock for Interruptible {
+    fn now(&self) -> Duration {
+        self.0.clock().now()
+    }
+
+    fn sleep(&self, time: Duration, cancel: &Cancel) -> Result<()> {
+        with_current(cancel, |cancel| self.0.clock().sleep(time, cancel))
+    }
+}
