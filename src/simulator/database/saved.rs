@@ -57,12 +57,15 @@ impl Database {
         Ok(database)
     }
 
-    /// The database as JSON, empty classes left out.
+    /// The database as JSON: every class whose records can be asked for, also those without any,
+    /// as asking for each of them would give.
     pub fn save(&self) -> Json {
-        let classes = self.schema.classes().iter().map(|class| class.name());
+        let classes = self.schema.classes().iter();
         classes
-            .filter(|class| self.count(class) > 0)
+            .filter(|class| class.message("get_all_records").is_some_and(|it| !it.is_removed()))
+            .chain(self.schema.class("session"))
             .map(|class| {
+                let class = class.name();
                 let rows = self.objects(class);
                 let rows: Json = rows
                     .map(|row| (row.reference().to_string(), row.record().to_json()))
