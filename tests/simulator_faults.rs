@@ -327,7 +327,8 @@ fn in_emergency_mode_only_emergency_calls_are_answered() {
     world.advance(seconds(30));
     assert_eq!(world.role("member"), Some(Role::Slave { master: "10.0.0.1".to_owned() }));
     let stored = world.emergency("member").unwrap();
-    assert_eq!(stored.to_string(), "INTERNAL_ERROR [Connection failed: connection refused.]");
+    let text = "INTERNAL_ERROR: [ Connection failed: connection refused. ]";
+    assert_eq!(stored.to_string(), format!("INTERNAL_ERROR [{text}]"));
     let post = |method: &str, params: Json| {
         // Version 1 of the protocol, as the caller's choice.
         let body = json!({"method": method, "params": params, "id": 9}).to_string();
