@@ -113,5 +113,5 @@ fn a_ref_that_dangles_is_told_by_class_and_ref() {
     let pool = scratch("dangling", pool.to_string().as_bytes());
     let (code, out, _) = on_snapshots(&pool, &snapshot("may-join.host"));
     assert_eq!(code, Some(2));
-    assert!(out.contains("host OpaqueRef:nowhere does not exist"), "{out}");
+    assert!(out.contains("HANDLE_INVALID [host, OpaqueRef:nowhere]"), "{out}");
 }
