@@ -1,6 +1,6 @@
 //! Time as the transport has it: the system's, or a simulator's virtual one.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -34,7 +34,14 @@ impl Clock for SystemClock {
 
 /// Cancels what was started with it, from any thread. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<(Mutex<bool>, Condvar)>);
+pub struct Cancel(Arc<(Mutex<Cancelled>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Cancelled {
+    yes: bool,
+    /// Tokens that are cancelled with this one.
+    children: Vec<Weak<(Mutex<Cancelled>, Condvar)>>,
+}
 
 impl Cancel {
     /// A token that nobody has cancelled yet.
@@ -42,15 +49,32 @@ impl Cancel {
         Self::default()
     }
 
+    /// A token that is cancelled with this one, or alone.
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let mut state = self.lock();
+        child.lock().yes = state.yes;
+        state.children.retain(|other| other.strong_count() > 0);
+        state.children.push(Arc::downgrade(&child.0));
+        child
+    }
+
     /// Cancels; cannot be taken back.
     pub fn cancel(&self) {
-        *self.lock() = true;
+        let children = {
+            let mut state = self.lock();
+            state.yes = true;
+            std::mem::take(&mut state.children)
+        };
         self.0.1.notify_all();
+        for child in children.iter().filter_map(Weak::upgrade) {
+            Self(child).cancel();
+        }
     }
 
     /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        *self.lock()
+        self.lock().yes
     }
 
     /// Fails once cancelled.
@@ -63,11 +87,11 @@ impl Cancel {
 
     /// Waits until cancelled, `time` at most; answers whether it was cancelled.
     pub fn wait(&self, time: Duration) -> bool {
-        let waited = self.0.1.wait_timeout_while(self.lock(), time, |cancelled| !*cancelled);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let waited = self.0.1.wait_timeout_while(self.lock(), time, |state| !state.yes);
+        waited.unwrap_or_else(PoisonError::into_inner).0.yes
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cancelled> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,5 +114,17 @@ mod tests {
         let error = thread.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         assert!(cancel.is_cancelled());
+    }
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_alone() {
+        let parent = Cancel::new();
+        let (alone, child) = (parent.child(), parent.child());
+        let grandchild = child.child();
+        alone.cancel();
+        assert!(alone.is_cancelled() && !parent.is_cancelled() && !child.is_cancelled());
+        parent.cancel();
+        assert!(child.is_cancelled() && grandchild.is_cancelled());
+        assert!(parent.child().is_cancelled());
     }
 }
