@@ -11,8 +11,10 @@ mod wait;
 pub use pins::{FilePins, MemoryPins, PinStore};
 pub use trust::{Fingerprint, Mismatch, Trust};
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -20,7 +22,7 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{Body, Request, Scheme, Transport};
+use crate::transport::{Body, Endpoint, Request, Scheme, Transport};
 use crate::wire::MAX_REQUEST;
 
 /// A blocking transport to real hosts: HTTP/1.1 over TLS, with connections kept and shared.
@@ -44,8 +46,14 @@ use crate::wire::MAX_REQUEST;
 /// # Ok::<(), xcp_pool::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Http {
-    agent: Agent,
+pub struct Http(Arc<Inner>);
+
+struct Inner {
+    /// One a host: an agent's pool of connections takes time by the square of its hosts.
+    agents: Mutex<HashMap<Endpoint, Agent>>,
+    config: Config,
+    tls: tls::TlsConnector,
+    names: resolve::CachedResolver,
     options: Options,
 }
 
@@ -76,9 +84,16 @@ const MAX_HOST: usize = 253;
 /// Replies up to this size are read at once: no window, no copy.
 const AT_ONCE: u64 = 1 << 20;
 
-/// Connections that are kept for the next request: one a pool is the normal case.
-const MAX_IDLE: usize = 256;
-const MAX_IDLE_PER_HOST: usize = 16;
+/// Buffers of a connection, which an idle one keeps: small enough for some hundred of those, large
+/// enough for a fast network.
+const INPUT: usize = 64 << 10;
+const OUTPUT: usize = 16 << 10;
+
+/// Connections to one host that are kept for the next request.
+const MAX_IDLE: usize = 16;
+
+/// Hosts whose connections are kept; more than anybody talks to at a time.
+const MAX_AGENTS: usize = 1024;
 
 /// XAPI itself keeps idle connections for ever; a firewall on the way may not.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
@@ -98,10 +113,26 @@ impl Http {
         }
     }
 
+    fn agent(&self, endpoint: &Endpoint) -> Agent {
+        let mut agents = self.0.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(endpoint) {
+            return agent.clone();
+        }
+        if agents.len() >= MAX_AGENTS {
+            // Those in use live on until they are done.
+            agents.clear();
+        }
+        let chain = ().chain(ConnectProxyConnector::default());
+        let chain = chain.chain(link::LinkConnector).chain(self.0.tls.clone());
+        let agent = Agent::with_parts(self.0.config.clone(), chain, self.0.names.clone());
+        agents.insert(endpoint.clone(), agent.clone());
+        agent
+    }
+
     fn check(&self, request: &Request<'_>) -> Result<()> {
         request.cancel.check()?;
         let endpoint = request.endpoint;
-        if endpoint.scheme() == Scheme::Http && !self.options.plain_http {
+        if endpoint.scheme() == Scheme::Http && !self.0.options.plain_http {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("{endpoint} is not HTTPS, and plain HTTP was not allowed"),
@@ -126,7 +157,7 @@ impl Http {
 impl Transport for Http {
     fn exchange(&self, request: &Request<'_>) -> Result<Body> {
         self.check(request)?;
-        let overall = match self.options.timeout {
+        let overall = match self.0.options.timeout {
             Some(timeout) => timeout.min(request.limits.overall),
             None => request.limits.overall,
         };
@@ -137,7 +168,7 @@ impl Transport for Http {
         };
         let waiting = wait::enter(request.cancel, None);
         let response = self
-            .agent
+            .agent(request.endpoint)
             .post(format!("{}{PATH}", context.what))
             .config()
             .timeout_global(Some(overall))
@@ -151,7 +182,7 @@ impl Transport for Http {
         let mut body = Arriving {
             reader: response.into_body().into_reader(),
             context,
-            stall: self.options.stall_timeout,
+            stall: self.0.options.stall_timeout,
         };
         if status != 200 {
             return Err(body.refused(status.as_u16()));
@@ -178,7 +209,7 @@ impl Transport for Http {
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Http").field("options", &self.0.options).finish_non_exhaustive()
     }
 }
 
@@ -242,16 +273,19 @@ impl HttpBuilder {
             .user_agent(concat!("xcp_pool/", env!("CARGO_PKG_VERSION")))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
+            .input_buffer_size(INPUT)
+            .output_buffer_size(OUTPUT)
             .max_idle_connections(MAX_IDLE)
-            .max_idle_connections_per_host(MAX_IDLE_PER_HOST)
+            .max_idle_connections_per_host(MAX_IDLE)
             .max_idle_age(MAX_IDLE_AGE)
             .build();
-        let chain =
-            ().chain(ConnectProxyConnector::default())
-                .chain(link::LinkConnector)
-                .chain(tls::TlsConnector::new(trust)?);
-        let agent = Agent::with_parts(config, chain, resolve::CachedResolver::default());
-        Ok(Http { agent, options })
+        Ok(Http(Arc::new(Inner {
+            agents: Mutex::default(),
+            config,
+            tls: tls::TlsConnector::new(trust)?,
+            names: resolve::CachedResolver::default(),
+            options,
+        })))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
@@ -14,10 +14,10 @@ use ureq::unversioned::transport::NextTimeout;
 ///
 /// ureq asks before each request, also when the connection is there already, and its own resolver
 /// starts a thread each time. Addresses, which is how XAPI names hosts, need neither.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct CachedResolver {
-    system: DefaultResolver,
-    known: Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>,
+    system: Arc<DefaultResolver>,
+    known: Arc<Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>>,
 }
 
 /// Shorter than people wait for a changed name to take effect.

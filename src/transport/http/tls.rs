@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
 
 /// Wraps connections in TLS, and lets only trusted hosts through.
+#[derive(Clone)]
 pub(super) struct TlsConnector {
     config: Arc<ClientConfig>,
     trust: Trust,
