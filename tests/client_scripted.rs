@@ -254,8 +254,12 @@ fn a_write_is_sent_once() {
         script.fail("phantom", "pool.eject", kind, "the reply broke off");
         let error = client.call::<()>("pool.eject", &("OpaqueRef:h",)).unwrap_err();
         assert_eq!(error.kind(), kind);
+        // The next write asks first whether this is still the master.
+        script.expect("phantom", "pool.get_all_records", POOL);
         script.fail("phantom", "Async.pool.eject", kind, "the reply broke off");
         client.start("pool.eject", &("OpaqueRef:h",)).unwrap_err();
+        script.expect("phantom", "host.get_all", r#"{"result":[]}"#);
+        client.call::<Vec<Ref<Host>>>("host.get_all", &()).unwrap();
     }
     // The session is new afterwards, but the call was not made again.
     script.expect("phantom", "pool.eject", &raised("SESSION_INVALID", &["OpaqueRef:s1"]));
@@ -282,6 +286,7 @@ fn a_client_follows_its_pool_to_a_new_master_but_not_into_another_pool() {
     script.expect("phantom", LOGIN, &raised("HOST_IS_SLAVE", &["10.0.0.2"]));
     script.expect("10.0.0.2", LOGIN, &text("OpaqueRef:s2"));
     script.expect("10.0.0.2", "pool.get_all_records", POOL);
+    script.expect("10.0.0.2", r#"session.logout","params":["OpaqueRef:s1"]"#, VOID);
     script.expect("10.0.0.2", "host.get_all", r#"{"result":[]}"#);
     client.call::<Vec<Ref<Host>>>("host.get_all", &()).unwrap();
     assert_eq!(client.endpoint().host(), "10.0.0.2");

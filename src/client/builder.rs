@@ -1,15 +1,17 @@
 //! How a client is set up.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::client::gate::Gate;
 use crate::client::session::Session;
-use crate::client::{Client, Credentials};
+use crate::client::{Client, Credentials, LoginFailure, lock};
 use crate::error::Result;
 use crate::model::Uuid;
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
+use crate::wire::Secret;
 
 /// Options of a [`Client`].
 ///
@@ -36,18 +38,29 @@ pub(super) struct Options {
     pub(super) cancel: Cancel,
     pub(super) limits: Limits,
     pub(super) originator: String,
+    pub(super) patience: Duration,
+    /// Where the pool was said to be.
+    pub(super) start: Vec<Endpoint>,
+}
+
+impl Options {
+    pub(super) fn new(limits: Limits, cancel: Cancel) -> Self {
+        Self {
+            addresses: BTreeMap::new(),
+            cancel,
+            limits,
+            originator: concat!("xcp_pool/", env!("CARGO_PKG_VERSION")).to_owned(),
+            patience: Duration::ZERO,
+            start: Vec::new(),
+        }
+    }
 }
 
 impl ClientBuilder {
     pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
         Self {
             transport,
-            options: Options {
-                addresses: BTreeMap::new(),
-                cancel: Cancel::new(),
-                limits: Limits::within(Duration::from_secs(60)),
-                originator: concat!("xcp_pool/", env!("CARGO_PKG_VERSION")).to_owned(),
-            },
+            options: Options::new(Limits::within(Duration::from_secs(60)), Cancel::new()),
             pool_uuid: None,
         }
     }
@@ -76,6 +89,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Names another host of the pool, to be asked too when the master is not found.
+    ///
+    /// The hosts that snapshots show are remembered anyway.
+    #[must_use]
+    pub fn member(mut self, endpoint: Endpoint) -> Self {
+        self.options.start.push(endpoint);
+        self
+    }
+
     /// Who the server is told to be talking to; `xcp_pool/` and the version if not given.
     ///
     /// A server keeps 500 sessions of root per originator and drops the oldest beyond (xen-api
@@ -83,6 +105,16 @@ impl ClientBuilder {
     #[must_use]
     pub fn originator(mut self, originator: impl Into<String>) -> Self {
         self.options.originator = originator.into();
+        self
+    }
+
+    /// How long reads may search for a master before they fail; one search if not given.
+    ///
+    /// A master that restarts is away for a minute or two, and so is the pool after a hand-over.
+    /// Never longer than the read's own time: see [`Self::limits`].
+    #[must_use]
+    pub fn patience(mut self, time: Duration) -> Self {
+        self.options.patience = time;
         self
     }
 
@@ -106,20 +138,36 @@ impl ClientBuilder {
     /// # Errors
     /// As [`Self::connect`].
     pub fn connect_to(self, endpoint: &Endpoint, credentials: &Credentials) -> Result<Client> {
-        let Self { transport, options, pool_uuid } = self;
-        let session = Session::log_in(&*transport, &options, endpoint, credentials)?;
+        let Self { transport, mut options, pool_uuid } = self;
+        options.start.insert(0, endpoint.clone());
+        let others = options.start.len() > 1;
+        let logged_in = Session::log_in(&*transport, &options, endpoint, credentials);
+        let (session, error) = match logged_in {
+            Ok(session) => (session, None),
+            Err(error) if others && LoginFailure::of(&error).may_pass() => {
+                // There is no session; the first one that is found takes its place.
+                (Session { endpoint: endpoint.clone(), reference: Secret::default() }, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
         let client = Client {
             transport,
             credentials: credentials.clone(),
             options,
             session: Mutex::new(Arc::new(session)),
-            renewal: Mutex::new(()),
-            pool_uuid: Mutex::new(None),
-            closed: AtomicBool::new(false),
+            gate: Gate::default(),
+            members: Mutex::default(),
+            suspect: AtomicBool::new(false),
+            pool_uuid: Mutex::new(pool_uuid.clone()),
+            closed: AtomicBool::new(error.is_some()),
         };
-        // From here on, dropping the client logs out.
-        if let Some(expected) = pool_uuid {
-            *super::lock(&client.pool_uuid) = Some(expected);
+        if error.is_some() {
+            let deadline = client.clock().now() + client.options.limits.overall;
+            let session = client.find_master(deadline)?;
+            *lock(&client.session) = Arc::new(session);
+            client.closed.store(false, Ordering::Relaxed);
+        } else if pool_uuid.is_some() {
+            // From here on, dropping the client logs out.
             client.verify_pool(&client.session())?;
         }
         Ok(client)

@@ -1,7 +1,11 @@
 //! Calls, and what is done when the session or the connection is gone.
 
+use std::sync::atomic::Ordering;
+
 use serde::de::DeserializeOwned;
 
+use crate::client::login::is_out_of_service;
+use crate::client::session::Lost;
 use crate::client::{Client, policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Record, Ref, Table, Uuid};
@@ -13,10 +17,11 @@ impl Client {
     ///
     /// Methods and parameters are XAPI's; `()` is the type of "no result".
     ///
-    /// A read is sent once more if the connection breaks. Reads, changes of single fields and
-    /// `Async` calls are sent once more with a new session if the server does not know the session,
-    /// or is no longer the master. Other writes are sent exactly once: after `SESSION_INVALID` the
-    /// session is renewed, but whether to try again is for the caller to decide.
+    /// A read is sent once more if the connection breaks, and then to the master that is found among
+    /// the pool's hosts. Reads, changes of single fields and `Async` calls are sent once more with a
+    /// new session if the server does not know the session, or is no longer the master. Other
+    /// writes are sent exactly once: after `SESSION_INVALID` the session is renewed, but whether to
+    /// try again is for the caller to decide.
     ///
     /// ```no_run
     /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
@@ -123,8 +128,12 @@ impl Client {
         limits: Limits,
         decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
+        if self.suspect.load(Ordering::Relaxed) && !policy::is_read(method) {
+            // The last write got no answer: is this still the master? A read finds out.
+            self.ask_pool()?;
+        }
         self.bind()?;
-        self.request_unbound(method, params, limits, decode)
+        self.request_unbound(method, params, limits, &self.options.cancel, Repeat::Yes, decode)
     }
 
     /// A request that may come before it is known which pool this client belongs to.
@@ -133,44 +142,71 @@ impl Client {
         method: &str,
         params: &(impl Params + ?Sized),
         limits: Limits,
+        cancel: &Cancel,
+        repeat: Repeat,
         mut decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
-        let (mut renewed, mut repeated) = (false, false);
+        let deadline = self.clock().now().saturating_add(limits.overall);
+        let is_read = policy::is_read(method);
+        let (mut seen, mut repeated) = (Vec::new(), false);
         let mut session = self.session();
         loop {
             let call = Call::new(method, Some(&session.reference), params)?;
+            let mut limits = limits;
+            limits.overall = deadline.saturating_sub(self.clock().now());
             let failure = match perform(
                 &*self.transport,
                 &session.endpoint,
                 &call,
                 limits,
-                &self.options.cancel,
+                cancel,
                 &mut decode,
             ) {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.suspect.store(false, Ordering::Relaxed);
+                    return Ok(value);
+                }
                 Err(failure) => failure,
             };
-            let elsewhere = failure.error.is_fault("HOST_IS_SLAVE");
-            if failure.session_lost && !renewed {
-                renewed = true;
-                session = self.renew(&session)?;
-                if policy::is_refused_whole(method) {
+            let lost = match failure.lost() {
+                None => return Err(failure.error),
+                Some(Lost::Connection) if !is_read => {
+                    self.suspect.store(true, Ordering::Relaxed);
+                    return Err(failure.error);
+                }
+                Some(Lost::Connection) if deadline <= self.clock().now() => {
+                    return Err(failure.error);
+                }
+                // A kept connection may just have been closed by the other side.
+                Some(Lost::Connection)
+                    if !repeated && failure.error.kind() == ErrorKind::Transport =>
+                {
+                    repeated = true;
                     continue;
                 }
-            } else if elsewhere && !renewed && policy::is_refused_whole(method) {
-                renewed = true;
-                session = self.renew(&session)?;
-                continue;
-            } else if failure.error.kind() == ErrorKind::Transport
-                && !repeated
-                && policy::is_read(method)
-            {
-                repeated = true;
-                continue;
+                Some(Lost::Role) if !policy::is_refused_whole(method) => {
+                    return Err(failure.error);
+                }
+                Some(lost) => lost,
+            };
+            // Whatever happens a second time would happen a third time.
+            if seen.contains(&lost) {
+                return Err(failure.error);
             }
-            return Err(failure.error);
+            seen.push(lost);
+            session = self.renew(&session, lost, deadline)?;
+            if repeat == Repeat::No || !policy::is_refused_whole(method) {
+                return Err(failure.error);
+            }
         }
     }
+}
+
+/// Whether a request is sent again after the session was renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    No,
+    Yes,
 }
 
 /// Why one exchange failed.
@@ -183,6 +219,23 @@ pub(super) struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { error, session_lost: false }
+    }
+}
+
+impl Failure {
+    /// What it says about the session that was used; none if the session is in order.
+    fn lost(&self) -> Option<Lost> {
+        if self.session_lost {
+            return Some(Lost::Session);
+        }
+        match self.error.fault() {
+            Some(fault) if fault.master_address().is_some() => Some(Lost::Role),
+            // It has restarted, and forgotten all sessions.
+            Some(fault) if is_out_of_service(fault) => Some(Lost::Connection),
+            Some(_) => None,
+            None => matches!(self.error.kind(), ErrorKind::Transport | ErrorKind::Timeout)
+                .then_some(Lost::Connection),
+        }
     }
 }
 

@@ -42,9 +42,18 @@ const EMERGENCIES: &[&str] = &[
     "HOST_MASTER_CANNOT_TALK_BACK",
     "HOST_UNKNOWN_TO_MASTER",
     "HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR",
-    // What a member has stored while it cannot reach its master.
-    "INTERNAL_ERROR",
 ];
+
+/// Whether a host raised this instead of answering a call, because it starts or has lost its pool.
+///
+/// A member that cannot reach its master stores the error of the attempt, and raises it for every
+/// call: `INTERNAL_ERROR ["INTERNAL_ERROR: [ Connection failed: … ]"]`, as it was recorded.
+pub(super) fn is_out_of_service(fault: &Fault) -> bool {
+    fault.is_still_booting()
+        || EMERGENCIES.contains(&fault.code.as_str())
+        || fault.code == "INTERNAL_ERROR"
+            && fault.params.iter().any(|param| param.starts_with("INTERNAL_ERROR: ["))
+}
 
 impl LoginFailure {
     /// Tells what an error of a login means.
@@ -69,6 +78,8 @@ impl LoginFailure {
                 Some(fault) if EMERGENCIES.contains(&fault.code.as_str()) => {
                     Self::Emergency(fault.clone())
                 }
+                // A master has no reason to fail here: this is what a member has stored.
+                Some(fault) if fault.code == "INTERNAL_ERROR" => Self::Emergency(fault.clone()),
                 Some(fault) => Self::Refused(fault.clone()),
             },
         }

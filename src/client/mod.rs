@@ -12,25 +12,40 @@
 //! ```
 //!
 //! # What is done again by itself
-//! Reads, once, when the connection breaks or the session is gone; and of the writes only those
-//! that the server refuses before it does anything (see [`Client::call`]). A write whose reply was
-//! lost may have been done: its outcome is read from the pool's state, never from a second try.
+//! Reads, when the connection breaks, the session is gone or another host is the master now; and of
+//! the writes only those that the server refuses before it does anything (see [`Client::call`]). A
+//! write whose reply was lost may have been done: its outcome is read from the pool's state, never
+//! from a second try.
+//!
+//! # When the master is gone
+//! The pool's hosts are remembered from every snapshot that has them. When the master does not
+//! answer a read, they are all asked at the same time, and the one that is master of *this* pool,
+//! by its uuid, is followed; two masters are an error. A host that was ejected, or never belonged
+//! to the pool, is not followed, and its session is closed at once.
 
 mod builder;
 mod call;
 mod credentials;
+mod gate;
+mod local;
 mod login;
 mod policy;
+mod probe;
 mod scope;
+mod search;
 mod session;
 mod snapshot;
 mod task;
+mod watch;
 
 pub use builder::ClientBuilder;
 pub use credentials::Credentials;
+pub use local::LocalSession;
 pub use login::LoginFailure;
+pub use probe::{Role, probe};
 pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};
+pub use watch::Watch;
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -40,6 +55,7 @@ use crate::error::Result;
 use crate::model::Uuid;
 use crate::transport::{Clock, Endpoint, Transport};
 use builder::Options;
+use gate::Gate;
 use session::Session;
 
 /// A session with the master of one pool.
@@ -55,8 +71,12 @@ pub struct Client {
     credentials: Credentials,
     options: Options,
     session: Mutex<Arc<Session>>,
-    /// Held by the one thread that renews the session.
-    renewal: Mutex<()>,
+    /// Lets one thread renew the session.
+    gate: Gate,
+    /// Where the pool's hosts were when they were last seen.
+    members: Mutex<Vec<Endpoint>>,
+    /// Whether a write got no answer, so that the next one must ask first who is the master.
+    suspect: AtomicBool,
     pool_uuid: Mutex<Option<Uuid>>,
     closed: AtomicBool,
 }

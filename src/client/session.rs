@@ -6,17 +6,29 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::client::builder::Options;
-use crate::client::call::perform;
-use crate::client::{Client, Credentials, lock};
+use crate::client::call::{Repeat, perform};
+use crate::client::{Client, Credentials, LoginFailure, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Pool, Ref, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Reply, Secret};
 
 /// A session at one host.
+#[derive(Debug)]
 pub(super) struct Session {
     pub(super) endpoint: Endpoint,
     pub(super) reference: Secret,
+}
+
+/// Why a session is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The host does not answer.
+    Connection,
+    /// The host is no longer the master.
+    Role,
+    /// The host does not know the session.
+    Session,
 }
 
 /// A pool has one master, and a hand-over in progress has two; longer chains are loops.
@@ -62,7 +74,7 @@ impl Session {
     }
 
     /// Logs in at one host (`session.login_with_password`).
-    fn log_in_at(
+    pub(super) fn log_in_at(
         transport: &dyn Transport,
         options: &Options,
         endpoint: &Endpoint,
@@ -79,7 +91,7 @@ impl Session {
         Ok(Self { endpoint: endpoint.clone(), reference })
     }
 
-    fn log_out(&self, transport: &dyn Transport) -> Result<()> {
+    pub(super) fn log_out(&self, transport: &dyn Transport) -> Result<()> {
         let call = Call::new("session.logout", Some(&self.reference), &())?;
         // Also when the client is cancelled: a session that stays open hurts others.
         match perform(transport, &self.endpoint, &call, LOGOUT, &Cancel::new(), Reply::result::<()>)
@@ -117,7 +129,7 @@ pub(super) struct OtherPool {
 
 impl Options {
     /// Where the host is that another one calls by this address.
-    fn resolve(&self, named: &str, by: &Endpoint) -> Result<Endpoint> {
+    pub(super) fn resolve(&self, named: &str, by: &Endpoint) -> Result<Endpoint> {
         if let Some(real) = self.addresses.get(named) {
             return Ok(real.clone());
         }
@@ -131,53 +143,84 @@ impl Options {
 }
 
 impl Client {
+    /// The session as it is now.
     pub(super) fn session(&self) -> Arc<Session> {
         lock(&self.session).clone()
     }
 
-    /// Replaces a session that the server no longer knows, once for all threads that notice.
+    /// Replaces a session that is of no use any more, once for all threads that notice.
     ///
     /// The first thread logs in, the others wait for it and take its session.
-    pub(super) fn renew(&self, stale: &Arc<Session>) -> Result<Arc<Session>> {
-        let _alone = lock(&self.renewal);
-        let current = self.session();
-        if !Arc::ptr_eq(&current, stale) {
-            return Ok(current);
+    pub(super) fn renew(
+        &self,
+        stale: &Arc<Session>,
+        lost: Lost,
+        deadline: Duration,
+    ) -> Result<Arc<Session>> {
+        let wait = deadline.saturating_sub(self.clock().now());
+        let renewed = self.gate.run(wait, || {
+            let current = self.session();
+            if !Arc::ptr_eq(&current, stale) {
+                return Ok(current);
+            }
+            let session = Arc::new(self.replace(stale, lost, deadline)?);
+            *lock(&self.session) = session.clone();
+            Ok(session)
+        })?;
+        Ok(renewed.unwrap_or_else(|| self.session()))
+    }
+
+    fn replace(&self, stale: &Session, lost: Lost, deadline: Duration) -> Result<Session> {
+        // As long as nothing was read, any pool would do, and only the host that was named is it.
+        let bound = lock(&self.pool_uuid).is_some();
+        // A host that answers knows best; of one that does not, the others may know.
+        if matches!(lost, Lost::Connection) && bound {
+            return self.find_master(deadline);
         }
-        let session =
-            Session::log_in(&*self.transport, &self.options, &stale.endpoint, &self.credentials)?;
-        let session = Arc::new(session);
-        if let Err(error) = self.verify_pool(&session) {
-            // The error that matters is the one at hand.
-            let _ = session.log_out(&*self.transport);
-            return Err(error);
-        }
-        *lock(&self.session) = session.clone();
-        Ok(session)
+        let (transport, options) = (&*self.transport, &self.options);
+        let found = Session::log_in(transport, options, &stale.endpoint, &self.credentials);
+        let error = match found {
+            Ok(session) => match self.verify_pool(&session) {
+                Ok(()) => {
+                    if matches!(lost, Lost::Role) {
+                        // The pool still has the old session, which nobody would ever close.
+                        let old = Session {
+                            endpoint: session.endpoint.clone(),
+                            reference: stale.reference.clone(),
+                        };
+                        let _ = old.log_out(transport);
+                    }
+                    return Ok(session);
+                }
+                Err(error) => {
+                    // The error that matters is the one at hand.
+                    let _ = session.log_out(transport);
+                    error
+                }
+            },
+            Err(error) => error,
+        };
+        let others_may_know = match LoginFailure::of(&error) {
+            LoginFailure::BadPassword | LoginFailure::Caller => false,
+            LoginFailure::OtherPool => self.knows_others(&stale.endpoint),
+            _ => true,
+        };
+        if bound && others_may_know { self.find_master(deadline) } else { Err(error) }
+    }
+
+    fn knows_others(&self, than: &Endpoint) -> bool {
+        lock(&self.members).iter().any(|member| member != than)
     }
 
     /// Fails if a session is with another pool than this client's; learns the pool if it is the
     /// first.
     pub(super) fn verify_pool(&self, session: &Session) -> Result<()> {
         let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
-        let decode = |reply: Reply| reply.result::<BTreeMap<Ref<Pool>, Pool>>();
-        let limits = self.options.limits;
-        let pools = perform(
-            &*self.transport,
-            &session.endpoint,
-            &call,
-            limits,
-            &self.options.cancel,
-            decode,
-        )
-        .map_err(|failure| failure.error)?;
-        match pools.values().next() {
-            Some(pool) => self.bind_to(&pool.uuid, &session.endpoint),
-            None => Err(Error::new(
-                ErrorKind::Protocol,
-                format!("{} has no pool record", session.endpoint),
-            )),
-        }
+        let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
+        let (limits, cancel) = (self.options.limits, &self.options.cancel);
+        let pools = perform(&*self.transport, &session.endpoint, &call, limits, cancel, decode)
+            .map_err(|failure| failure.error)?;
+        self.bind_to_first(&pools, &session.endpoint)
     }
 
     /// Makes sure that it is known which pool this client belongs to.
@@ -185,16 +228,28 @@ impl Client {
         if lock(&self.pool_uuid).is_some() {
             return Ok(());
         }
-        self.request_unbound("pool.get_all_records", &(), self.options.limits, |reply| {
-            reply.result::<BTreeMap<Ref<Pool>, Pool>>()
-        })
-        .and_then(|pools| match pools.values().next() {
-            Some(pool) => self.bind_to(&pool.uuid, &self.endpoint()),
-            None => Err(Error::new(
-                ErrorKind::Protocol,
-                format!("{} has no pool record", self.endpoint()),
-            )),
-        })
+        self.ask_pool()
+    }
+
+    /// Asks which pool it is, and compares or notes it.
+    pub(super) fn ask_pool(&self) -> Result<()> {
+        let (limits, cancel) = (self.options.limits, &self.options.cancel);
+        let pools = self.request_unbound(
+            "pool.get_all_records",
+            &(),
+            limits,
+            cancel,
+            Repeat::Yes,
+            Reply::result::<BTreeMap<Ref<Pool>, Pool>>,
+        )?;
+        self.bind_to_first(&pools, &self.endpoint())
+    }
+
+    fn bind_to_first(&self, pools: &BTreeMap<Ref<Pool>, Pool>, endpoint: &Endpoint) -> Result<()> {
+        match pools.values().next() {
+            Some(pool) => self.bind_to(&pool.uuid, endpoint),
+            None => Err(Error::new(ErrorKind::Protocol, format!("{endpoint} has no pool record"))),
+        }
     }
 
     /// Notes the pool's uuid, or compares it with the one that is known.

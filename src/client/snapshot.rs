@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::client::call::Repeat;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Record, Snapshot, with_class};
-use crate::transport::Limits;
+use crate::transport::{Cancel, Limits};
 use crate::wire::{Batch, Change};
 
 /// How often a moving pool is asked again before it is called restless.
@@ -53,8 +54,9 @@ impl Client {
             Err(error) => return Err(error),
         };
         for _ in 0..MAX_ROUNDS {
-            batch =
-                self.next_batch(classes, &batch.token, Duration::ZERO, &mut snapshot, |_| {})?;
+            let since = Since { token: &batch.token, wait: Duration::ZERO };
+            let cancel = &self.options.cancel;
+            batch = self.batch(classes, since, &mut snapshot, cancel, Repeat::Yes, |_| {})?;
             if batch.events == 0 {
                 return Ok(snapshot);
             }
@@ -73,11 +75,13 @@ impl Client {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn snapshot_by_class(&self, classes: &[Class]) -> Result<Snapshot> {
+        self.bind_without_pool(classes)?;
         let mut snapshot = Snapshot::new();
         for class in classes {
             let method = format!("{class}.get_all_records");
             let limits = self.options.limits;
-            let result = self.request_unbound(&method, &(), limits, |reply| {
+            let cancel = &self.options.cancel;
+            let result = self.request_unbound(&method, &(), limits, cancel, Repeat::Yes, |reply| {
                 with_class!(*class, T => {
                     T::table_mut(&mut snapshot).clear();
                 });
@@ -92,6 +96,7 @@ impl Client {
                 self.check_pool(&snapshot)?;
             }
         }
+        self.remember_members(&snapshot);
         Ok(snapshot)
     }
 
@@ -100,34 +105,44 @@ impl Client {
         if classes.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "a snapshot of no classes"));
         }
+        self.bind_without_pool(classes)?;
         // With an empty token the answer comes at once, unless there is no object at all.
-        let batch = self.next_batch(classes, "", Duration::ZERO, snapshot, |_| {})?;
+        let since = Since { token: "", wait: Duration::ZERO };
+        let cancel = &self.options.cancel;
+        let batch = self.batch(classes, since, snapshot, cancel, Repeat::Yes, |_| {})?;
         for class in classes.iter().filter(|class| batch.knows(**class)) {
             with_class!(*class, T => T::table_mut(snapshot).cover());
         }
         self.check_pool(snapshot)?;
+        self.remember_members(snapshot);
         Ok(batch)
     }
 
-    /// The events since a token; waits for the first at most for a time.
-    pub(super) fn next_batch(
+    /// One batch of events, applied to a snapshot (`event.from`).
+    pub(super) fn batch(
         &self,
         classes: &[Class],
-        token: &str,
-        wait: Duration,
+        since: Since<'_>,
         snapshot: &mut Snapshot,
+        cancel: &Cancel,
+        repeat: Repeat,
         mut each: impl FnMut(Change),
     ) -> Result<Batch> {
         let names: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
-        let params = (names, token, wait.as_secs_f64());
+        let params = (names, since.token, since.wait.as_secs_f64());
         let mut limits: Limits = self.options.limits;
-        limits.overall += wait;
-        self.request_unbound("event.from", &params, limits, |reply| {
-            if token.is_empty() {
+        limits.overall = limits.overall.saturating_add(since.wait);
+        self.request_unbound("event.from", &params, limits, cancel, repeat, |reply| {
+            if since.token.is_empty() {
                 *snapshot = Snapshot::new();
             }
             reply.events(snapshot, &mut each)
         })
+    }
+
+    /// Makes sure that it is known which pool this client belongs to, if the records will not say.
+    fn bind_without_pool(&self, classes: &[Class]) -> Result<()> {
+        if classes.contains(&Class::Pool) { Ok(()) } else { self.bind() }
     }
 
     /// Fails if a snapshot is of another pool.
@@ -137,6 +152,12 @@ impl Client {
             None => Ok(()),
         }
     }
+}
+
+/// Where events begin, and how long to wait for the first.
+pub(super) struct Since<'a> {
+    pub(super) token: &'a str,
+    pub(super) wait: Duration,
 }
 
 /// Whether a user or a host cannot have events, but may have records.

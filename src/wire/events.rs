@@ -45,6 +45,12 @@ pub enum Operation {
     Modified,
 }
 
+impl Change {
+    pub(crate) fn new(class: Class, reference: String, operation: Operation) -> Self {
+        Self { class, reference, operation }
+    }
+}
+
 impl Batch {
     /// Whether the server's release has a class at all.
     pub fn knows(&self, class: Class) -> bool {

@@ -1,0 +1,228 @@
+//! A snapshot that is kept up to date.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::call::Repeat;
+use crate::client::session::Session;
+use crate::client::snapshot::Since;
+use crate::client::{Client, Scope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Record, Snapshot, with_class};
+use crate::transport::Cancel;
+use crate::wire::{Batch, Change, Operation};
+
+/// Follows a pool: a snapshot, and the changes to it as they happen.
+///
+/// An iterator over changes; [`snapshot`](Self::snapshot) is the pool as it was after the change
+/// that came last, or a little later: the server sends changes in batches, and leaves out what was
+/// undone within one. It ends when its [`canceller`](Self::canceller) is cancelled, from any thread.
+///
+/// An error does not end it: the next item is the next try, after a pause that grows. When the
+/// session or the master changed, or the server lost track of what was deleted, the whole is read
+/// again, and the differences are the changes.
+///
+/// ```no_run
+/// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+/// use xcp_pool::client::Scope;
+///
+/// let mut watch = client.watch(Scope::Overview)?;
+/// while let Some(change) = watch.next() {
+///     let change = change?;
+///     println!("{:?} {} {}", change.operation, change.class, change.reference);
+///     println!("{} hosts", watch.snapshot().host.len());
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Watch<'a> {
+    client: &'a Client,
+    classes: Vec<Class>,
+    snapshot: Snapshot,
+    /// None if the whole must be read again.
+    batch: Option<Batch>,
+    session: Arc<Session>,
+    changes: VecDeque<Change>,
+    cancel: Cancel,
+    /// Whether the last batch did not add up.
+    doubtful: bool,
+    /// How long to wait after the last error.
+    pause: Duration,
+}
+
+/// How long the server holds a request when nothing happens.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Pauses after errors.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Client {
+    /// Takes a snapshot of a scope, and follows it.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`]; the fault `RBAC_PERMISSION_DENIED` if the user may not have events.
+    pub fn watch(&self, scope: Scope) -> Result<Watch<'_>> {
+        self.watch_of(scope.classes())
+    }
+
+    /// Takes a snapshot of some classes, and follows it.
+    ///
+    /// # Errors
+    /// As [`Self::watch`].
+    pub fn watch_of(&self, classes: &[Class]) -> Result<Watch<'_>> {
+        let mut snapshot = Snapshot::new();
+        let batch = self.first_batch(classes, &mut snapshot)?;
+        Ok(Watch {
+            client: self,
+            classes: classes.to_vec(),
+            snapshot,
+            batch: Some(batch),
+            session: self.session(),
+            changes: VecDeque::new(),
+            doubtful: false,
+            cancel: self.options.cancel.child(),
+            pause: Duration::ZERO,
+        })
+    }
+}
+
+impl Watch<'_> {
+    /// The pool as far as its changes are known.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Ends the watch, from any thread.
+    pub fn canceller(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Waits for changes, half a minute at most; answers how many there are now.
+    ///
+    /// # Errors
+    /// As [`Client::snapshot`]; the watch goes on with the next call.
+    pub fn poll(&mut self) -> Result<usize> {
+        if !self.pause.is_zero() {
+            self.client.clock().sleep(self.pause, &self.cancel)?;
+        }
+        let result = match self.batch.take() {
+            Some(batch) if Arc::ptr_eq(&self.session, &self.client.session()) => self.go_on(batch),
+            // Another session, perhaps another master: its tokens count from elsewhere.
+            _ => self.read_again(),
+        };
+        self.pause = match &result {
+            Ok(()) => Duration::ZERO,
+            Err(error) if error.kind() == ErrorKind::Cancelled => Duration::ZERO,
+            Err(_) => (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE),
+        };
+        result.map(|()| self.changes.len())
+    }
+
+    fn go_on(&mut self, batch: Batch) -> Result<()> {
+        let wait = if self.doubtful { Duration::ZERO } else { WAIT };
+        let since = Since { token: &batch.token, wait };
+        let (snapshot, changes) = (&mut self.snapshot, &mut self.changes);
+        let next =
+            self.client.batch(&self.classes, since, snapshot, &self.cancel, Repeat::No, |change| {
+                changes.push_back(change)
+            });
+        match next {
+            Ok(next) => {
+                // The server forgets deletions after some hundred others. But it also counts
+                // after it has looked: what is still missing a moment later is lost.
+                let complete = self.is_complete(&next);
+                if complete || !self.doubtful {
+                    self.batch = Some(next);
+                }
+                self.doubtful = !complete && self.batch.is_some();
+                Ok(())
+            }
+            Err(error) if is_lost(&error) => self.read_again(),
+            Err(error) if !Arc::ptr_eq(&self.session, &self.client.session()) => {
+                self.cancel.check().map_err(|_| error)?;
+                self.read_again()
+            }
+            Err(error) => {
+                // Nothing is lost: the token still says where to go on.
+                self.batch = Some(batch);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the snapshot has as many objects as the server.
+    fn is_complete(&self, batch: &Batch) -> bool {
+        self.classes.iter().all(|class| match batch.count(*class) {
+            None => true,
+            Some(count) => {
+                let known = with_class!(*class, T => T::table(&self.snapshot).len());
+                let problems = self.snapshot.problems.iter();
+                let undecoded = problems.filter(|problem| problem.class == *class).count();
+                count == (known + undecoded) as i64
+            }
+        })
+    }
+
+    /// Reads the whole, and finds the changes by comparing.
+    fn read_again(&mut self) -> Result<()> {
+        self.cancel.check()?;
+        let mut fresh = Snapshot::new();
+        let batch = self.client.first_batch(&self.classes, &mut fresh)?;
+        self.session = self.client.session();
+        for class in &self.classes {
+            with_class!(*class, T => differences::<T>(*class, &self.snapshot, &fresh, &mut self.changes));
+        }
+        self.snapshot = fresh;
+        self.batch = Some(batch);
+        self.doubtful = false;
+        Ok(())
+    }
+}
+
+/// The changes that make one table of another.
+fn differences<T: Record>(
+    class: Class,
+    before: &Snapshot,
+    after: &Snapshot,
+    changes: &mut VecDeque<Change>,
+) {
+    let (before, after) = (T::table(before), T::table(after));
+    for (reference, record) in after {
+        let operation = match before.get(reference) {
+            None => Operation::Added,
+            Some(known) if known != record => Operation::Modified,
+            Some(_) => continue,
+        };
+        changes.push_back(Change::new(class, reference.to_string(), operation));
+    }
+    for reference in before.refs().filter(|reference| after.get(reference).is_none()) {
+        changes.push_back(Change::new(class, reference.to_string(), Operation::Deleted));
+    }
+}
+
+/// Whether the server can make nothing of the token.
+fn is_lost(error: &Error) -> bool {
+    error.is_fault("EVENT_FROM_TOKEN_PARSE_FAILURE") || error.is_fault("EVENTS_LOST")
+}
+
+impl Iterator for Watch<'_> {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.cancel.is_cancelled() {
+                return None;
+            }
+            if let Some(change) = self.changes.pop_front() {
+                return Some(Ok(change));
+            }
+            match self.poll() {
+                Ok(_) => {}
+                Err(_) if self.cancel.is_cancelled() => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
