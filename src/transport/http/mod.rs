@@ -89,6 +89,10 @@ const AT_ONCE: u64 = 1 << 20;
 const INPUT: usize = 64 << 10;
 const OUTPUT: usize = 16 << 10;
 
+/// XAPI's replies have some 300 bytes of headers. Less than the buffer, which would else be full
+/// before they are found too large.
+const MAX_HEADERS: usize = 16 << 10;
+
 /// Connections to one host that are kept for the next request.
 const MAX_IDLE: usize = 16;
 
@@ -273,6 +277,7 @@ impl HttpBuilder {
             .user_agent(concat!("xcp_pool/", env!("CARGO_PKG_VERSION")))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
+            .max_response_header_size(MAX_HEADERS)
             .input_buffer_size(INPUT)
             .output_buffer_size(OUTPUT)
             .max_idle_connections(MAX_IDLE)
