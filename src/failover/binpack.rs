@@ -122,6 +122,18 @@ impl Packing {
         }
     }
 
+    /// The same hosts in the opposite order, which must not matter but does where memory is equal.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let hosts = self.free.len();
+        let turn = |&(vm, host): &(usize, usize)| (vm, hosts.saturating_sub(host + 1));
+        Self {
+            free: self.free.iter().rev().copied().collect(),
+            placement: self.placement.iter().map(turn).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether any `failures` hosts may fail, by the server's choice of heuristic.
     pub fn survives(&self, failures: usize) -> Verdict {
         self.survives_by(Heuristic::choose(self.total_hosts, failures), failures)

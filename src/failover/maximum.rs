@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::plan::FailurePlan;
-use super::planner::{Change, Planner, Restarting, handle_invalid};
+use super::planner::{Change, Planner, handle_invalid};
+use super::restarting::Restarting;
 use crate::error::{Fault, Result};
 use crate::model::{Ref, Vm};
 

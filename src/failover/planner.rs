@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::agility::{NotAgile, Sharing};
 use super::binpack::{Packing, Verdict};
 use super::memory::{self, Policy};
-use super::plan::{NotRestarted, Obstacle, PlanStatus, Restart, RestartPlan, WhyNot};
+use super::plan::{Obstacle, PlanStatus, Restart, RestartPlan};
+use super::restarting::{Restarting, TiedVm};
 use super::{boot, plan};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Host, Pool, Ref, Snapshot, Vm};
@@ -68,7 +69,7 @@ pub(super) struct HostRow<'a> {
 }
 
 impl HostRow<'_> {
-    fn can_plan(&self) -> bool {
+    pub fn can_plan(&self) -> bool {
         self.enabled && self.live
     }
 }
@@ -179,7 +180,7 @@ impl<'a> Planner<'a> {
             restarts: restarting
                 .restarts
                 .iter()
-                .map(|(vm, host, _)| Restart { vm: (*vm).clone(), host: (*host).clone() })
+                .map(|(vm, host)| Restart { vm: (*vm).clone(), host: (*host).clone() })
                 .collect(),
             not_restarted: restarting.not_restarted(),
         })
@@ -257,7 +258,7 @@ impl<'a> Planner<'a> {
             packing: Packing { free, total_hosts: self.hosts.len(), ..Packing::default() },
             live: live.iter().map(|host| self.hosts[*host].reference).collect(),
             agile: Vec::new(),
-            non_agile: Vec::new(),
+            tied: Vec::new(),
             restarts: Vec::new(),
             unplaced: Vec::new(),
         };
@@ -267,7 +268,8 @@ impl<'a> Planner<'a> {
             let on = placed(reference, vm);
             if let Some(reason) = self.sharing.not_agile(vm) {
                 let pinned = self.pin(reference, vm);
-                restarting.non_agile.push((reference, reason, pinned, on.is_none(), size));
+                let offline = on.is_none();
+                restarting.tied.push(TiedVm { vm: reference, reason, host: pinned, offline, size });
                 continue;
             }
             let n = restarting.agile.len();
@@ -278,16 +280,16 @@ impl<'a> Planner<'a> {
                 None => offline.push(n),
             }
         }
-        for (reference, _, pinned, is_offline, size) in &restarting.non_agile {
-            let Some(host) = pinned.filter(|_| *is_offline) else { continue };
+        for tied in &restarting.tied {
+            let Some(host) = tied.host.filter(|_| tied.offline) else { continue };
             if let Some(n) = live_slot(host) {
-                restarting.packing.free[n] = restarting.packing.free[n].saturating_sub(*size);
+                restarting.packing.free[n] = restarting.packing.free[n].saturating_sub(tied.size);
             }
-            restarting.restarts.push((*reference, host, false));
+            restarting.restarts.push((tied.vm, host));
         }
         let plan = restarting.packing.plan(&offline);
         for &(vm, host) in &plan {
-            restarting.restarts.push((restarting.agile[vm], restarting.live[host], true));
+            restarting.restarts.push((restarting.agile[vm], restarting.live[host]));
         }
         let done: BTreeSet<usize> = plan.iter().map(|(vm, _)| *vm).collect();
         restarting.unplaced = offline.into_iter().filter(|vm| !done.contains(vm)).collect();
@@ -316,7 +318,7 @@ impl<'a> Planner<'a> {
             return no(Obstacle::NotRestarted { vms: not_restarted });
         }
         match restarting.packing.survives(n) {
-            Verdict::Possible if restarting.non_agile.is_empty() => status(PlanStatus::All, None),
+            Verdict::Possible if restarting.tied.is_empty() => status(PlanStatus::All, None),
             Verdict::Possible => status(PlanStatus::ExcludingNonAgile, None),
             Verdict::TooFewHosts => no(Obstacle::TooFewHosts { live: restarting.live.len() }),
             Verdict::TooFewSlots { needed, capacity } => {
@@ -342,42 +344,6 @@ impl<'a> Planner<'a> {
         let record = self.snapshot.vm.get(vm).ok_or_else(|| handle_invalid("VM", vm))?;
         let policy = if record.is_control_domain { Policy::DynamicMax } else { Policy::StaticMax };
         memory::to_start(record, policy).map_err(fault_of)
-    }
-}
-
-/// A plan for the offline VMs, and the world once it is carried out.
-#[derive(Clone, Debug)]
-pub(super) struct Restarting<'a> {
-    /// Live hosts and agile VMs, after the restarts.
-    pub packing: Packing,
-    /// Live hosts, as the packing numbers them.
-    pub live: Vec<&'a Ref<Host>>,
-    /// Agile VMs, as the packing numbers them.
-    pub agile: Vec<&'a Ref<Vm>>,
-    /// VM, why it is not agile, the host it is tied to, whether it is offline, and its size.
-    pub non_agile: Vec<(&'a Ref<Vm>, NotAgile, Option<&'a Ref<Host>>, bool, i64)>,
-    /// VM, host, and whether it is agile; those that are not come first.
-    pub restarts: Vec<(&'a Ref<Vm>, &'a Ref<Host>, bool)>,
-    /// Offline agile VMs without a place, as the packing numbers them.
-    unplaced: Vec<usize>,
-}
-
-impl Restarting<'_> {
-    /// Offline protected VMs that are not in the agile plan: the server counts *every* offline VM that
-    /// is not agile among them, though it starts those too.
-    pub fn not_restarted(&self) -> Vec<NotRestarted> {
-        let tied = self.non_agile.iter().filter(|(_, _, _, is_offline, _)| *is_offline).map(
-            |(vm, reason, pinned, _, _)| NotRestarted {
-                vm: (*vm).clone(),
-                why: WhyNot::NotAgile { reason: reason.clone(), tied_to: pinned.cloned() },
-            },
-        );
-        let largest = self.packing.free.iter().copied().max().unwrap_or(0);
-        let homeless = self.unplaced.iter().map(|&vm| NotRestarted {
-            vm: self.agile[vm].clone(),
-            why: WhyNot::NoRoom { needed: self.packing.size[vm], largest_free: largest },
-        });
-        tied.chain(homeless).collect()
     }
 }
 
