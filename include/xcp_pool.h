@@ -574,6 +574,29 @@ xcp_status xcp_preflight_json(const char *pool_snapshot_json,
                               xcp_error **error);
 
 /**
+ * Foretells what a join will do to the pool: what appears, merges, is refused or lost.
+ *
+ * Snapshots and `options_json` are those of `xcp_preflight_json`. If the preflight with these options
+ * predicts that the call is refused, the consequences say so by "refusal", and nothing changes.
+ *
+ * `*consequences_json` is `{"schema": 1, "call", "refusal": {"code", "params"} | null, "host",
+ * "networks", "interfaces", "management", "srs", "sr_count": {"before", "after"}, "pbds", "vdis",
+ * "machines", "settings", "cpu", "losses", "left_behind", "swallowed", "after_start", "unknown"}`; a
+ * part is null if the snapshots do not suffice for it, and "unknown" says what was missing. It is freed
+ * with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown options.
+ *
+ * Safety:
+ * The texts end with NUL; `consequences_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_consequences_json(const char *pool_snapshot_json,
+                                 const char *host_snapshot_json,
+                                 const char *options_json,
+                                 char **consequences_json,
+                                 xcp_error **error);
+
+/**
  * Tells which hosts of an HA pool survive when links, storage or hosts fail, as the HA daemon
  * decides.
  *
@@ -601,6 +624,38 @@ xcp_status xcp_preflight_json(const char *pool_snapshot_json,
 xcp_status xcp_partition_json(const char *input_json,
                               char **outcome_json,
                               xcp_error **error);
+
+/**
+ * Answers questions to the planner of HA, as the server does.
+ *
+ * `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":
+ * [{"method", "params": [...]}...]}`, or with `"side": {"objects": {class: {ref: record}}}`, which is
+ * always completed, in place of the first two; other fields are ignored then. The methods are those of
+ * XAPI without session and pool, and direct questions to the planner:
+ * - `pool.ha_failover_plan_exists [n]`: whether every protected VM restarts after n failures;
+ * - `pool.ha_compute_max_host_failures_to_tolerate []`, and with other priorities
+ *   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
+ * - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would go;
+ * - `pool.set_ha_host_failures_to_tolerate [pool, n]`;
+ * - `oracle.plan_for_n_failures [n]`: "all", "excluding_non_agile" or "none";
+ * - `oracle.compute_max []`, `oracle.all_protected_vms []`, `oracle.update_pool_status []`;
+ * - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
+ * - `oracle.vm_assert_agile [vm]`: "", or the error that says why it is bound to its host.
+ *
+ * `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
+ * "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}}`, a result
+ * for each call in order; what a call writes to the pool, the next one finds there. A method that is
+ * not known results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
+ * pool.
+ *
+ * Safety:
+ * `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_failover_json(const char *input_json,
+                             char **outcome_json,
+                             xcp_error **error);
 
 /**
  * Makes an object that can end calls.

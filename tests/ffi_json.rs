@@ -4,9 +4,9 @@
 
 mod ffi_support;
 
-use ffi_support::{preflight, pure};
+use ffi_support::{consequences, preflight, pure};
 use serde_json::{Value, json};
-use xcp_pool::ffi::{xcp_partition_json, xcp_status};
+use xcp_pool::ffi::{xcp_failover_json, xcp_partition_json, xcp_status};
 
 fn oracle(file: &str) -> String {
     let path = format!("{}/tests/data/oracle/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -257,5 +257,113 @@ fn wrong_preflight_input_is_refused_by_argument() {
         let refusal = preflight(pool, host, options).unwrap_err();
         assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT);
         assert!(refusal.message.contains(why), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn what_a_recorded_join_did_is_foretold() {
+    let folder = format!("{}/tests/data/oracle/joins", env!("CARGO_MANIFEST_DIR"));
+    let mut refused = 0;
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let force = file["join"]["request"]["method"].as_str().unwrap().ends_with("join_force");
+        let (pool, host) = (file["pool_before"].to_string(), file["joiner_before"].to_string());
+        let options = json!({"force": force}).to_string();
+        let foretold = consequences(&pool, &host, Some(&options)).unwrap();
+        assert_eq!(foretold["schema"], 1);
+        assert_eq!(foretold["call"], if force { "pool.join_force" } else { "pool.join" });
+        let error = &file["join"]["response"]["error"];
+        if foretold["refusal"].is_null() {
+            let srs = |which: &str| file[which]["SR"].as_object().unwrap().len();
+            let expected = json!({"before": srs("pool_before"), "after": srs("pool_after")});
+            assert_eq!(foretold["sr_count"], expected, "{}", path.display());
+        } else {
+            assert_eq!(foretold["refusal"]["code"], error["message"], "{}", path.display());
+            assert_eq!(foretold["refusal"]["params"], error["data"], "{}", path.display());
+            refused += 1;
+        }
+        count += 1;
+    }
+    assert!(count >= 20 && refused >= 1, "{count} {refused}");
+}
+
+/// One pool a line: its objects, the calls made and what was answered.
+fn planned() -> String {
+    use std::io::Read;
+    let packed = include_bytes!("data/oracle/failover.jsonl.gz");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn every_recorded_answer_of_the_planner_is_reproduced_from_its_line() {
+    const ELSEWHERE: &str = "host.get_vms_which_prevent_evacuation";
+    let (mut pools, mut answers) = (0, 0);
+    for line in planned().lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let outcome = pure(xcp_failover_json, line).unwrap();
+        assert_eq!(outcome["schema"], 1);
+        let results = outcome["results"].as_array().unwrap();
+        let calls = case["calls"].as_array().unwrap();
+        assert_eq!(results.len(), calls.len());
+        for ((call, result), expected) in
+            calls.iter().zip(results).zip(case["results"].as_array().unwrap())
+        {
+            if call["method"] == ELSEWHERE {
+                let unknown = json!({"error": ["MESSAGE_METHOD_UNKNOWN", ELSEWHERE]});
+                assert_eq!(*result, unknown, "it is the evacuation's, not the planner's");
+            } else {
+                assert_eq!(result, expected, "{}: {call}", case["id"]);
+                answers += 1;
+            }
+        }
+        let after = &case["dump_after"]["pool"]["OpaqueRef:p"];
+        for (field, value) in outcome["pool_after"].as_object().unwrap() {
+            assert_eq!(*value, after[field], "{}: {field}", case["id"]);
+        }
+        pools += 1;
+    }
+    assert_eq!((pools, answers), (600, 20_919));
+}
+
+#[test]
+fn a_snapshot_takes_questions_to_the_planner() {
+    let snapshot = json!({
+        "pool": {"OpaqueRef:p": {"master": "OpaqueRef:a", "ha_enabled": true}},
+        "host": {"OpaqueRef:a": {"enabled": true, "metrics": "OpaqueRef:ma"},
+                 "OpaqueRef:b": {"enabled": true, "metrics": "OpaqueRef:mb"}},
+        "host_metrics": {"OpaqueRef:ma": {"live": true}, "OpaqueRef:mb": {"live": true}},
+    });
+    let ask = |calls: Value| {
+        let input = json!({"snapshot": snapshot, "complete_snapshots": true, "calls": calls});
+        pure(xcp_failover_json, &input.to_string())
+    };
+    let outcome = ask(json!([{"method": "oracle.compute_max"}])).unwrap();
+    assert_eq!(outcome["results"], json!([{"ok": 2}]));
+    for (calls, why) in [
+        (
+            json!([{"method": "oracle.vm_memory"}]),
+            "calls[0]: parameter 0 of oracle.vm_memory is miss",
+        ),
+        (
+            json!([{"method": "oracle.plan_for_n_failures", "params": ["x"]}]),
+            "is wrong: invalid type",
+        ),
+        (json!([{"methods": 1}]), "input_json: unknown field `methods`"),
+        (json!({}), "input_json: invalid type: map"),
+    ] {
+        let refusal = ask(calls).unwrap_err();
+        assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT);
+        assert!(refusal.message.contains(why), "{}", refusal.message);
+    }
+    for input in [r#"{"calls": []}"#, r#"{"calls": [], "snapshot": {}}"#, "{}", "[]"] {
+        let refusal = pure(xcp_failover_json, input).unwrap_err();
+        assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT, "{input}");
     }
 }

@@ -27,7 +27,7 @@ mod version;
 pub use cancel::*;
 pub use client::*;
 pub use error::*;
-pub use json::{xcp_partition_json, xcp_preflight_json};
+pub use json::{xcp_consequences_json, xcp_failover_json, xcp_partition_json, xcp_preflight_json};
 pub use report::*;
 pub use simulator::*;
 pub use snapshot::*;

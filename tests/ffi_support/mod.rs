@@ -7,8 +7,9 @@ use std::ptr;
 
 use serde_json::Value;
 use xcp_pool::ffi::{
-    xcp_error, xcp_error_code, xcp_error_fault_code, xcp_error_fault_params_json, xcp_error_free,
-    xcp_error_message, xcp_preflight_json, xcp_status, xcp_string_free,
+    xcp_consequences_json, xcp_error, xcp_error_code, xcp_error_fault_code,
+    xcp_error_fault_params_json, xcp_error_free, xcp_error_message, xcp_preflight_json, xcp_status,
+    xcp_string_free,
 };
 
 /// What an error object said before it was freed.
@@ -83,13 +84,33 @@ pub fn pure(function: Pure, input: &str) -> Result<Value, Refusal> {
     json(|out, error| unsafe { function(input.as_ptr(), out, error) })
 }
 
-pub fn preflight(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
+/// A pure function of two snapshots and options.
+type OfJoin = unsafe extern "C" fn(
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    *mut *mut c_char,
+    *mut *mut xcp_error,
+) -> xcp_status;
+
+fn of_join(
+    function: OfJoin,
+    pool: &str,
+    host: &str,
+    options: Option<&str>,
+) -> Result<Value, Refusal> {
     let (pool, host, options) = (c(pool), c(host), options.map(c));
     let options = options.as_ref().map_or(ptr::null(), |options| options.as_ptr());
     // SAFETY: the texts live during the call, the places are on this stack.
-    json(|out, error| unsafe {
-        xcp_preflight_json(pool.as_ptr(), host.as_ptr(), options, out, error)
-    })
+    json(|out, error| unsafe { function(pool.as_ptr(), host.as_ptr(), options, out, error) })
+}
+
+pub fn preflight(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
+    of_join(xcp_preflight_json, pool, host, options)
+}
+
+pub fn consequences(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
+    of_join(xcp_consequences_json, pool, host, options)
 }
 
 pub fn c(text: &str) -> CString {

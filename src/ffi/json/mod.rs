@@ -1,9 +1,13 @@
 //! Pure functions: JSON in, JSON out.
 
+mod consequences;
+mod failover;
 mod input;
 mod partition;
 mod preflight;
 
+pub use consequences::xcp_consequences_json;
+pub use failover::xcp_failover_json;
 pub(super) use input::{decode, decode_any, decode_or_default, duration, seconds, snapshot};
 pub use partition::xcp_partition_json;
 pub(super) use preflight::options;

@@ -1,0 +1,63 @@
+//! What the pool will look like after a host has joined.
+
+use std::ffi::c_char;
+
+use super::preflight::Written;
+use super::{encode, input};
+use crate::ffi::boundary::{Out, call, optional_text, text};
+use crate::ffi::error::xcp_error;
+use crate::ffi::status::xcp_status;
+use crate::model::Snapshot;
+use crate::preflight::consequences::{Attempt, Consequences, foretell};
+use crate::preflight::{self, Options};
+
+/// Foretells what a join will do to the pool: what appears, merges, is refused or lost.
+///
+/// Snapshots and `options_json` are those of `xcp_preflight_json`. If the preflight with these options
+/// predicts that the call is refused, the consequences say so by "refusal", and nothing changes.
+///
+/// `*consequences_json` is `{"schema": 1, "call", "refusal": {"code", "params"} | null, "host",
+/// "networks", "interfaces", "management", "srs", "sr_count": {"before", "after"}, "pbds", "vdis",
+/// "machines", "settings", "cpu", "losses", "left_behind", "swallowed", "after_start", "unknown"}`; a
+/// part is null if the snapshots do not suffice for it, and "unknown" says what was missing. It is freed
+/// with `xcp_string_free`.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown options.
+///
+/// # Safety
+/// The texts end with NUL; `consequences_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_consequences_json(
+    pool_snapshot_json: *const c_char,
+    host_snapshot_json: *const c_char,
+    options_json: *const c_char,
+    consequences_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_consequences_json", error, |_| {
+            let pool = text(pool_snapshot_json, "pool_snapshot_json")?;
+            let host = text(host_snapshot_json, "host_snapshot_json")?;
+            let options = optional_text(options_json, "options_json")?;
+            let out = Out::new(consequences_json, "consequences_json")?;
+            let written: Written = input::decode_or_default(options, "options_json")?;
+            let complete = written.complete_snapshots;
+            let pool = input::snapshot(pool, "pool_snapshot_json", complete)?;
+            let host = input::snapshot(host, "host_snapshot_json", complete)?;
+            out.write_text(encode(&consequences(&pool, &host, &written.into_options()))?);
+            Ok(())
+        })
+    }
+}
+
+/// What the join will do that these options ask about.
+pub(in crate::ffi) fn consequences(
+    pool: &Snapshot,
+    host: &Snapshot,
+    options: &Options,
+) -> Consequences {
+    let report = preflight::evaluate_with(pool, host, options);
+    let attempt = if options.force { Attempt::join_force() } else { Attempt::join() };
+    foretell(pool, host, &attempt.refused(report.predicted_fault().cloned()))
+}

@@ -1,0 +1,220 @@
+//! How many hosts may fail, and which VM restarts where.
+
+use std::ffi::c_char;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{input, numbered};
+use crate::error::Fault;
+use crate::failover::{Planner, PoolStatus};
+use crate::ffi::boundary::{Out, call, text};
+use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::status::xcp_status::{self, XCP_E_FAULT, XCP_E_INVALID_INPUT};
+use crate::model::{Ref, Snapshot, Vm};
+
+/// Answers questions to the planner of HA, as the server does.
+///
+/// `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":
+/// [{"method", "params": [...]}...]}`, or with `"side": {"objects": {class: {ref: record}}}`, which is
+/// always completed, in place of the first two; other fields are ignored then. The methods are those of
+/// XAPI without session and pool, and direct questions to the planner:
+/// - `pool.ha_failover_plan_exists [n]`: whether every protected VM restarts after n failures;
+/// - `pool.ha_compute_max_host_failures_to_tolerate []`, and with other priorities
+///   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
+/// - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would go;
+/// - `pool.set_ha_host_failures_to_tolerate [pool, n]`;
+/// - `oracle.plan_for_n_failures [n]`: "all", "excluding_non_agile" or "none";
+/// - `oracle.compute_max []`, `oracle.all_protected_vms []`, `oracle.update_pool_status []`;
+/// - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
+/// - `oracle.vm_assert_agile [vm]`: "", or the error that says why it is bound to its host.
+///
+/// `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
+/// "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}}`, a result
+/// for each call in order; what a call writes to the pool, the next one finds there. A method that is
+/// not known results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
+/// pool.
+///
+/// # Safety
+/// `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_failover_json(
+    input_json: *const c_char,
+    outcome_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_failover_json", error, |_| {
+            let input = text(input_json, "input_json")?;
+            let out = Out::new(outcome_json, "outcome_json")?;
+            out.write_text(failover(input)?);
+            Ok(())
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with a snapshot or a side, and calls")]
+struct Input<'a> {
+    #[serde(borrow, default)]
+    snapshot: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    side: Option<Side<'a>>,
+    #[serde(default)]
+    complete_snapshots: bool,
+    calls: Vec<Question>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with objects")]
+struct Side<'a> {
+    #[serde(borrow)]
+    objects: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with method and params")]
+struct Question {
+    method: String,
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct Answers {
+    results: Vec<Answer>,
+    pool_after: PoolAfter,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Ok(Value),
+    Error(Vec<String>),
+}
+
+#[derive(Serialize)]
+struct PoolAfter {
+    ha_host_failures_to_tolerate: i64,
+    ha_plan_exists_for: i64,
+    ha_overcommitted: bool,
+}
+
+fn failover(json: &str) -> Result<String, Failure> {
+    let input: Input<'_> = input::decode(json, "input_json")?;
+    let mut snapshot = match (input.snapshot, &input.side) {
+        (Some(snapshot), None) => {
+            input::snapshot(snapshot.get(), "input_json.snapshot", input.complete_snapshots)?
+        }
+        (None, Some(side)) => input::snapshot(side.objects.get(), "input_json.side.objects", true)?,
+        _ => {
+            return Err(Failure::new(
+                XCP_E_INVALID_INPUT,
+                "input_json: neither or both of snapshot and side are there",
+            ));
+        }
+    };
+    let mut results = Vec::with_capacity(input.calls.len());
+    for (n, question) in input.calls.iter().enumerate() {
+        let (answer, written) = match question.ask(&Planner::new(&snapshot)?) {
+            Ok((answer, written)) => (Answer::Ok(answer), written),
+            Err(failure) => (Answer::of(failure, n)?, None),
+        };
+        results.push(answer);
+        if let Some(status) = written {
+            write(&mut snapshot, &status);
+        }
+    }
+    let (_, pool) = snapshot.the_pool()?;
+    let pool_after = PoolAfter {
+        ha_host_failures_to_tolerate: pool.ha_host_failures_to_tolerate,
+        ha_plan_exists_for: pool.ha_plan_exists_for,
+        ha_overcommitted: pool.ha_overcommitted,
+    };
+    numbered(Answers { results, pool_after })
+}
+
+impl Question {
+    /// The answer, and what the call writes to the pool.
+    fn ask(&self, planner: &Planner<'_>) -> Result<(Value, Option<PoolStatus>), Failure> {
+        let answer = match self.method.as_str() {
+            "oracle.all_protected_vms" => json!(planner.protected_vms()),
+            "oracle.compute_max" => json!(planner.maximum().value),
+            "oracle.host_free_memory" => json!(planner.host_free_memory(&self.param(0)?)?),
+            "oracle.plan_for_n_failures" => json!(planner.plan_for(self.param(0)?).status),
+            "oracle.update_pool_status" => {
+                let status = planner.updated_status();
+                return Ok((json!(status.changed), Some(status)));
+            }
+            "oracle.vm_assert_agile" => {
+                let vm: Ref<Vm> = self.param(0)?;
+                match planner.not_agile(&vm)? {
+                    None => json!(""),
+                    Some(reason) => return Err(crate::Error::from(reason.fault(&vm)).into()),
+                }
+            }
+            "oracle.vm_memory" => json!(planner.vm_memory(&self.param(0)?)?),
+            "pool.ha_compute_hypothetical_max_host_failures_to_tolerate" => {
+                json!(planner.hypothetical_maximum(&self.param(0)?)?.value)
+            }
+            "pool.ha_compute_max_host_failures_to_tolerate" => {
+                let (maximum, status) = planner.recomputed_maximum();
+                return Ok((json!(maximum), Some(status)));
+            }
+            "pool.ha_compute_vm_failover_plan" => {
+                let hosts: Vec<_> = self.param(0)?;
+                let vms: Vec<_> = self.param(1)?;
+                let plan = planner.vm_failover_plan(&hosts, &vms)?;
+                plan.into_iter().map(|(vm, to)| (vm.to_string(), json!(to))).collect()
+            }
+            "pool.ha_failover_plan_exists" => json!(planner.plan_for(self.param(0)?).exists()),
+            "pool.set_ha_host_failures_to_tolerate" => {
+                let status = planner.set_failures_to_tolerate(self.param(1)?)?;
+                return Ok((json!(""), Some(status)));
+            }
+            unknown => {
+                let fault = Fault::new("MESSAGE_METHOD_UNKNOWN", [unknown]);
+                return Err(crate::Error::from(fault).into());
+            }
+        };
+        Ok((answer, None))
+    }
+
+    fn param<T: DeserializeOwned>(&self, n: usize) -> Result<T, Failure> {
+        let method = &self.method;
+        let wrong = |why: String| {
+            Failure::new(XCP_E_INVALID_INPUT, format!("parameter {n} of {method} {why}"))
+        };
+        let param = self.params.get(n).ok_or_else(|| wrong("is missing".to_owned()))?;
+        T::deserialize(param).map_err(|error| wrong(format!("is wrong: {error}")))
+    }
+}
+
+impl Answer {
+    /// What the server would raise; what is wrong with the question fails.
+    fn of(failure: Failure, n: usize) -> Result<Self, Failure> {
+        match (failure.status, failure.fault) {
+            (XCP_E_FAULT, Some(fault)) => {
+                let code = std::iter::once(fault.code);
+                Ok(Self::Error(code.chain(fault.params).collect()))
+            }
+            (status, fault) => {
+                let message = format!("input_json.calls[{n}]: {}", failure.message);
+                Err(Failure { status, message, fault })
+            }
+        }
+    }
+}
+
+fn write(snapshot: &mut Snapshot, status: &PoolStatus) {
+    for (_, pool) in snapshot.pool.iter_mut() {
+        pool.ha_host_failures_to_tolerate = status.ha_host_failures_to_tolerate;
+        pool.ha_plan_exists_for = status.ha_plan_exists_for;
+        pool.ha_overcommitted = status.ha_overcommitted;
+    }
+}
