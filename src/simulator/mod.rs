@@ -14,6 +14,7 @@ mod arguments;
 mod calls;
 mod database;
 mod envelope;
+mod housekeeping;
 mod join;
 mod life;
 mod lifecycle;
