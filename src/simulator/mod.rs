@@ -4,10 +4,53 @@
 //! own. It answers XAPI calls over its [transport](World::transport) as the real server was
 //! recorded to answer, and lets [trouble](Rule) befall any request.
 //!
+//! ```
+//! use xcp_pool::simulator::World;
+//! use xcp_pool::transport::{Cancel, Endpoint, Limits, Request, Transport};
+//!
+//! let world = World::story(1);
+//! let (ignite, cancel) = (Endpoint::https("ignite"), Cancel::new());
+//! let body = br#"{"jsonrpc": "2.0", "method": "session.login_with_password",
+//!                 "params": ["root", "wrong"], "id": 1}"#;
+//! let reply = world
+//!     .transport()
+//!     .exchange(&Request::new(&ignite, body, Limits::default(), &cancel))?
+//!     .into_bytes()
+//!     .map_err(|error| xcp_pool::Error::new(xcp_pool::ErrorKind::Transport, error.to_string()))?;
+//! assert!(String::from_utf8_lossy(&reply).contains("SESSION_AUTHENTICATION_FAILED"));
+//! // It took the two seconds that the real server was recorded to take, of the world's time.
+//! assert_eq!(world.now().as_secs(), 2);
+//! # Ok::<(), xcp_pool::Error>(())
+//! ```
+//!
+//! # What it is held against
+//! Recordings of the real server (xapi 26.17), in tests: every record of two databases and of the
+//! databases before and after twenty joins, field by field; 154 calls and errors and 76 events and
+//! tasks, envelopes and times included; two lives of a pool, step by step.
+//!
+//! # What it does not reproduce
+//! * *Calls.* Those that the datamodel knows and no file of `calls` answers raise
+//!   `NOT_IMPLEMENTED [method]`: backups and exports, snapshots, updates, RRDs, GPUs, PVS, workload
+//!   balancing, clustering beyond `Cluster_host.enable` and `disable`.
+//! * *Hypervisor.* VMs have no insides: a guest's tools work from the start to the end of its life,
+//!   nothing crashes, memory is what the records say. A VM whose `domain_type` is `unspecified`
+//!   starts nowhere, as recorded.
+//! * *HA.* `pool.enable_ha` writes its records and raises its first objections; nobody is fenced,
+//!   nothing is restarted, no partition is survived.
+//! * *Roles.* Everybody is a local superuser; `role` has no rows, `RBAC_PERMISSION_DENIED` never
+//!   comes. There are users of the host only, no external directory.
+//! * *Messages* have rows like all else: their events carry the database's generation, not one of
+//!   their own, and come where the datamodel has the class, not first.
+//! * *Words.* The texts of exceptions (`INTERNAL_ERROR`, HTTP 500) are those that were recorded;
+//!   where none was, they are made up.
+//! * *`allowed_operations`* are the usual ones of a state, not worked out device by device.
+//! * *Certificates* and `tls_verification_enabled` are records; connections have no TLS.
+//!
 //! # Where things are
 //! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
 //! * `calls`: the checks before a call, and the calls, by class;
-//! * `life`: power, the start of a master or member, heartbeats, collection of leftovers;
+//! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;
+//! * `life`, `housekeeping`: power, the start of a master or member, heartbeats, collection;
 //! * `world`: hosts, time, the way of a request, [pools by what is special about them](PoolSpec).
 
 mod arguments;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::release::Release;
 use super::value::Value;
@@ -31,6 +31,8 @@ pub struct Class {
 #[derive(Debug)]
 pub struct Field {
     name: &'static str,
+    /// The name as a key of records.
+    pub(super) key: Arc<str>,
     kind: Type,
     qualifier: Qualifier,
     default: Value,
@@ -335,6 +337,7 @@ impl Field {
         };
         Some(Self {
             name,
+            key: name.into(),
             qualifier: match qualifier {
                 "w" => Qualifier::ReadWrite,
                 "c" => Qualifier::Constructor,

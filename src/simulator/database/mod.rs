@@ -51,7 +51,7 @@ pub type Ref = Arc<str>;
 pub struct Database {
     release: Release,
     schema: &'static Schema,
-    tables: Vec<Table>,
+    tables: Vec<Arc<Table>>,
     generation: u64,
     writes: u64,
 }
@@ -85,7 +85,7 @@ impl Database {
     /// An empty database of a release.
     pub fn new(release: Release) -> Self {
         let schema = Schema::of(release);
-        let tables = schema.classes().iter().map(Table::new).collect();
+        let tables = schema.classes().iter().map(|class| Arc::new(Table::new(class))).collect();
         Self { release, schema, tables, generation: 0, writes: 0 }
     }
 
@@ -263,7 +263,7 @@ impl Database {
         for (position, value) in row.iter().enumerate() {
             self.link(index, position, value, &reference);
         }
-        self.tables[index].insert(reference, Row::new(row, self.generation));
+        Arc::make_mut(&mut self.tables[index]).insert(reference, Row::new(row, self.generation));
         Ok(())
     }
 
@@ -271,7 +271,8 @@ impl Database {
     pub fn destroy(&mut self, class: &str, object: &str) -> bool {
         let Ok((index, reference)) = self.locate(class, object) else { return false };
         self.count_write(index);
-        let Some(row) = self.tables[index].remove(&reference, self.generation) else {
+        let Some(row) = Arc::make_mut(&mut self.tables[index]).remove(&reference, self.generation)
+        else {
             return false;
         };
         for (position, value) in row.values().iter().enumerate() {
@@ -287,7 +288,7 @@ impl Database {
     pub fn touch(&mut self, class: &str, object: &str) -> Result<(), Fault> {
         let (index, reference) = self.locate(class, object)?;
         self.generation += 1;
-        self.tables[index].touch(&reference, self.generation);
+        Arc::make_mut(&mut self.tables[index]).touch(&reference, self.generation);
         Ok(())
     }
 
@@ -299,7 +300,7 @@ impl Database {
             }
         }
         for table in &mut self.tables {
-            table.forget_deletions();
+            Arc::make_mut(table).forget_deletions();
         }
     }
 
@@ -379,11 +380,20 @@ impl Database {
         match field.relation {
             Relation::Many => {}
             Relation::None => {
-                self.tables[index].write(object, position, value, self.generation);
+                Arc::make_mut(&mut self.tables[index]).write(
+                    object,
+                    position,
+                    value,
+                    self.generation,
+                );
             }
             Relation::One { .. } => {
-                let old =
-                    self.tables[index].write(object, position, value.clone(), self.generation);
+                let old = Arc::make_mut(&mut self.tables[index]).write(
+                    object,
+                    position,
+                    value.clone(),
+                    self.generation,
+                );
                 if let Some(old) = old.filter(|old| *old != value) {
                     self.unlink(index, position, &old, object);
                     self.link(index, position, &value, object);
@@ -420,7 +430,7 @@ impl Database {
         let single = std::slice::from_ref(value);
         let targets = if let Value::Set(targets) = value { targets.as_slice() } else { single };
         for target in targets.iter().filter_map(Value::as_str) {
-            act(&mut self.tables[class], field, target, self.generation);
+            act(Arc::make_mut(&mut self.tables[class]), field, target, self.generation);
         }
     }
 }

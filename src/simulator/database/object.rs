@@ -106,7 +106,7 @@ impl<'a> Object<'a> {
     /// The whole record, in the datamodel's order.
     pub fn record(&self) -> Value {
         let fields = self.class.fields().iter().enumerate();
-        Value::Map(fields.map(|(at, field)| (field.name().into(), self.at(at))).collect())
+        Value::Map(fields.map(|(at, field)| (Arc::clone(&field.key), self.at(at))).collect())
     }
 
     fn at(&self, position: usize) -> Value {

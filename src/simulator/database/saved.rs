@@ -1,5 +1,7 @@
 //! Databases as JSON: `{"class": {"OpaqueRef:…": {"field": value}}}`.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::Database;
@@ -49,7 +51,7 @@ impl Database {
             if class.fields().iter().any(|field| field.is_many_side()) {
                 let rows: Vec<_> = table.rows().map(|(object, _)| object.clone()).collect();
                 for object in rows {
-                    table.date(&object, completed);
+                    Arc::make_mut(table).date(&object, completed);
                 }
             }
         }

@@ -14,8 +14,16 @@ pub(super) struct Table {
     by_uuid: HashMap<Ref, Ref>,
     uuid: Option<usize>,
     /// By field: for each object the objects that its field follows from, oldest first.
-    many: HashMap<usize, HashMap<Ref, Vec<Ref>>>,
+    many: HashMap<usize, HashMap<Ref, Arc<Links>>>,
     deletions: VecDeque<Deletion>,
+}
+
+/// The objects that name one object, in the order in which they began to.
+#[derive(Clone, Debug, Default)]
+struct Links {
+    in_order: BTreeMap<u64, Ref>,
+    numbers: HashMap<Ref, u64>,
+    next: u64,
 }
 
 /// The fields of one object and when it was made and last written.
@@ -126,27 +134,23 @@ impl Table {
             return;
         }
         let links = self.many.entry(field).or_default();
-        match links.get_mut(target) {
-            Some(links) => links.push(Ref::clone(object)),
-            None => {
-                links.insert(target.into(), vec![Ref::clone(object)]);
-            }
-        }
+        let links = match links.get_mut(target) {
+            Some(links) => links,
+            None => links.entry(target.into()).or_default(),
+        };
+        Arc::make_mut(links).add(object);
     }
 
     pub fn unlink(&mut self, field: usize, target: &str, object: &Ref) {
-        let Some(links) = self.many.get_mut(&field).and_then(|links| links.get_mut(target)) else {
-            return;
-        };
-        if let Some(index) = links.iter().rposition(|link| link == object) {
-            links.remove(index);
+        if let Some(links) = self.many.get_mut(&field).and_then(|links| links.get_mut(target)) {
+            Arc::make_mut(links).remove(object);
         }
     }
 
     /// The objects that a field follows from, newest first.
     pub fn links(&self, field: usize, target: &str) -> impl DoubleEndedIterator<Item = &Ref> {
         let links = self.many.get(&field).and_then(|links| links.get(target));
-        links.map_or(&[][..], Vec::as_slice).iter().rev()
+        links.into_iter().flat_map(|links| links.in_order.values().rev())
     }
 
     pub fn deletions(&self) -> impl Iterator<Item = &Deletion> {
@@ -155,6 +159,22 @@ impl Table {
 
     pub fn forget_deletions(&mut self) {
         self.deletions.clear();
+    }
+}
+
+impl Links {
+    fn add(&mut self, object: &Ref) {
+        if !self.numbers.contains_key(object) {
+            self.in_order.insert(self.next, Ref::clone(object));
+            self.numbers.insert(Ref::clone(object), self.next);
+            self.next += 1;
+        }
+    }
+
+    fn remove(&mut self, object: &Ref) {
+        if let Some(number) = self.numbers.remove(object) {
+            self.in_order.remove(&number);
+        }
     }
 }
 
