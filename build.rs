@@ -15,7 +15,6 @@ const SOURCES: &[&str] = &[
     "error.rs",
     "snapshot.rs",
     "report.rs",
-    "plan.rs",
     "json/preflight.rs",
     "json/consequences.rs",
     "json/partition.rs",
@@ -26,8 +25,6 @@ const SOURCES: &[&str] = &[
     "transport/custom.rs",
     "simulator/mod.rs",
     "client.rs",
-    "watch.rs",
-    "operations.rs",
 ];
 
 #[cfg(feature = "ffi")]

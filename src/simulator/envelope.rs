@@ -1,4 +1,8 @@
-//! JSON-RPC as the server reads and writes it: two versions, odd errors, HTTP 500 for nonsense.
+//! JSON-RPC as the server reads and writes it: two versions, odd errors, HTTP 500 for nonsense; and
+//! its replies to XML-RPC.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -6,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::release::Release;
 use super::value::{Value, write_json_text};
+use super::xml;
 use crate::error::Fault;
 
 /// What a host answers to a POST.
@@ -15,6 +20,8 @@ pub struct HttpReply {
     pub status: u16,
     /// The body: JSON, or the HTML page of an HTTP error.
     pub body: Vec<u8>,
+    /// Whether it was refused before the dispatch; such replies lack some headers.
+    pub(super) early: bool,
 }
 
 /// A request that could be read.
@@ -30,6 +37,8 @@ pub(super) struct Envelope {
 enum Version {
     One,
     Two,
+    /// XML-RPC, which has no id.
+    Xml,
 }
 
 /// Why a body is no request.
@@ -56,7 +65,7 @@ struct Members<'a> {
 impl Envelope {
     /// Reads a body (`rpc/jsonrpc.ml`).
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let text = String::from_utf8_lossy(body);
+        let text = marked_text(body);
         let value: Json = serde_json::from_str(&text).map_err(|error| {
             let what = if text.trim().is_empty() {
                 "Blank input data".to_owned()
@@ -104,10 +113,16 @@ impl Envelope {
         Ok(Self { method, params, version, id })
     }
 
+    /// A request that came as XML-RPC.
+    pub fn xml(method: String, params: Vec<Json>) -> Self {
+        Self { method, params, version: Version::Xml, id: String::new() }
+    }
+
     /// The reply to it.
     pub fn reply(&self, result: &Result<Value, Fault>) -> HttpReply {
         let mut body = Vec::new();
         match (result, self.version) {
+            (_, Version::Xml) => return self.xml_reply(result, false),
             (Ok(value), Version::One) => {
                 body.extend_from_slice(b"{\"result\":");
                 value.write_json(&mut body);
@@ -132,7 +147,23 @@ impl Envelope {
         body.extend_from_slice(b",\"id\":");
         body.extend_from_slice(self.id.as_bytes());
         body.push(b'}');
-        HttpReply { status: 200, body }
+        HttpReply { status: 200, body, early: false }
+    }
+
+    /// The reply if it is refused before it is looked at.
+    pub fn early_reply(&self, fault: &Fault, release: Release) -> HttpReply {
+        match self.version {
+            Version::Xml => self.xml_reply(&Err(fault.clone()), true),
+            Version::One | Version::Two => early_error(fault, release),
+        }
+    }
+
+    fn xml_reply(&self, result: &Result<Value, Fault>, early: bool) -> HttpReply {
+        let body = match result {
+            Ok(methods) if self.method == "system.listMethods" => xml::bare_response(methods),
+            result => xml::response(result),
+        };
+        HttpReply { status: 200, body: body.into_bytes(), early }
     }
 }
 
@@ -140,28 +171,35 @@ impl Unreadable {
     /// The reply to a body that is no request.
     pub fn reply(&self, release: Release) -> HttpReply {
         match self {
-            Self::Early(fault) => early_error(fault, release),
-            Self::Http(what) => {
-                let what = what
-                    .replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;")
-                    .replace('\'', "&apos;")
-                    .replace('"', "&quot;");
-                let body = format!(
-                    "<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred; \
-                     please wait a while and try again. If the problem persists, please contact your \
-                     support representative.<h1> Additional information </h1>{what}</body></html>"
-                );
-                HttpReply { status: 500, body: body.into_bytes() }
+            Self::Early(fault) => {
+                let mut reply = early_error(fault, release);
+                reply.body = unmarked(&reply.body);
+                reply
             }
+            Self::Http(what) => error_page(what),
         }
     }
 }
 
+/// The page of an HTTP 500 with the text of an exception.
+pub(super) fn error_page(what: &str) -> HttpReply {
+    let what = what
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\'', "&apos;")
+        .replace('"', "&quot;");
+    let body = format!(
+        "<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred; please \
+         wait a while and try again. If the problem persists, please contact your support \
+         representative.<h1> Additional information </h1>{what}</body></html>"
+    );
+    HttpReply { status: 500, body: body.into_bytes(), early: false }
+}
+
 /// The reply to a call that is refused before it is looked at: an array and the id 0, whatever
 /// version and id the caller sent (`api_server.ml`).
-pub(super) fn early_error(fault: &Fault, release: Release) -> HttpReply {
+fn early_error(fault: &Fault, release: Release) -> HttpReply {
     let mut body = Vec::new();
     if release.answers_early_errors_as_array() {
         body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"error\":");
@@ -170,7 +208,7 @@ pub(super) fn early_error(fault: &Fault, release: Release) -> HttpReply {
     }
     write_fault(fault, &mut body);
     body.extend_from_slice(b",\"id\":0}");
-    HttpReply { status: 200, body }
+    HttpReply { status: 200, body, early: true }
 }
 
 /// A fault as one array, code first.
@@ -182,12 +220,41 @@ fn write_fault(fault: &Fault, out: &mut Vec<u8>) {
 /// The first text that was not UTF-8.
 fn broken_text(json: &Json) -> Option<&str> {
     match json {
-        Json::String(text) => text.contains('\u{fffd}').then_some(text),
+        Json::String(text) => text.contains(|c| BROKEN.contains(&c)).then_some(text),
         Json::Array(elements) => elements.iter().find_map(broken_text),
         Json::Object(pairs) => pairs.values().find_map(broken_text),
         _ => None,
     }
 }
+
+/// A body as text, bytes that are not UTF-8 as [`BROKEN`] characters: the server sends them back.
+fn marked_text(body: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(body) {
+        return Cow::Borrowed(text);
+    }
+    let mut marked = String::new();
+    for chunk in body.utf8_chunks() {
+        marked.push_str(chunk.valid());
+        let broken = chunk.invalid().iter();
+        marked.extend(broken.filter_map(|byte| BROKEN.clone().nth(usize::from(*byte))));
+    }
+    Cow::Owned(marked)
+}
+
+/// The reverse of [`marked_text`].
+fn unmarked(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for character in String::from_utf8_lossy(text).chars() {
+        match u8::try_from(u32::from(character).wrapping_sub(u32::from(*BROKEN.start()))) {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
+/// Characters that nobody uses, one a byte.
+const BROKEN: RangeInclusive<char> = '\u{10fe00}'..='\u{10feff}';
 
 #[cfg(test)]
 mod tests {
@@ -245,6 +312,7 @@ mod tests {
             Envelope::read(b"{\"method\":\"m\",\"params\":[\"\xff\"],\"id\":1}").unwrap_err();
         let reply = early.reply(Release::Newest);
         assert_eq!(reply.status, 200);
-        assert!(text(&reply).contains("Invalid UTF-8 string in parameter"));
+        let says = b"\"INVALID_VALUE\",\"Invalid UTF-8 string in parameter\",\"S(\xff)\"]";
+        assert!(reply.body.windows(says.len()).any(|window| window == says));
     }
 }

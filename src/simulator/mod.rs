@@ -49,6 +49,7 @@
 //! # Where things are
 //! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
 //! * `calls`: the checks before a call, and the calls, by class;
+//! * [`Front`]: the hosts served over HTTP and HTTPS, to clients that know nothing of this crate;
 //! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;
 //! * `life`, `housekeeping`: power, the start of a master or member, heartbeats, collection;
 //! * `world`: hosts, time, the way of a request, [pools by what is special about them](PoolSpec).
@@ -57,7 +58,7 @@ mod arguments;
 mod calls;
 mod database;
 mod envelope;
-mod housekeeping;
+mod front;
 mod join;
 mod life;
 mod lifecycle;
@@ -69,6 +70,7 @@ mod xml;
 
 pub use database::{Change, Database, Object, Operation, Ref};
 pub use envelope::HttpReply;
+pub use front::{Front, FrontBuilder, Served};
 pub use release::Release;
 pub use schema::{Class, EPOCH, Field, Message, Param, Qualifier, Schema, Type};
 pub use value::{NULL_REF, Value};

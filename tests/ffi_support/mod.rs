@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-pub mod world;
-
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 

@@ -1,6 +1,8 @@
 //! A caller of the simulator's hosts that speaks JSON-RPC 2.0 by hand.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod recorded;
+
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};

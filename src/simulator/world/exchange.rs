@@ -8,11 +8,12 @@ use super::faults::{Peer, Trouble};
 use super::state::{HostId, Power, State};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, operations, task};
-use crate::simulator::envelope::{Envelope, HttpReply, early_error};
+use crate::simulator::envelope::{Envelope, HttpReply, Unreadable};
 use crate::simulator::life;
 use crate::simulator::value::Value;
 use crate::transport::Cancel;
 
+/// Posts a JSON-RPC request and brings back its reply.
 pub(super) fn post(
     world: &World,
     name: &str,
@@ -20,14 +21,63 @@ pub(super) fn post(
     overall: Duration,
     cancel: &Cancel,
 ) -> Result<HttpReply> {
+    let deadline = world.state().now.saturating_add(overall);
+    let (reply, trouble) = attend(world, name, Envelope::read(body), deadline, cancel)?;
+    match trouble {
+        None => Ok(reply),
+        Some(OnTheWay::Cut) => {
+            let what = format!("{name} closed the connection in the middle of its reply");
+            Err(Error::new(ErrorKind::Transport, what))
+        }
+        Some(OnTheWay::Slow(time) | OnTheWay::Stalled(time)) => {
+            let state = world.state();
+            let arrival = state.now.saturating_add(time);
+            drop(world.wait(state, arrival.min(deadline), false, cancel)?);
+            if arrival > deadline { Err(timed_out(name)) } else { Ok(reply) }
+        }
+    }
+}
+
+/// What befalls a reply on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulator) enum OnTheWay {
+    /// Half of it arrives.
+    Cut,
+    /// It comes in small pieces over that time.
+    Slow(Duration),
+    /// Half of it comes, the rest after that time.
+    Stalled(Duration),
+}
+
+/// Brings a request to a host and the host's reply back, with what befalls the reply on its way.
+pub(in crate::simulator) fn attend(
+    world: &World,
+    name: &str,
+    request: Result<Envelope, Unreadable>,
+    deadline: Duration,
+    cancel: &Cancel,
+) -> Result<(HttpReply, Option<OnTheWay>)> {
+    let result = bring(world, name, request, deadline, cancel);
+    // Whatever it came to, others may have waited for it.
+    world.nudge();
+    result
+}
+
+fn bring(
+    world: &World,
+    name: &str,
+    request: Result<Envelope, Unreadable>,
+    deadline: Duration,
+    cancel: &Cancel,
+) -> Result<(HttpReply, Option<OnTheWay>)> {
     cancel.check()?;
     let mut state = world.state();
     state.counters.sent += 1;
-    let deadline = state.now.saturating_add(overall);
-    let request = Envelope::read(body);
     let method = request.as_ref().map_or("", |request| request.method.as_str());
-    let latency = state.timings.latency;
-    state = travel(world, state, latency, deadline, cancel)?;
+    if !world.shared.driven && state.real.is_none() {
+        let latency = state.timings.latency;
+        state = travel(world, state, latency, deadline, cancel)?;
+    }
 
     let Some(host) = state.find(name) else {
         return Err(Error::new(
@@ -61,7 +111,7 @@ pub(super) fn post(
     let release = state.host(host).release;
     let request = match request {
         Ok(request) => request,
-        Err(unreadable) => return Ok(unreadable.reply(release)),
+        Err(unreadable) => return Ok((unreadable.reply(release), None)),
     };
     *state.counters.requests.entry(request.method.clone()).or_default() += 1;
 
@@ -82,9 +132,13 @@ pub(super) fn post(
             Err(timed_out(name))
         }
         _ => {
-            drop(state);
-            world.shared.changed.notify_all();
-            Ok(reply)
+            let on_the_way = match trouble {
+                Some(Trouble::CutReply) => Some(OnTheWay::Cut),
+                Some(Trouble::SlowReply(time)) => Some(OnTheWay::Slow(time)),
+                Some(Trouble::StallReply(time)) => Some(OnTheWay::Stalled(time)),
+                _ => None,
+            };
+            Ok((reply, on_the_way))
         }
     }
 }
@@ -101,9 +155,6 @@ fn travel<'a>(
     if arrival > deadline {
         drop(world.wait(state, deadline, false, cancel)?);
         return Err(Error::new(ErrorKind::Timeout, "the request did not arrive in time"));
-    }
-    if world.shared.driven {
-        return Ok(state);
     }
     world.wait(state, arrival, false, cancel)
 }
@@ -131,7 +182,7 @@ fn serve<'a>(
     let (call, answer) = match calls::begin(&mut state, host, request) {
         Begun::Early(fault) => {
             let release = state.host(host).release;
-            return Ok((early_error(&fault, release), state));
+            return Ok((request.early_reply(&fault, release), state));
         }
         Begun::Task(call, task, answer) => {
             run_in_background(&mut state, call, answer);
@@ -154,7 +205,10 @@ fn serve<'a>(
             let (until, watch) = match step(&mut state, &call, &mut job) {
                 Progress::Done(result) => break result,
                 Progress::Lost => return Err(reset(&name)),
-                Progress::Sleep(time) => (state.now.saturating_add(time), false),
+                Progress::Sleep(time) => {
+                    world.nudge();
+                    (state.now.saturating_add(time), false)
+                }
                 Progress::Watch(until) => (until, true),
             };
             if until > deadline && (!watch || state.now >= deadline) {

@@ -23,6 +23,8 @@ impl From<&str> for Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
+    /// The request is carried out, its reply breaks off in the middle.
+    CutReply,
     /// The request arrives after a delay.
     Delay(Duration),
     /// The power of the host fails before the request is looked at.
@@ -37,6 +39,10 @@ pub enum Trouble {
     Reset,
     /// The request is carried out, but the answer never comes: the caller waits to its deadline.
     Silence,
+    /// The request is carried out, its reply comes in small pieces over that time.
+    SlowReply(Duration),
+    /// The request is carried out, half of its reply comes, and the rest after that time.
+    StallReply(Duration),
 }
 
 /// Which requests a [`Trouble`] befalls.

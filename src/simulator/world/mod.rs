@@ -15,8 +15,9 @@ pub use faults::{Peer, Rule, Trouble};
 pub use spec::{PoolSpec, VmSpec};
 
 pub(super) use date::{date, seconds_between, unix_seconds};
+pub(super) use exchange::{OnTheWay, attend};
 pub(super) use random::Random;
-pub(super) use state::{HostId, Power, State};
+pub(super) use state::{HostId, Power, RealTime, State};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -162,6 +163,9 @@ impl World {
     /// Lets time pass; everything that becomes due happens.
     pub fn advance(&self, time: Duration) {
         let mut state = self.state();
+        if let Some(real) = &mut state.real {
+            real.leap(time);
+        }
         let until = state.now.saturating_add(time);
         state.run_until(until);
         drop(state);
@@ -263,14 +267,68 @@ impl World {
         sessions.sum()
     }
 
+    /// Lets the clock follow real time, at the speed that the first one asks for.
+    pub(super) fn follow_real_time(&self, speed: f64) {
+        let mut state = self.state();
+        state.followers += 1;
+        if state.real.is_none() {
+            state.real = Some(RealTime::new(state.now, speed));
+        }
+        drop(state);
+        self.nudge();
+    }
+
+    /// Ends what [`follow_real_time`](Self::follow_real_time) began.
+    pub(super) fn leave_real_time(&self) {
+        let mut state = self.state();
+        state.followers = state.followers.saturating_sub(1);
+        if state.followers == 0 {
+            state.real = None;
+        }
+        drop(state);
+        self.nudge();
+    }
+
+    /// Looks at the world.
+    pub(super) fn observe<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state())
+    }
+
+    /// Looks at the world until there is something to see.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub(super) fn watch<T>(
+        &self,
+        cancel: &Cancel,
+        mut look: impl FnMut(&State) -> Option<T>,
+    ) -> Result<T> {
+        let mut state = self.state();
+        loop {
+            if let Some(seen) = look(&state) {
+                return Ok(seen);
+            }
+            state = self.wait(state, Duration::MAX, true, cancel)?;
+        }
+    }
+
+    /// Has everybody who waits look around: somebody may have been cancelled.
+    pub(super) fn nudge(&self) {
+        self.shared.changed.notify_all();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.catch_up() {
+            self.shared.changed.notify_all();
+        }
+        state
     }
 
     /// Waits until a point in time, or with `watch` until anything has happened.
     ///
     /// In a world that nobody drives this moves the clock; in a driven one it waits for
-    /// [`advance`](Self::advance).
+    /// [`advance`](Self::advance), and in one that follows real time for that.
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -278,6 +336,9 @@ impl World {
         watch: bool,
         cancel: &Cancel,
     ) -> Result<MutexGuard<'a, State>> {
+        if state.real.is_some() {
+            return self.wait_really(state, until, watch, cancel);
+        }
         if !self.shared.driven {
             if watch {
                 state.step(until);
@@ -289,16 +350,40 @@ impl World {
             cancel.check()?;
             return Ok(self.state());
         }
-        while state.now < until {
+        let seen = state.version();
+        while state.now < until && !(watch && state.version() != seen) {
             cancel.check()?;
             let pause = self.shared.changed.wait_timeout(state, LOOK_AROUND);
-            let (next, timeout) = pause.unwrap_or_else(PoisonError::into_inner);
-            state = next;
-            if watch && !timeout.timed_out() {
-                break;
-            }
+            state = pause.unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(state)
+    }
+
+    /// Waits in real time. What becomes due happens by the hand of whoever waits.
+    fn wait_really<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        until: Duration,
+        watch: bool,
+        cancel: &Cancel,
+    ) -> Result<MutexGuard<'a, State>> {
+        let seen = state.version();
+        loop {
+            cancel.check()?;
+            if state.catch_up() {
+                self.shared.changed.notify_all();
+            }
+            if state.now >= until || (watch && state.version() != seen) {
+                return Ok(state);
+            }
+            let Some(real) = state.real else {
+                return self.wait(state, until, watch, cancel);
+            };
+            let next = state.next_due().map_or(until, |due| due.min(until));
+            let pause = real.until(next).min(GLANCE_AT_CANCEL);
+            let woken = self.shared.changed.wait_timeout(state, pause);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
@@ -429,6 +514,9 @@ impl Clock for WorldTransport {
 fn unknown(host: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, format!("the world has no host {host:?}"))
 }
+
+/// How often a call that waits in real time looks whether it was cancelled.
+const GLANCE_AT_CANCEL: Duration = Duration::from_millis(50);
 
 /// How often a waiting call of a driven world looks whether it was cancelled.
 const LOOK_AROUND: Duration = Duration::from_millis(10);

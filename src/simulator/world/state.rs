@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::date::date;
 use super::faults::{Links, Rule};
@@ -16,6 +16,10 @@ use crate::simulator::release::Release;
 /// Everything in a world, behind its lock.
 pub(in crate::simulator) struct State {
     pub now: Duration,
+    /// What the clock follows by itself; nothing, unless the world is served to the outside.
+    pub real: Option<RealTime>,
+    /// How many want it to follow real time.
+    pub followers: usize,
     pub random: Random,
     pub hosts: Vec<Host>,
     pub links: Links,
@@ -31,6 +35,37 @@ pub(in crate::simulator) struct State {
 /// A host of the world, by its place in [`State::hosts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::simulator) struct HostId(pub usize);
+
+/// A clock that follows real time, at a speed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::simulator) struct RealTime {
+    since: Instant,
+    base: Duration,
+    speed: f64,
+}
+
+impl RealTime {
+    pub fn new(base: Duration, speed: f64) -> Self {
+        Self { since: Instant::now(), base, speed }
+    }
+
+    /// The world's time.
+    pub fn now(&self) -> Duration {
+        let passed = Duration::try_from_secs_f64(self.since.elapsed().as_secs_f64() * self.speed);
+        self.base.saturating_add(passed.unwrap_or(Duration::MAX))
+    }
+
+    /// How long until it is that late in the world.
+    pub fn until(&self, then: Duration) -> Duration {
+        let left = then.saturating_sub(self.now()).as_secs_f64() / self.speed;
+        Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX)
+    }
+
+    /// Leaps ahead.
+    pub fn leap(&mut self, time: Duration) {
+        self.base = self.base.saturating_add(time);
+    }
+}
 
 /// Something to do at a point in time.
 pub(in crate::simulator) type Timer = Box<dyn FnOnce(&mut State) + Send>;
@@ -69,10 +104,6 @@ pub(in crate::simulator) struct Host {
     pub disabled_by_user: bool,
     /// `host.disable` that outlives restarts, until it is enabled.
     pub stays_disabled: bool,
-    /// Whether its machine has started since its xapi last did.
-    pub rebooted: bool,
-    /// As master: the generation at which it last looked for orphans.
-    pub collected: Option<u64>,
     /// The backend of its network daemon, `openvswitch` or `bridge`, whatever its record says.
     pub network_backend: String,
     /// As master: when each slave was last heard of.
@@ -113,6 +144,8 @@ impl State {
     pub fn new(seed: u64, timings: Timings) -> Self {
         Self {
             now: Duration::ZERO,
+            real: None,
+            followers: 0,
             random: Random::new(seed),
             hosts: Vec::new(),
             links: Links::default(),
@@ -151,6 +184,34 @@ impl State {
     /// Moves the clock, doing everything that becomes due.
     pub fn run_until(&mut self, until: Duration) {
         while self.step(until) {}
+    }
+
+    /// Brings the clock to where real time is; answers whether anything was due.
+    pub fn catch_up(&mut self) -> bool {
+        let Some(real) = self.real else { return false };
+        let (until, mut any) = (real.now(), false);
+        while self.step(until) {
+            any = true;
+        }
+        any
+    }
+
+    /// Differs from an earlier one if anything happened meanwhile that somebody may watch for:
+    /// writes to databases, sessions, hosts that come and go.
+    pub fn version(&self) -> [u64; 4] {
+        let mut version = [0; 4];
+        for host in &self.hosts {
+            version[0] += host.database.as_ref().map_or(0, Database::generation);
+            version[1] += host.incarnation;
+            version[2] += u64::from(host.power == Power::Running);
+            version[3] += u64::try_from(host.local_sessions.len()).unwrap_or(0);
+        }
+        version
+    }
+
+    /// When the next thing is due.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.timers.keys().next().map(|(due, _)| *due)
     }
 
     pub fn host(&self, id: HostId) -> &Host {
