@@ -17,6 +17,10 @@ impl Found<'_> {
     pub(super) fn push(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
+
+    pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
 }
 
 /// Why a rule came to no verdict of its own.
@@ -94,11 +98,11 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
         if options.force && finding.severity == Severity::Forceable {
             finding.fault = None;
         }
-        if options.policy.is_documented()
-            && finding.rule.rule().documented
-            && finding.severity > Severity::Unknown
-        {
-            finding.severity = Severity::Blocker;
+        if options.policy.is_documented() && finding.rule.rule().documented {
+            finding.binding = true;
+            if finding.severity > Severity::Unknown {
+                finding.severity = Severity::Blocker;
+            }
         }
         finding.overridden = options.policy.reason(finding.rule).map(str::to_owned);
     }

@@ -14,6 +14,7 @@ pub mod consequences;
 mod engine;
 mod facts;
 mod finding;
+mod hazards;
 mod policy;
 pub mod remedy;
 mod report;

@@ -29,7 +29,7 @@ pub enum Verdict {
     NeedsForce,
     /// Nothing stands in the way.
     Ready,
-    /// Nothing that is known stands in the way, but evidence is missing.
+    /// Nothing that is known stands in the way, but what could is not all known.
     Unknown,
 }
 

@@ -86,8 +86,10 @@ fn ways_to_stop(facts: &Facts<'_>, vms: &[&(&Ref<Vm>, &Vm)]) -> Remedy {
             Choice::new("suspend", "suspend; imported suspended, with the disk of its memory"),
             &|vm, _| vec![Action::VmSuspend { vm: vm.clone() }],
         ));
-    let routes: Option<Vec<_>> =
-        vms.iter().map(|(reference, vm)| into_the_pool(facts, reference, vm)).collect();
+    let routes: Option<Vec<_>> = vms
+        .iter()
+        .map(|(reference, vm)| into_the_pool(facts, reference, vm, Migration::Running))
+        .collect();
     if let Some(routes) = routes {
         let choice = Choice::new(
             "migrate",
@@ -140,8 +142,20 @@ fn own_disks(facts: &Facts<'_>, vm: &Vm) -> Vec<Ref<Vdi>> {
     disks
 }
 
-/// The call that moves a running VM into the pool; none if something has no place to go.
-fn into_the_pool(facts: &Facts<'_>, reference: &Ref<Vm>, vm: &Vm) -> Option<Action> {
+/// In what state a VM moves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::preflight) enum Migration {
+    Halted,
+    Running,
+}
+
+/// The call that moves a VM into the pool; none if something of it has no place to go.
+pub(in crate::preflight) fn into_the_pool(
+    facts: &Facts<'_>,
+    reference: &Ref<Vm>,
+    vm: &Vm,
+    state: Migration,
+) -> Option<Action> {
     let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
     let (master_ref, _) = facts.pool.local().ok()?;
     let (_, pif) = facts.pool.management_pif()?;
@@ -165,6 +179,7 @@ fn into_the_pool(facts: &Facts<'_>, reference: &Ref<Vm>, vm: &Vm) -> Option<Acti
     let vdi_map = own_disks(facts, vm).into_iter().map(|vdi| (vdi, sr.clone())).collect();
     Some(Action::VmMigrateToPool {
         vm: reference.clone(),
+        live: state == Migration::Running,
         host: master_ref.clone(),
         network: pif.network.clone(),
         vdi_map,
