@@ -76,20 +76,11 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
         }
         let facts = Facts::new(pool, joiner, &options.evidence, rule);
         let start = findings.len();
-        run(rule, &facts, &absent, &mut findings);
-        if let Some(release) = &release
-            && rule.check.is_some()
-            && !runs(rule, release, &facts)
-        {
+        let unchecked =
+            release.as_ref().filter(|release| rule.check.is_some() && !runs(rule, release, &facts));
+        run(rule, &facts, &absent, unchecked.is_none(), &mut findings);
+        if let Some(release) = unchecked {
             not_checked(rule, release, &mut findings[start..]);
-            if rule.reads.iter().any(|reads| !reads.since.is_in(release)) {
-                // That release cannot tell what it never looks at.
-                let mut position = 0;
-                findings.retain(|finding| {
-                    position += 1;
-                    position <= start || finding.severity != Severity::Notice
-                });
-            }
         }
         only_first_fault(&mut findings, start);
         reachable &= rule.check != Some("get_pool") || findings.len() == start;
@@ -109,19 +100,30 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
     Report::new(options.force, findings)
 }
 
-fn run(rule: &'static Rule, facts: &Facts<'_>, absent: &[Absences; 2], out: &mut Vec<Finding>) {
+/// Runs a rule as far as what it reads is there.
+///
+/// A side that is older than a field cannot have it: that matters only to a check that will run.
+fn run(
+    rule: &'static Rule,
+    facts: &Facts<'_>,
+    absent: &[Absences; 2],
+    will_run: bool,
+    out: &mut Vec<Finding>,
+) {
     let mut missing = Vec::new();
     let mut whole = true;
     for reads in rule.reads {
         let view = facts.side(reads.side);
+        let before = missing.len();
+        lacking(reads, facts, &absent[usize::from(reads.side == Side::Joiner)], &mut missing);
+        if missing.len() == before {
+            continue;
+        }
         let too_old = view.release().is_some_and(|release| !reads.since.is_in(&release));
-        if too_old && rule.check.is_none() {
+        if too_old && !(will_run && rule.check.is_some()) {
             return;
         }
-        let absent = &absent[usize::from(reads.side == Side::Joiner)];
-        let before = missing.len();
-        lacking(reads, facts, absent, &mut missing);
-        whole &= missing.len() == before || reads.scope == Scope::Each;
+        whole &= reads.scope == Scope::Each;
     }
     if !missing.is_empty() {
         let unknown = unknown(rule, &missing[0].0);
