@@ -92,9 +92,16 @@ impl Report {
         }
     }
 
-    /// Whether the join takes `pool.join_force`: what only that passes was found, and is accepted.
+    /// Whether the join takes `pool.join_force`: all that only this call passes is accepted, by the
+    /// policy rule by rule, or by [`Options::force`](super::Options).
     pub fn needs_force(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Forceable)
+        let mut forceable = self
+            .findings
+            .iter()
+            .filter(|finding| finding.rule.rule().severity == Severity::Forceable)
+            .peekable();
+        forceable.peek().is_some()
+            && forceable.all(|finding| self.force || finding.overridden.is_some())
     }
 
     /// The report as Markdown: a summary, a table, then the details of each finding.
