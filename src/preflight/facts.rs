@@ -82,8 +82,9 @@ impl<'a> View<'a> {
                 let (reference, pool) = self.pool()?;
                 self.must_not_be_unreadable(&pool.master)?;
                 Err(Lost::dangling(&pool.master).because(format!(
-                    "pool.master of {reference} leads to no host: the pool is changing its master, \
-                     or its database is damaged"
+                    "host {} does not exist, to which `master` of pool {reference} leads: the pool \
+                     is changing its master, or its database is damaged",
+                    pool.master
                 )))
             }
         }

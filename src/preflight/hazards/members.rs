@@ -267,7 +267,7 @@ pub(in crate::preflight) static SECRET_ROTATION_PENDING: Rule = Rule {
     side: Side::Pool,
     compares: "no rotation of the pool secret is pending; the join would pass its checks and then fail",
     remedy: "by hand: finish the rotation",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["is_psr_pending"]).since(1, 249, 0)],
+    reads: &[Reads::pool(Class::Pool, Scope::All, &["is_psr_pending"]).since(1, 250, 0)],
     run: |facts, found| {
         let (reference, pool) = facts.pool.pool()?;
         if pool.is_psr_pending == Some(true) {
