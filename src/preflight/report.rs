@@ -82,10 +82,7 @@ impl Report {
                 _ => return Verdict::Blocked,
             }
         }
-        let unknown = self
-            .findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Unknown && finding.overridden.is_none());
+        let unknown = self.findings.iter().any(Finding::leaves_open);
         match verdict {
             Verdict::Ready if unknown => Verdict::Unknown,
             verdict => verdict,
