@@ -68,13 +68,13 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
     let absent = [Absences::of(pool, Side::Pool), Absences::of(joiner, Side::Joiner)];
     let mut findings = Vec::new();
     // The release that decides which checks run, taken through a rule that reads nothing.
-    let release = Facts::new(pool, joiner, &options.evidence, RULES[0]).joiner.release();
+    let release = Facts::new(pool, joiner, options, RULES[0]).joiner.release();
     let mut reachable = true;
     for rule in RULES {
         if rule.check.is_some() && !reachable {
             continue;
         }
-        let facts = Facts::new(pool, joiner, &options.evidence, rule);
+        let facts = Facts::new(pool, joiner, options, rule);
         let start = findings.len();
         let unchecked =
             release.as_ref().filter(|release| rule.check.is_some() && !runs(rule, release, &facts));

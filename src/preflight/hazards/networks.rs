@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fate, Fates, VM_KIND, about, count, exported, is_merged_by_bridge, loose_networks};
-use crate::model::{Class, Network, Ref};
+use crate::model::{Class, Network, Pif, Ref};
 use crate::preflight::engine::{Found, Lost};
 use crate::preflight::facts::{Facts, object};
 use crate::preflight::finding::{Object, Severity, Side};
@@ -136,13 +136,27 @@ pub(in crate::preflight) static EXTRA_NETWORKS: Rule = Rule {
     documented: true,
     compares: "the joiner has no networks but those of its NICs and its own internal one",
     remedy: "destroy the networks",
-    reads: &[Reads::joiner(Class::Network, Scope::Each, &["PIFs", "other_config"])],
+    reads: &[
+        Reads::joiner(Class::Network, Scope::Each, &["PIFs", "other_config"]),
+        Reads::joiner(Class::Pif, Scope::All, &["physical", "management"]),
+    ],
     run: extra_networks,
     ..Rule::of(RuleCode::ExtraNetworks)
 };
 
 fn extra_networks(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let extra: Vec<_> = loose_networks(facts).collect();
+    // Those of VLANs, bonds and tunnels stay behind when these go, as they must before the join.
+    let has = |network: &Network, wanted: fn(&Pif) -> bool| {
+        network.PIFs.iter().filter_map(|pif| facts.joiner.snapshot.get(pif)).any(wanted)
+    };
+    let extra: Vec<_> = facts
+        .joiner
+        .each::<Network>()
+        .filter(|(_, network)| {
+            !network.is_host_internal_management()
+                && !has(network, |pif| pif.physical || pif.management)
+        })
+        .collect();
     let objects = extra.iter().map(|(reference, network)| object(*reference, *network)).collect();
     let finding = about(&EXTRA_NETWORKS, objects, |n, names| {
         format!("the joiner has {} beside those of its NICs: {names}", count(n, "network"))

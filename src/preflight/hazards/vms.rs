@@ -2,7 +2,7 @@
 
 use super::{VM_KIND, about, count, exported};
 use crate::model::{Class, PowerState, Ref, Vm};
-use crate::preflight::checks::vms::{Migration, delete, into_the_pool};
+use crate::preflight::checks::vms::{Migration, delete, moving};
 use crate::preflight::engine::{Found, Lost};
 use crate::preflight::facts::{Facts, object};
 use crate::preflight::finding::{Severity, Side};
@@ -62,19 +62,8 @@ fn halted_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     }) else {
         return Ok(());
     };
-    let routes: Option<Vec<_>> = vms
-        .iter()
-        .map(|(reference, vm)| into_the_pool(facts, reference, vm, Migration::Halted))
-        .collect();
-    let mut remedy = Remedy::default();
-    if let Some(routes) = routes {
-        let move_now = Choice::new("migrate", "move it into the pool's default storage before");
-        let move_now = vms.iter().zip(routes).fold(move_now, |choice, ((reference, vm), route)| {
-            let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
-            choice.with(&object(*reference, *vm), pool, joiner, [route])
-        });
-        remedy = remedy.or(move_now);
-    }
+    let remedy =
+        moving(facts, &vms, Migration::Halted).into_iter().fold(Remedy::default(), Remedy::or);
     found.push(finding.remedy(remedy.or(deleted(facts, &vms))));
     Ok(())
 }
@@ -112,7 +101,12 @@ fn suspended_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
             each(facts, &vms, Choice::new("power-off", "give up its suspended memory"), |vm, _| {
                 vec![Action::VmHardShutdown { vm: vm.clone() }]
             });
-        finding.remedy(Remedy::default().or(shut_down).or(discard).or(deleted(facts, &vms)))
+        let migrate = moving(facts, &vms, Migration::Running);
+        let remedy = match facts.documented {
+            true => migrate.into_iter().fold(Remedy::default(), Remedy::or),
+            false => Remedy::default().or(shut_down).or(discard),
+        };
+        finding.remedy(remedy.or(deleted(facts, &vms)))
     }));
     Ok(())
 }
@@ -157,7 +151,12 @@ fn paused_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
                 let off = Action::VmHardShutdown { vm: vm.clone() };
                 [off].into_iter().chain(delete(facts, vm, record)).collect()
             });
-        finding.remedy(Remedy::default().or(shut_down).or(off).or(gone))
+        let migrate = moving(facts, &vms, Migration::Running);
+        let remedy = match facts.documented {
+            true => migrate.into_iter().fold(Remedy::default(), Remedy::or),
+            false => Remedy::default().or(shut_down).or(off),
+        };
+        finding.remedy(remedy.or(gone))
     }));
     Ok(())
 }
