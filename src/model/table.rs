@@ -74,11 +74,16 @@ impl<T: Record> Table<T> {
     /// Adds or replaces a record; answers the one it replaced.
     pub fn insert(&mut self, reference: Ref<T>, record: T) -> Option<T> {
         self.covered = true;
-        let old = self.remove(&reference);
-        if !record.uuid().is_empty() {
-            self.by_uuid.entry(record.uuid().clone()).or_insert_with(|| reference.clone());
+        let uuid = record.uuid().clone();
+        let old = self.rows.insert(reference.clone(), record);
+        if let Some(old) = old.as_ref().filter(|old| *old.uuid() != uuid) {
+            if self.by_uuid.get(old.uuid()) == Some(&reference) {
+                self.by_uuid.remove(old.uuid());
+            }
         }
-        self.rows.insert(reference, record);
+        if !uuid.is_empty() {
+            self.by_uuid.entry(uuid).or_insert(reference);
+        }
         old
     }
 

@@ -3,6 +3,8 @@
 mod call;
 mod cursor;
 mod events;
+#[cfg(test)]
+mod laws;
 mod params;
 mod reply;
 mod secret;
