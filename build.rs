@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "error.rs",
     "snapshot.rs",
     "report.rs",
+    "plan.rs",
     "json/preflight.rs",
     "json/consequences.rs",
     "json/partition.rs",
@@ -25,6 +26,8 @@ const SOURCES: &[&str] = &[
     "transport/custom.rs",
     "simulator/mod.rs",
     "client.rs",
+    "watch.rs",
+    "operations.rs",
 ];
 
 #[cfg(feature = "ffi")]

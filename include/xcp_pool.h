@@ -92,6 +92,14 @@ typedef enum {
    */
   XCP_E_STATE = 101,
   /**
+   * An operation was not done, and nothing is under way that would bring it about.
+   */
+  XCP_E_NOT_DONE = 102,
+  /**
+   * Whether an operation was done cannot be told; calling it again looks again.
+   */
+  XCP_E_OUTCOME_UNKNOWN = 103,
+  /**
    * No connection, or it broke. A write may have been done.
    */
   XCP_E_TRANSPORT = 200,
@@ -165,8 +173,8 @@ typedef struct xcp_cancel xcp_cancel;
  *
  * Made by `xcp_client_connect`, freed by `xcp_client_free`. It is led to the master, stays with its
  * pool, and renews its session when the server has lost it. Threads: may be used by many at once.
- * While a call on a client runs a callback, that callback cannot call on the same client: it gets
- * XCP_E_MISUSE.
+ * While a call on a client runs a callback, that callback cannot call on the same client, and a
+ * transport's callback on no client over that transport: it gets XCP_E_MISUSE.
  */
 typedef struct xcp_client xcp_client;
 
@@ -176,6 +184,14 @@ typedef struct xcp_client xcp_client;
  * Threads: immutable; may be read by many at once.
  */
 typedef struct xcp_error xcp_error;
+
+/**
+ * What to do, as data: steps that can be read, saved and run.
+ *
+ * Made by `xcp_plan_join` or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
+ * be used by many at once.
+ */
+typedef struct xcp_plan xcp_plan;
 
 /**
  * Takes what a callback answers; it lives until the callback returns.
@@ -234,6 +250,14 @@ typedef struct xcp_transport xcp_transport;
 typedef struct xcp_trust_store xcp_trust_store;
 
 /**
+ * Follows a pool: a snapshot, and the changes to it as they happen.
+ *
+ * Made by `xcp_client_watch`, freed by `xcp_watch_free`; it keeps its client. Threads: may be used by
+ * many at once, but one waits for changes at a time, and the others for it.
+ */
+typedef struct xcp_watch xcp_watch;
+
+/**
  * A memory of the caller's for the certificates that hosts showed first.
  *
  * Hosts are named with their port, as "phantom.lan:443"; fingerprints are texts as
@@ -280,9 +304,9 @@ typedef struct {
    * Carries the request: posts its body to its URL with the content type application/json, and
    * says what came of it by `xcp_reply_body` or `xcp_reply_error` before it returns.
    *
-   * Called on whatever thread needs a reply, on many at once if many use the transport. It must
-   * not call functions on the client that it works for (they answer XCP_E_MISUSE), and must not
-   * let an exception of C++ pass.
+   * Called on whatever thread needs a reply, on many at once if many use the transport, threads
+   * of the library included. It must not call on clients over this transport (they answer
+   * XCP_E_MISUSE), and must not let an exception of C++ pass.
    */
   void (*exchange)(void *ctx, const xcp_request *request, const xcp_reply *reply);
   /**
@@ -297,6 +321,16 @@ typedef struct {
  * Called on the thread of the call. To end the call from inside use `xcp_cancel_cancel`.
  */
 typedef void (*xcp_task_progress)(void *ctx, double done);
+
+/**
+ * Tells where an operation stands: `progress_json` is `{"schema": 1, "step", "of", "summary", "done":
+ * 0 to 1 | null, "awaited": text | null, "elapsed": seconds}`.
+ *
+ * The text lives until the callback returns. Called on the thread of the operation, between requests.
+ * The callback must not call on the operation's clients (it gets XCP_E_MISUSE), nor let an exception of
+ * C++ pass. To end the operation from inside use `xcp_cancel_cancel`.
+ */
+typedef void (*xcp_progress)(void *ctx, const char *progress_json);
 
 #ifdef __cplusplus
 extern "C" {
@@ -373,6 +407,17 @@ const char *xcp_error_fault_code(const xcp_error *error);
  * `error` is NULL or came from this library.
  */
 const char *xcp_error_fault_params_json(const xcp_error *error);
+
+/**
+ * Returns what was seen that led to XCP_E_NOT_DONE or XCP_E_OUTCOME_UNKNOWN, oldest first, as a JSON
+ * array of lines; "[]" if there is nothing to tell.
+ *
+ * Belongs to the error, and lives as long as it. From any thread.
+ *
+ * Safety:
+ * `error` is NULL or came from this library.
+ */
+const char *xcp_error_evidence_json(const xcp_error *error);
 
 /**
  * Frees an error and the texts that belong to it. NULL is fine.
@@ -532,6 +577,19 @@ xcp_status xcp_report_text(const xcp_report *report, char **text, xcp_error **er
 xcp_status xcp_report_markdown(const xcp_report *report, char **markdown, xcp_error **error);
 
 /**
+ * Foretells what the join will do that the report was made for, as `xcp_consequences_json` does.
+ *
+ * `*consequences_json` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `report` came from this library; `consequences_json` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_report_consequences_json(const xcp_report *report,
+                                        char **consequences_json,
+                                        xcp_error **error);
+
+/**
  * Frees a report. NULL is fine.
  *
  * From any thread.
@@ -540,6 +598,122 @@ xcp_status xcp_report_markdown(const xcp_report *report, char **markdown, xcp_er
  * `report` is NULL or came from this library.
  */
 void xcp_report_free(xcp_report *report);
+
+/**
+ * Plans the join that a report was made for: remedies, the join, the wait.
+ *
+ * `choices_json` may be NULL: then each finding gets the remedy that destroys least. It is `{"rules":
+ * {rule: choice}, "objects": {rule: {ref: choice}}}`, both optional, with the codes that the report
+ * names under "remedy". Findings that have no remedy, and those for which evidence is missing, are left
+ * to a person: `xcp_plan_is_complete` tells.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for unknown
+ * rules and choices, and if a snapshot of the report has no pool with a master.
+ *
+ * Safety:
+ * `report` came from this library; `choices_json` is NULL or ends with NUL; `plan` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_join(const xcp_report *report,
+                         const char *choices_json,
+                         xcp_plan **plan,
+                         xcp_error **error);
+
+/**
+ * Loads a plan that `xcp_plan_json` saved.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for what is no
+ * plan, or one of another schema.
+ *
+ * Safety:
+ * `json` ends with NUL; `plan` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_from_json(const char *json,
+                              xcp_plan **plan,
+                              xcp_error **error);
+
+/**
+ * Saves a plan as JSON.
+ *
+ * `*json` is `{"schema": 1, "purpose", "pool": {"uuid", "name"}, "host": {"uuid", "name"}, "steps":
+ * [{"side", "work", "summary", "because", "destroys"}...], "unsolved": [{"rule", "message",
+ * "by_person"}...]}`, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `plan` came from this library; `json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_json(const xcp_plan *plan, char **json, xcp_error **error);
+
+/**
+ * Tells the plan as text for people: its steps, what is left to a person, what is destroyed.
+ *
+ * `*text` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `plan` came from this library; `text` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_text(const xcp_plan *plan, char **text, xcp_error **error);
+
+/**
+ * Returns how many steps the plan has; 0 for NULL and for what is no plan.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `plan` is NULL or came from this library.
+ */
+size_t xcp_plan_step_count(const xcp_plan *plan);
+
+/**
+ * Returns whether nothing is left to a person; false for NULL and for what is no plan.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `plan` is NULL or came from this library.
+ */
+bool xcp_plan_is_complete(const xcp_plan *plan);
+
+/**
+ * Tells what is gone for good once the plan has run, and the digest by which that is consented to.
+ *
+ * `*losses_json` is `{"schema": 1, "digest", "losses": [{"kind", "object", ...}...]}`, freed with
+ * `xcp_string_free`. Show the losses to a person, and pass the digest on. From any thread.
+ *
+ * Safety:
+ * `plan` came from this library; `losses_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_losses_json(const xcp_plan *plan, char **losses_json, xcp_error **error);
+
+/**
+ * Tells the digest of what the plan destroys, by which consent is given.
+ *
+ * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `plan` came from this library; `digest` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_losses_digest(const xcp_plan *plan, char **digest, xcp_error **error);
+
+/**
+ * Tells the digest of the whole plan: plans with equal digests do the same to the same objects.
+ *
+ * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `plan` came from this library; `digest` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_digest(const xcp_plan *plan, char **digest, xcp_error **error);
+
+/**
+ * Frees a plan. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `plan` is NULL or came from this library.
+ */
+void xcp_plan_free(xcp_plan *plan);
 
 /**
  * Tells whether a host may join a pool: everything that speaks against it, with the way out.
@@ -670,8 +844,8 @@ xcp_status xcp_cancel_new(xcp_cancel **cancel, xcp_error **error);
 /**
  * Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
  *
- * A call that waits ends within a fraction of a second. What it asked a server for may have been
- * done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
+ * A call that waits ends within a fraction of a second, a search for a lost master within seconds. What
+ * it asked a server for may have been done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
  *
  * Safety:
  * `cancel` is NULL or came from this library.
@@ -1255,9 +1429,10 @@ void xcp_simulator_free(xcp_simulator *simulator);
  *
  * `address` is a name or IP address, with a port or a scheme if need be. `options_json` may be NULL;
  * it is `{"originator": text, "pool_uuid": text, "timeout": seconds, "max_reply": bytes, "addresses":
- * {address: real address}}`, all optional: who the server is told to be talking to, the only pool that
- * is accepted, how long a call may take (60), how large a reply may be (512 MiB), and where hosts
- * really are that others call by an address (NAT, tunnels). `cancel` may be NULL.
+ * {address: real address}, "members": [address...], "patience": seconds}`, all optional: who the server
+ * is told to be talking to, the only pool that is accepted, how long a call may take (60), how large a
+ * reply may be (512 MiB), where hosts really are that others call by an address (NAT, tunnels), where
+ * else to look for the pool when the master does not answer, and for how long. `cancel` may be NULL.
  *
  * `*client` is freed with `xcp_client_free`; `transport` may be freed at once. From any thread. Fails
  * with XCP_E_FAULT for what the server raises (SESSION_AUTHENTICATION_FAILED for a wrong password),
@@ -1390,6 +1565,113 @@ xcp_status xcp_client_task_json(const xcp_client *client,
  * `client` is NULL or came from this library.
  */
 void xcp_client_free(xcp_client *client);
+
+/**
+ * Takes a snapshot of the pool, and follows it.
+ *
+ * `scope` is as for `xcp_client_snapshot`. `cancel` may be NULL. `*watch` is freed with
+ * `xcp_watch_free`; the client may be freed before. From any thread. Fails as `xcp_client_snapshot`.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `watch` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_client_watch(const xcp_client *client,
+                            const char *scope,
+                            const xcp_cancel *cancel,
+                            xcp_watch **watch,
+                            xcp_error **error);
+
+/**
+ * Waits for the next change.
+ *
+ * `*change_json` is `{"schema": 1, "class", "ref", "operation": "added" | "modified" | "deleted"}`,
+ * freed with `xcp_string_free`. `cancel` may be NULL; it ends this wait and not the watch.
+ *
+ * From any thread. Fails with XCP_E_CANCELLED once `xcp_watch_cancel` was called, and as
+ * `xcp_client_snapshot`; such an error does not end the watch: the next call tries again, after a pause
+ * that grows.
+ *
+ * Safety:
+ * `watch` came from this library, `cancel` or is NULL; `change_json` can be written; `error` is NULL or
+ * can be written.
+ */
+xcp_status xcp_watch_next(const xcp_watch *watch,
+                          const xcp_cancel *cancel,
+                          char **change_json,
+                          xcp_error **error);
+
+/**
+ * Copies the pool as it was after the change that came last, or a little later.
+ *
+ * Waits while another thread is in `xcp_watch_next`. `*snapshot` is freed with `xcp_snapshot_free`. From
+ * any thread.
+ *
+ * Safety:
+ * `watch` came from this library; `snapshot` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_watch_snapshot(const xcp_watch *watch,
+                              xcp_snapshot **snapshot,
+                              xcp_error **error);
+
+/**
+ * Ends a watch: whoever waits in `xcp_watch_next`, or will, gets XCP_E_CANCELLED. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `watch` is NULL or came from this library.
+ */
+void xcp_watch_cancel(const xcp_watch *watch);
+
+/**
+ * Ends and frees a watch. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `watch` is NULL or came from this library.
+ */
+void xcp_watch_free(xcp_watch *watch);
+
+/**
+ * Makes a host a member of a pool, as planned; sees for itself that it became one.
+ *
+ * `pool` is a client of the pool, `host` one of the host that joins. Steps whose effect holds already
+ * are skipped; the preflight is asked again before the join; what can be taken back is, if the join does
+ * not come about. If the host is a member already, only the wait and the comparison are left: calling
+ * again is safe.
+ *
+ * `consent` is the digest of what the plan destroys (`xcp_plan_losses_digest`), which a person has
+ * seen; NULL consents to no loss. `options_json` may be NULL; it is `{"deadline": seconds}`, how long all
+ * of it may take (3600). `progress` may be NULL; it is called with `ctx`. `cancel` may be NULL.
+ *
+ * XCP_OK means that the host is a live, enabled member. `*joined_json` is then `{"schema": 1, "host":
+ * uuid, "reference", "already_member", "before": {"master", "master_address", "hosts", "srs",
+ * "networks", "vms"} | null, "after": {...}, "missing": [line...]}`, freed with `xcp_string_free`;
+ * "missing" tells what was foretold and is not there.
+ *
+ * From any thread. Fails with XCP_E_NOT_DONE if the host is no member and nothing is under way that
+ * would make it one, and with XCP_E_OUTCOME_UNKNOWN if the deadline passed while that could not be told;
+ * `xcp_error_evidence_json` has what was seen. Fails with XCP_E_INVALID_INPUT if the plan is of another
+ * pool or host, with XCP_E_STATE if it leaves something to a person or destroys something else than
+ * `consent` stands for, with XCP_E_CANCELLED, and with what keeps a server from being asked at all.
+ *
+ * Safety:
+ * The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL or end
+ * with NUL; `progress` can be called with `ctx` until the call returns; `joined_json` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_join(const xcp_client *pool,
+                    const xcp_client *host,
+                    const xcp_plan *plan,
+                    const char *consent,
+                    const char *options_json,
+                    xcp_progress progress,
+                    void *ctx,
+                    const xcp_cancel *cancel,
+                    char **joined_json,
+                    xcp_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,130 +9,11 @@ use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ffi_support::world::{Client, World, connect};
 use ffi_support::{Refusal, borrowed, c, done, json, text};
 use serde_json::{Value, json as value};
 use xcp_pool::ffi::xcp_status::*;
 use xcp_pool::ffi::*;
-
-/// What the tests hold; everything is freed in the end.
-struct World {
-    simulator: *mut xcp_simulator,
-    transport: *mut xcp_transport,
-}
-
-impl World {
-    fn story() -> Self {
-        let (mut simulator, mut transport) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the places are on this stack.
-        unsafe {
-            done(|e| xcp_simulator_story(1, &mut simulator, e)).unwrap();
-            done(|e| xcp_transport_simulator(simulator, &mut transport, e)).unwrap();
-        }
-        Self { simulator, transport }
-    }
-
-    fn connect(&self, address: &CStr, password: &CStr) -> Result<Client, Refusal> {
-        connect(self.transport, address, password, None)
-    }
-
-    fn client(&self, address: &CStr) -> Client {
-        self.connect(address, c"xcp-test").unwrap()
-    }
-
-    fn trouble(&self, rule: &Value) {
-        let rule = c(&rule.to_string());
-        // SAFETY: the world lives until it is dropped.
-        done(|e| unsafe { xcp_simulator_trouble(self.simulator, rule.as_ptr(), e) }).unwrap();
-    }
-
-    fn count(&self, host: &CStr, class: &CStr) -> usize {
-        let mut count = 0;
-        // SAFETY: the world lives until it is dropped.
-        done(|e| unsafe {
-            xcp_simulator_count(self.simulator, host.as_ptr(), class.as_ptr(), &mut count, e)
-        })
-        .unwrap();
-        count
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        // SAFETY: they are freed once.
-        unsafe {
-            xcp_transport_free(self.transport);
-            xcp_simulator_free(self.simulator);
-        }
-    }
-}
-
-struct Client(*mut xcp_client);
-
-// SAFETY: the header says that clients may be used from every thread.
-unsafe impl Sync for Client {}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        // SAFETY: it is freed once.
-        unsafe { xcp_client_free(self.0) }
-    }
-}
-
-impl Client {
-    fn call(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
-        self.call_under(method, params, ptr::null())
-    }
-
-    fn call_under(
-        &self,
-        method: &str,
-        params: &Value,
-        cancel: *const xcp_cancel,
-    ) -> Result<Value, Refusal> {
-        let (method, params) = (c(method), c(&params.to_string()));
-        // SAFETY: the client lives until it is dropped, the texts during the call.
-        json(|out, e| unsafe {
-            xcp_client_call_json(self.0, method.as_ptr(), params.as_ptr(), cancel, out, e)
-        })
-    }
-
-    fn endpoint(&self) -> String {
-        // SAFETY: the client lives until it is dropped.
-        text(|out, e| unsafe { xcp_client_endpoint(self.0, out, e) }).unwrap()
-    }
-
-    fn snapshot(&self, scope: &CStr, settled: bool) -> Result<*mut xcp_snapshot, Refusal> {
-        let mut snapshot = ptr::null_mut();
-        // SAFETY: the client lives until it is dropped.
-        done(|e| unsafe {
-            xcp_client_snapshot(self.0, scope.as_ptr(), settled, ptr::null(), &mut snapshot, e)
-        })?;
-        Ok(snapshot)
-    }
-}
-
-fn connect(
-    transport: *const xcp_transport,
-    address: &CStr,
-    password: &CStr,
-    options: Option<&CStr>,
-) -> Result<Client, Refusal> {
-    let mut client = ptr::null_mut();
-    // SAFETY: the transport is alive, and so are the texts.
-    done(|e| unsafe {
-        xcp_client_connect(
-            transport,
-            address.as_ptr(),
-            c"root".as_ptr(),
-            password.as_ptr(),
-            options.map_or(ptr::null(), CStr::as_ptr),
-            ptr::null(),
-            &mut client,
-            e,
-        )
-    })?;
-    Ok(Client(client))
-}
 
 #[test]
 fn a_client_reads_the_pool_of_the_story() {
@@ -226,12 +107,13 @@ fn trouble_befalls_requests_and_hosts() {
     let world = World::story();
     let client = world.client(c"phantom");
     let all = value!([]);
-    // A read is sent once more, so it takes two.
-    world.trouble(&value!({"trouble": "lose-reply", "method": "host.get_all", "times": 2}));
-    assert_eq!(client.call("host.get_all", &all).unwrap_err().status, XCP_E_TRANSPORT);
-    assert!(client.call("host.get_all", &all).is_ok());
+    let host = client.call("host.get_all", &all).unwrap();
+    // A write is sent once.
+    world.trouble(&value!({"trouble": "lose-reply", "method": "host.disable"}));
+    assert_eq!(client.call("host.disable", &host).unwrap_err().status, XCP_E_TRANSPORT);
+    assert_eq!(client.call("host.get_enabled", &host).unwrap(), false, "only the reply was lost");
     world.trouble(&value!({"trouble": "silence", "host": "phantom"}));
-    assert_eq!(client.call("host.get_all", &all).unwrap_err().status, XCP_E_TIMEOUT);
+    assert_eq!(client.call("host.enable", &host).unwrap_err().status, XCP_E_TIMEOUT);
     world.trouble(&value!({"trouble": {"delay": 7}, "host": "phantom", "skip": 1}));
     // SAFETY: the world is alive, and so are the texts.
     unsafe {

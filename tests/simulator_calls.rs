@@ -528,3 +528,171 @@ fn an_old_release_lacks_fields_and_calls() {
     let allowed = caller.field("host", &host, "allowed_operations");
     assert!(!allowed.as_array().unwrap().contains(&json!("enable")), "{allowed}");
 }
+
+#[test]
+fn a_running_vm_moves_to_another_pool_with_its_disks() {
+    let world = World::story(1);
+    let (phantom, ignite) = (Caller::login(&world, "phantom"), Caller::login(&world, "ignite"));
+    let vm = ignite.named("VM", "monitor");
+    let (uuid, vif) = (ignite.field("VM", &vm, "uuid"), only(&ignite.field("VM", &vm, "VIFs")));
+    let vbd = only(&ignite.field("VM", &vm, "VBDs"));
+    let (vdi, mac) = (ignite.field("VBD", &vbd, "VDI"), ignite.field("VIF", &vif, "MAC"));
+    let network = phantom.named("network", "Pool-wide network associated with eth0");
+    let (target, sr) = (host(&phantom, "phantom"), phantom.named("SR", "VM storage"));
+    let receive = [target.clone(), network.clone(), json!({})];
+    let there = phantom.call("host.migrate_receive", receive);
+    let send =
+        |vdis: Json, vifs: Json| [vm.clone(), there.clone(), json!(true), vdis, vifs, json!({})];
+    let vifs = json!({ text(&vif): network });
+    let fault = ignite.fault("VM.migrate_send", send(json!({}), vifs.clone()));
+    assert_eq!(fault, format!("VDI_NOT_IN_MAP [{}]", text(&vdi)));
+    let vdis = json!({ text(&vdi): sr });
+    let fault = ignite.fault("VM.migrate_send", send(vdis.clone(), json!({})));
+    assert_eq!(fault, format!("VIF_NOT_IN_MAP [{}]", text(&vif)));
+    let arrived = ignite.call("VM.migrate_send", send(vdis, vifs));
+    assert!(ignite.fault("VM.get_record", [vm]).starts_with("HANDLE_INVALID"));
+    assert!(ignite.fault("VDI.get_record", [vdi]).starts_with("HANDLE_INVALID"));
+    let record = phantom.call("VM.get_record", [arrived]);
+    assert_eq!((record["uuid"].clone(), record["power_state"].clone()), (uuid, json!("Running")));
+    assert_eq!(record["resident_on"], target);
+    let vif = only(&record["VIFs"]);
+    assert_eq!(phantom.field("VIF", &vif, "MAC"), mac);
+    let disk = phantom.field("VBD", &only(&record["VBDs"]), "VDI");
+    assert_eq!(phantom.field("VDI", &disk, "SR"), sr);
+}
+
+#[test]
+fn ha_needs_shared_storage_and_stands_in_the_way_of_destroying_hosts() {
+    let world = pool();
+    let caller = Caller::login(&world, "phantom");
+    let pool = only(&caller.call("pool.get_all", []));
+    assert_eq!(caller.fault("pool.disable_ha", []), "HA_NOT_ENABLED");
+    let locals = caller.call("SR.get_by_name_label", [json!("Local storage")]);
+    let local = locals[0].clone();
+    let fault = caller.fault("pool.enable_ha", [json!([local]), json!({})]);
+    assert_eq!(fault, format!("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED [{}]", text(&local)));
+    caller.call("pool.enable_ha", [json!([]), json!({})]);
+    assert_eq!(caller.fault("pool.enable_ha", [json!([]), json!({})]), "HA_IS_ENABLED");
+    let statefile = only(&caller.field("pool", &pool, "ha_statefiles"));
+    let sr = caller.field("VDI", &statefile, "SR");
+    assert_eq!(sr, caller.named("SR", "NFS"));
+    let allowed = caller.field("pool", &pool, "allowed_operations");
+    assert!(allowed.as_array().unwrap().contains(&json!("ha_disable")), "{allowed}");
+    let pbd = caller.field("SR", &sr, "PBDs")[0].clone();
+    for vm in ["web", "local"] {
+        caller.call("VM.shutdown", [caller.named("VM", vm)]);
+    }
+    assert_eq!(caller.fault("PBD.unplug", [pbd]), "HA_IS_ENABLED");
+    let member = host(&caller, "member");
+    world.power_off("member");
+    caller.call("host.declare_dead", [member.clone()]);
+    assert_eq!(caller.fault("host.destroy", [member]), "HA_IS_ENABLED");
+    caller.call("pool.disable_ha", []);
+    assert_eq!(caller.field("pool", &pool, "ha_enabled"), json!(false));
+    assert_eq!(
+        caller
+            .field("SR", &sr, "VDIs")
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|vdi| *vdi == statefile),
+        None
+    );
+}
+
+#[test]
+fn what_stands_in_a_joins_way_can_be_set_right() {
+    let edit = |database: &mut xcp_pool::simulator::Database| {
+        let ignite = database.by_name_label("host", "ignite").remove(0);
+        database.set("host", &ignite, "external_auth_type", "AD")?;
+        database.set("host", &ignite, "edition", "odd")?;
+        database.set("host", &ignite, "editions", Value::texts(["xcp-ng", "odd"]))?;
+        database.set(
+            "host",
+            &ignite,
+            "pending_guidances",
+            Value::texts(["restart_toolstack", "reboot_host"]),
+        )?;
+        let pool = database.refs("pool").remove(0);
+        database.set("pool", &pool, "tls_verification_enabled", false)?;
+        let ca = [("type", Value::text("ca")), ("name", Value::text("own.pem"))];
+        database.create("Certificate", "OpaqueRef:ca", ca)?;
+        database.create("Cluster_host", "OpaqueRef:cluster-host", [("enabled", true.into())])
+    };
+    let spec = PoolSpec::new("", Release::Newest).host("ignite", "10.0.0.2").edit(edit);
+    let world = World::builder().pool(spec).build().unwrap();
+    let caller = Caller::login(&world, "ignite");
+    let (ignite, pool) = (host(&caller, "ignite"), only(&caller.call("pool.get_all", [])));
+    caller.call("host.disable_external_auth", [ignite.clone(), json!({}), json!(false)]);
+    assert_eq!(caller.field("host", &ignite, "external_auth_type"), "");
+    let edition = |edition: &str| [ignite.clone(), json!(edition), json!(false)];
+    assert_eq!(caller.fault("host.apply_edition", edition("gold")), "INVALID_EDITION [gold]");
+    caller.call("host.apply_edition", edition("xcp-ng"));
+    assert_eq!(caller.field("host", &ignite, "edition"), "xcp-ng");
+    caller.call("pool.enable_tls_verification", []);
+    assert_eq!(caller.field("pool", &pool, "tls_verification_enabled"), json!(true));
+    let certificate = |name: &str| [json!(name), json!(false)];
+    let fault = caller.fault("pool.uninstall_ca_certificate", certificate("x.pem"));
+    assert_eq!(fault, "CERTIFICATE_DOES_NOT_EXIST [x.pem]");
+    caller.call("pool.uninstall_ca_certificate", certificate("own.pem"));
+    caller.call("Cluster_host.disable", [json!("OpaqueRef:cluster-host")]);
+    let enabled = caller.field("Cluster_host", &json!("OpaqueRef:cluster-host"), "enabled");
+    assert_eq!(enabled, json!(false));
+    let controller = [json!("ssl"), json!("10.0.0.50"), json!(6632)];
+    let controller = caller.call("SDN_controller.introduce", controller);
+    caller.call("SDN_controller.forget", [controller]);
+    let network = caller.named("network", "Pool-wide network associated with eth1");
+    caller.call("network.add_purpose", [network.clone(), json!("nbd")]);
+    assert_eq!(caller.field("network", &network, "purpose"), json!(["nbd"]));
+    caller.call("network.remove_purpose", [network.clone(), json!("nbd")]);
+    assert_eq!(caller.field("network", &network, "purpose"), json!([]));
+
+    let guidances = |caller: &Caller| caller.field("host", &ignite, "pending_guidances");
+    caller.call("host.restart_agent", [ignite.clone()]);
+    caller.sleep(30);
+    let caller = Caller::login(&world, "ignite");
+    assert_eq!(guidances(&caller), json!(["reboot_host"]));
+    caller.call("host.disable", [ignite.clone()]);
+    caller.call("host.reboot", [ignite.clone()]);
+    caller.sleep(120);
+    let caller = Caller::login(&world, "ignite");
+    assert_eq!(guidances(&caller), json!([]));
+    assert_eq!(caller.field("host", &ignite, "enabled"), json!(true));
+}
+
+#[test]
+fn vms_are_made_by_hand_and_by_cloning() {
+    let world = pool();
+    let caller = Caller::login(&world, "phantom");
+    let build = caller.named("VM", "build");
+    let clone = caller.call("VM.clone", [build.clone(), json!("copy")]);
+    let (a, b) = (
+        caller.call("VM.get_record", [build.clone()]),
+        caller.call("VM.get_record", [clone.clone()]),
+    );
+    assert_eq!(b["name_label"], "copy");
+    assert_ne!(a["uuid"], b["uuid"]);
+    assert_ne!(a["other_config"]["mac_seed"], b["other_config"]["mac_seed"]);
+    let disk = |vm: &Json| caller.field("VBD", &only(&vm["VBDs"]), "VDI");
+    assert_ne!(disk(&a), disk(&b));
+    caller.call("VM.start", [clone, json!(false), json!(false)]);
+    let web = caller.named("VM", "web");
+    let fault = caller.fault("VM.clone", [web.clone(), json!("x")]);
+    assert_eq!(fault, format!("VM_BAD_POWER_STATE [{}, halted, running]", text(&web)));
+
+    let secret = caller.call("secret.create", [json!({"value": "x", "other_config": {}})]);
+    assert_eq!(caller.field("secret", &secret, "value"), "x");
+    caller.call("secret.destroy", [secret]);
+    let fault = caller.fault("secret.create", [json!({"other_config": {}})]);
+    assert_eq!(fault, "INTERNAL_ERROR [Failure(\"Field value not present in rpc\")]");
+    let network = caller.named("network", "private");
+    let vif = json!({
+        "device": "1", "network": network, "VM": build, "MAC": "", "MTU": 1500, "other_config": {},
+        "qos_algorithm_type": "", "qos_algorithm_params": {},
+    });
+    let vif = caller.call("VIF.create", [vif]);
+    assert!(text(&caller.field("VIF", &vif, "MAC")).starts_with("02:"));
+    caller.call("VIF.destroy", [vif]);
+    let vif = only(&caller.field("VM", &web, "VIFs"));
+    assert!(caller.fault("VIF.destroy", [vif]).starts_with("OPERATION_NOT_ALLOWED"));
+}

@@ -46,8 +46,8 @@ pub unsafe extern "C" fn xcp_cancel_new(
 
 /// Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
 ///
-/// A call that waits ends within a fraction of a second. What it asked a server for may have been
-/// done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
+/// A call that waits ends within a fraction of a second, a search for a lost master within seconds. What
+/// it asked a server for may have been done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.
@@ -149,8 +149,33 @@ fn with_current<T>(given: &Cancel, body: impl FnOnce(&Cancel) -> T) -> T {
     body(current.as_ref().unwrap_or(given))
 }
 
+impl Interruptible {
+    /// By which [`is_carried_by`] knows the transport inside.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+thread_local! {
+    /// The transports, by address, that carry a request on this thread.
+    static CARRYING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this thread is in a request that a transport carries: in a callback of it, that is.
+pub(super) fn is_carried_by(transport: usize) -> bool {
+    CARRYING.with_borrow(|carrying| carrying.contains(&transport))
+}
+
 impl Transport for Interruptible {
     fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+        struct Carried;
+        impl Drop for Carried {
+            fn drop(&mut self) {
+                CARRYING.with_borrow_mut(Vec::pop);
+            }
+        }
+        CARRYING.with_borrow_mut(|carrying| carrying.push(self.address()));
+        let _carried = Carried;
         if request.body.starts_with(LOGOUT) {
             return self.0.exchange(request);
         }

@@ -10,14 +10,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::client::{Client, Credentials, Scope};
-use crate::error::ErrorKind;
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
-use crate::ffi::cancel::{Calls, Interruptible, under, xcp_cancel};
+use crate::ffi::cancel::{Calls, Interruptible, is_carried_by, under, xcp_cancel};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json::{self, seconds};
 use crate::ffi::registry::{Held, Object};
 use crate::ffi::snapshot::xcp_snapshot;
-use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
+use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
 use crate::ffi::transport::xcp_transport;
 use crate::transport::{Cancel, Limits};
 
@@ -25,11 +24,13 @@ use crate::transport::{Cancel, Limits};
 ///
 /// Made by `xcp_client_connect`, freed by `xcp_client_free`. It is led to the master, stays with its
 /// pool, and renews its session when the server has lost it. Threads: may be used by many at once.
-/// While a call on a client runs a callback, that callback cannot call on the same client: it gets
-/// XCP_E_MISUSE.
+/// While a call on a client runs a callback, that callback cannot call on the same client, and a
+/// transport's callback on no client over that transport: it gets XCP_E_MISUSE.
 pub struct xcp_client {
     pub(super) client: Client,
     calls: Arc<Calls>,
+    /// The address of its transport.
+    transport: usize,
 }
 
 impl Object for xcp_client {
@@ -40,9 +41,10 @@ impl Object for xcp_client {
 ///
 /// `address` is a name or IP address, with a port or a scheme if need be. `options_json` may be NULL;
 /// it is `{"originator": text, "pool_uuid": text, "timeout": seconds, "max_reply": bytes, "addresses":
-/// {address: real address}}`, all optional: who the server is told to be talking to, the only pool that
-/// is accepted, how long a call may take (60), how large a reply may be (512 MiB), and where hosts
-/// really are that others call by an address (NAT, tunnels). `cancel` may be NULL.
+/// {address: real address}, "members": [address...], "patience": seconds}`, all optional: who the server
+/// is told to be talking to, the only pool that is accepted, how long a call may take (60), how large a
+/// reply may be (512 MiB), where hosts really are that others call by an address (NAT, tunnels), where
+/// else to look for the pool when the master does not answer, and for how long. `cancel` may be NULL.
 ///
 /// `*client` is freed with `xcp_client_free`; `transport` may be freed at once. From any thread. Fails
 /// with XCP_E_FAULT for what the server raises (SESSION_AUTHENTICATION_FAILED for a wrong password),
@@ -73,11 +75,16 @@ pub unsafe extern "C" fn xcp_client_connect(
             let options: ClientOptions = json::decode_or_default(options, "options_json")?;
             let out = Out::new(client, "client")?;
             let transport = Interruptible(transport.transport.clone());
-            let client = cancellable(call, cancel, &[], || {
+            let address_of_transport = transport.address();
+            let client = cancellable(call, cancel, &[], |_| {
                 let builder = options.apply(Client::builder(transport))?;
                 Ok(builder.connect(address, &credentials)?)
             })?;
-            out.write_object(xcp_client { client, calls: Arc::default() });
+            out.write_object(xcp_client {
+                client,
+                calls: Arc::default(),
+                transport: address_of_transport,
+            });
             Ok(())
         })
     }
@@ -140,7 +147,7 @@ pub unsafe extern "C" fn xcp_client_pool_uuid(
         call("xcp_client_pool_uuid", error, |call| {
             let client = call.object(client, "client")?;
             let out = Out::new(uuid, "uuid")?;
-            let uuid = on(call, &client, cancel, |client| Ok(client.pool_uuid()?))?;
+            let uuid = on(call, &[&client], cancel, |_| Ok(client.client.pool_uuid()?))?;
             out.write_text(uuid.to_string());
             Ok(())
         })
@@ -175,10 +182,11 @@ pub unsafe extern "C" fn xcp_client_snapshot(
             let client = call.object(client, "client")?;
             let scope = scope_named(text(scope, "scope")?)?;
             let out = Out::new(snapshot, "snapshot")?;
-            let snapshot = on(call, &client, cancel, |client| {
+            let snapshot = on(call, &[&client], cancel, |_| {
+                let client = &client.client;
                 Ok(if settled { client.settled_snapshot(scope) } else { client.snapshot(scope) }?)
             })?;
-            out.write_object(xcp_snapshot { snapshot });
+            out.write_object(xcp_snapshot::from(snapshot));
             Ok(())
         })
     }
@@ -217,7 +225,7 @@ pub unsafe extern "C" fn xcp_client_call_json(
             let params = params(optional_text(params_json, "params_json")?)?;
             let out = Out::new(result_json, "result_json")?;
             let result: Box<RawValue> =
-                on(call, &client, cancel, |client| Ok(client.call(method, &params)?))?;
+                on(call, &[&client], cancel, |_| Ok(client.client.call(method, &params)?))?;
             out.write_text(result.get());
             Ok(())
         })
@@ -264,8 +272,8 @@ pub unsafe extern "C" fn xcp_client_task_json(
                     progress(ctx, done);
                 }
             };
-            let result: Value = on(call, &client, cancel, |client| {
-                Ok(client.task(method, &params, &mut tell)?.into_result()?)
+            let result: Value = on(call, &[&client], cancel, |_| {
+                Ok(client.client.task(method, &params, &mut tell)?.into_result()?)
             })?;
             out.write_text(result.to_string());
             Ok(())
@@ -293,6 +301,9 @@ struct ClientOptions {
     timeout: Option<Duration>,
     max_reply: Option<u64>,
     addresses: std::collections::BTreeMap<String, String>,
+    members: Vec<String>,
+    #[serde(deserialize_with = "seconds")]
+    patience: Option<Duration>,
 }
 
 impl ClientOptions {
@@ -313,6 +324,12 @@ impl ClientOptions {
         for (named, real) in self.addresses {
             builder = builder.address(named, real.parse()?);
         }
+        for member in self.members {
+            builder = builder.member(member.parse()?);
+        }
+        if let Some(patience) = self.patience {
+            builder = builder.patience(patience);
+        }
         Ok(builder)
     }
 }
@@ -322,31 +339,70 @@ thread_local! {
     static BUSY: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs something on a client that the client's cancel and the given one end.
+/// Runs something on clients that their cancels and the given one end.
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.
 pub(super) unsafe fn on<T>(
     call: &mut Call,
-    client: &Held<xcp_client>,
+    clients: &[&Held<xcp_client>],
     cancel: *const xcp_cancel,
-    body: impl FnOnce(&Client) -> Result<T, Failure>,
+    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    struct Leave;
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            BUSY.with_borrow_mut(Vec::pop);
-        }
-    }
-    let this = std::ptr::from_ref::<xcp_client>(client).addr();
-    if BUSY.with_borrow(|busy| busy.contains(&this)) {
-        let message = "client: a callback cannot call on the client that it works for";
-        return Err(Failure::new(XCP_E_MISUSE, message));
-    }
-    BUSY.with_borrow_mut(|busy| busy.push(this));
-    let _leave = Leave;
     // SAFETY: the same promise.
-    unsafe { cancellable(call, cancel, &[&client.calls], || body(&client.client)) }
+    unsafe { on_with(call, clients, &[], cancel, body) }
+}
+
+/// The same, which others can end, too.
+///
+/// # Safety
+/// `cancel` is NULL or came from this library.
+pub(super) unsafe fn on_with<T>(
+    call: &mut Call,
+    clients: &[&Held<xcp_client>],
+    others: &[&Arc<Calls>],
+    cancel: *const xcp_cancel,
+    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let _busy = Busy::with(clients)?;
+    let calls: Vec<_> =
+        clients.iter().map(|client| &client.calls).chain(others.iter().copied()).collect();
+    // SAFETY: the same promise.
+    unsafe { cancellable(call, cancel, &calls, body) }
+}
+
+/// The clients whose calls this thread is in.
+struct Busy(usize);
+
+impl Busy {
+    fn with(clients: &[&Held<xcp_client>]) -> Result<Self, Failure> {
+        BUSY.with_borrow_mut(|busy| {
+            for client in clients {
+                let carries = is_carried_by(client.transport);
+                if busy.contains(&client.address()) || carries {
+                    let message = match carries {
+                        true => "client: a callback cannot call on clients over its own transport",
+                        false => "client: a callback cannot call on the client that it works for",
+                    };
+                    return Err(Failure::new(XCP_E_MISUSE, message));
+                }
+            }
+            busy.extend(clients.iter().map(|client| client.address()));
+            Ok(Self(clients.len()))
+        })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.with_borrow_mut(|busy| busy.truncate(busy.len() - self.0));
+    }
+}
+
+impl xcp_client {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 }
 
 /// Runs something that the given cancel, and those of some objects, end.
@@ -357,7 +413,7 @@ unsafe fn cancellable<T>(
     call: &mut Call,
     cancel: *const xcp_cancel,
     others: &[&Arc<Calls>],
-    body: impl FnOnce() -> Result<T, Failure>,
+    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let given = if cancel.is_null() { None } else { Some(call.object(cancel, "cancel")?) };
     let token = Cancel::new();
@@ -368,12 +424,12 @@ unsafe fn cancellable<T>(
         .map(|calls| calls.join(&token))
         .collect();
     token.check()?;
-    under(&token, body).map_err(|failure| match token.is_cancelled() {
+    under(&token, || body(&token)).map_err(|failure| match token.is_cancelled() {
         // Whatever broke because of it.
-        true if failure.status != xcp_status::of(ErrorKind::Cancelled) => Failure {
-            status: xcp_status::of(ErrorKind::Cancelled),
+        true if failure.status != XCP_E_CANCELLED => Failure {
+            status: XCP_E_CANCELLED,
             message: format!("cancelled by the caller: {}", failure.message),
-            fault: failure.fault,
+            ..failure
         },
         _ => failure,
     })

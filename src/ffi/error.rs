@@ -6,6 +6,7 @@ use crate::error::{Error, Fault};
 use crate::ffi::boundary::{self, c_text};
 use crate::ffi::registry::{self, Object};
 use crate::ffi::status::xcp_status;
+use crate::operations::Why;
 
 /// What went wrong in one call: a status, a message, and the server's fault if it raised one.
 ///
@@ -14,6 +15,7 @@ pub struct xcp_error {
     status: xcp_status,
     message: CString,
     fault: Option<FaultText>,
+    evidence_json: CString,
 }
 
 struct FaultText {
@@ -31,11 +33,12 @@ pub(super) struct Failure {
     pub(super) status: xcp_status,
     pub(super) message: String,
     pub(super) fault: Option<Fault>,
+    pub(super) evidence: Vec<String>,
 }
 
 impl Failure {
     pub(super) fn new(status: xcp_status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), fault: None }
+        Self { status, message: message.into(), fault: None, evidence: Vec::new() }
     }
 
     /// The same with the argument that is wrong before its message.
@@ -48,14 +51,31 @@ impl Failure {
 impl From<Error> for Failure {
     /// The message is the error's with those of its causes, since C gets no chain.
     fn from(error: Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        Self { status: xcp_status::of(error.kind()), message, fault: error.fault().cloned() }
+        let fault = error.fault().cloned();
+        Self { fault, ..Self::new(xcp_status::of(error.kind()), with_causes(&error)) }
     }
+}
+
+impl From<(xcp_status, Why)> for Failure {
+    fn from((status, why): (xcp_status, Why)) -> Self {
+        let (message, fault) = match &why.error {
+            Some(error) => {
+                (format!("{}: {}", why.reason, with_causes(error)), error.fault().cloned())
+            }
+            None => (why.reason, None),
+        };
+        Self { status, message, fault, evidence: why.evidence }
+    }
+}
+
+fn with_causes(error: &Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    message
 }
 
 impl From<Failure> for xcp_error {
@@ -65,7 +85,12 @@ impl From<Failure> for xcp_error {
             // Texts only: encoding cannot fail.
             params_json: c_text(serde_json::to_string(&fault.params).unwrap_or_default()),
         });
-        Self { status: failure.status, message: c_text(failure.message), fault }
+        Self {
+            status: failure.status,
+            message: c_text(failure.message),
+            fault,
+            evidence_json: c_text(serde_json::to_string(&failure.evidence).unwrap_or_default()),
+        }
     }
 }
 
@@ -115,10 +140,21 @@ pub unsafe extern "C" fn xcp_error_fault_code(error: *const xcp_error) -> *const
 /// `error` is NULL or came from this library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_error_fault_params_json(error: *const xcp_error) -> *const c_char {
-    const NONE: &CStr = c"[]";
     look(error, NONE.as_ptr(), |error| {
         error.fault.as_ref().map_or(NONE.as_ptr(), |fault| fault.params_json.as_ptr())
     })
+}
+
+/// Returns what was seen that led to XCP_E_NOT_DONE or XCP_E_OUTCOME_UNKNOWN, oldest first, as a JSON
+/// array of lines; "[]" if there is nothing to tell.
+///
+/// Belongs to the error, and lives as long as it. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_evidence_json(error: *const xcp_error) -> *const c_char {
+    look(error, NONE.as_ptr(), |error| error.evidence_json.as_ptr())
 }
 
 /// Frees an error and the texts that belong to it. NULL is fine.
@@ -131,6 +167,9 @@ pub unsafe extern "C" fn xcp_error_fault_params_json(error: *const xcp_error) ->
 pub unsafe extern "C" fn xcp_error_free(error: *mut xcp_error) {
     boundary::free(error);
 }
+
+/// A JSON array of nothing.
+const NONE: &CStr = c"[]";
 
 /// What an error says; `otherwise` for NULL and for what is none.
 fn look<T>(error: *const xcp_error, otherwise: T, read: impl FnOnce(&xcp_error) -> T) -> T {

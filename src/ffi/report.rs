@@ -1,6 +1,7 @@
 //! Preflight reports as objects.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use crate::ffi::boundary::{self, Out, call, optional_text, quiet};
 use crate::ffi::error::xcp_error;
@@ -8,7 +9,8 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
-use crate::preflight::{self, Report, Verdict};
+use crate::model::Snapshot;
+use crate::preflight::{self, Options, Report, Verdict};
 
 /// What a preflight found.
 ///
@@ -16,6 +18,10 @@ use crate::preflight::{self, Report, Verdict};
 /// once.
 pub struct xcp_report {
     pub(super) report: Report,
+    /// What it was made from, which plans need again.
+    pub(super) pool: Arc<Snapshot>,
+    pub(super) host: Arc<Snapshot>,
+    pub(super) options: Options,
 }
 
 impl Object for xcp_report {
@@ -75,8 +81,9 @@ pub unsafe extern "C" fn xcp_preflight(
             let host = call.object(host, "host")?;
             let options = json::options(optional_text(options_json, "options_json")?)?;
             let out = Out::new(report, "report")?;
-            let report = preflight::evaluate_with(&pool.snapshot, &host.snapshot, &options);
-            out.write_object(xcp_report { report });
+            let (pool, host) = (pool.snapshot.clone(), host.snapshot.clone());
+            let report = preflight::evaluate_with(&pool, &host, &options);
+            out.write_object(xcp_report { report, pool, host, options });
             Ok(())
         })
     }
@@ -181,6 +188,32 @@ pub unsafe extern "C" fn xcp_report_markdown(
             let held = call.object(report, "report")?;
             let out = Out::new(markdown, "markdown")?;
             out.write_text(held.report.to_markdown());
+            Ok(())
+        })
+    }
+}
+
+/// Foretells what the join will do that the report was made for, as `xcp_consequences_json` does.
+///
+/// `*consequences_json` is freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `consequences_json` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_consequences_json(
+    report: *const xcp_report,
+    consequences_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_consequences_json", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(consequences_json, "consequences_json")?;
+            let foretold =
+                json::consequences(&held.pool, &held.host, held.options.force, &held.report);
+            out.write_text(json::encode(&foretold)?);
             Ok(())
         })
     }

@@ -1,6 +1,7 @@
 //! Snapshots as objects.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,11 +17,17 @@ use crate::model::{Class, Problem, Snapshot, with_class};
 /// Made by `xcp_snapshot_from_json`, freed by `xcp_snapshot_free`. Threads: immutable; may be used
 /// by many at once.
 pub struct xcp_snapshot {
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 impl Object for xcp_snapshot {
     const NAME: &'static str = "xcp_snapshot";
+}
+
+impl From<Snapshot> for xcp_snapshot {
+    fn from(snapshot: Snapshot) -> Self {
+        Self { snapshot: Arc::new(snapshot) }
+    }
 }
 
 /// Loads a snapshot from its JSON, `{class: {ref: record}}` in XAPI's names.
@@ -47,7 +54,7 @@ pub unsafe extern "C" fn xcp_snapshot_from_json(
         call("xcp_snapshot_from_json", error, |_| {
             let json = text(json, "json")?;
             let out = Out::new(snapshot, "snapshot")?;
-            out.write_object(xcp_snapshot { snapshot: json::snapshot(json, "json", complete)? });
+            out.write_object(json::snapshot(json, "json", complete)?.into());
             Ok(())
         })
     }

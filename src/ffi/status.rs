@@ -26,6 +26,10 @@ pub enum xcp_status {
     XCP_E_FAULT = 100,
     /// The world is not in the state that the call needs.
     XCP_E_STATE = 101,
+    /// An operation was not done, and nothing is under way that would bring it about.
+    XCP_E_NOT_DONE = 102,
+    /// Whether an operation was done cannot be told; calling it again looks again.
+    XCP_E_OUTCOME_UNKNOWN = 103,
     /// No connection, or it broke. A write may have been done.
     XCP_E_TRANSPORT = 200,
     /// The deadline passed. A write may have been done.
@@ -57,6 +61,8 @@ impl xcp_status {
         (XCP_E_INVALID_INPUT, c"XCP_E_INVALID_INPUT"),
         (XCP_E_FAULT, c"XCP_E_FAULT"),
         (XCP_E_STATE, c"XCP_E_STATE"),
+        (XCP_E_NOT_DONE, c"XCP_E_NOT_DONE"),
+        (XCP_E_OUTCOME_UNKNOWN, c"XCP_E_OUTCOME_UNKNOWN"),
         (XCP_E_TRANSPORT, c"XCP_E_TRANSPORT"),
         (XCP_E_TIMEOUT, c"XCP_E_TIMEOUT"),
         (XCP_E_TRUST, c"XCP_E_TRUST"),

@@ -9,7 +9,7 @@ use super::calls::{self, Call, operations};
 use super::database::{Database, Ref};
 use super::lifecycle;
 use super::value::Value;
-use super::world::{HostId, Power, Role, State, seconds_between};
+use super::world::{HostId, Power, Role, State};
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {
@@ -35,6 +35,7 @@ pub(super) fn power_on(state: &mut State, host: HostId) {
         return;
     }
     state.host_mut(host).power = Power::Stopped;
+    state.host_mut(host).rebooted = true;
     let boot = state.timings.boot;
     start_after(state, host, boot);
 }
@@ -149,6 +150,7 @@ fn start_master(state: &mut State, id: HostId) {
         set_live(database, &me, true);
         operations::refresh_pool(database);
     }
+    fulfil_guidances(state, id);
     plug_all(state, id);
     enable(state, id, &me);
 }
@@ -256,6 +258,7 @@ fn settle_in(state: &mut State, id: HostId, record: &Ref) {
     }
     state.host_mut(id).emergency = None;
     lifecycle::bring_up(state, id, record);
+    fulfil_guidances(state, id);
     plug_all(state, id);
     enable(state, id, record);
 }
@@ -282,8 +285,26 @@ fn plug_all(state: &mut State, id: HostId) {
     }
 }
 
+/// What updates asked a host to do is done by its restart, or by that of its xapi.
+fn fulfil_guidances(state: &mut State, id: HostId) {
+    let (me, rebooted) = (state.me(id), std::mem::take(&mut state.host_mut(id).rebooted));
+    let Ok(database) = state.db_mut(id) else { return };
+    let done = |guidance: &Value| {
+        let guidance = guidance.as_str().unwrap_or_default();
+        guidance == "restart_toolstack" || (rebooted && guidance.starts_with("reboot_host"))
+    };
+    for field in ["pending_guidances", "pending_guidances_recommended", "pending_guidances_full"] {
+        let pending = database.get("host", &me, field);
+        if pending.elements().iter().any(done) {
+            let left = pending.elements().iter().filter(|guidance| !done(guidance)).cloned();
+            // The host was looked up a moment ago.
+            database.set("host", &me, field, Value::Set(left.collect())).ok();
+        }
+    }
+}
+
 /// Enables a host, unless its user or its updates do not want that (`consider_enabling_host`).
-fn enable(state: &mut State, id: HostId, record: &str) {
+pub(super) fn enable(state: &mut State, id: HostId, record: &str) {
     if state.host(id).disabled_by_user || state.host(id).stays_disabled {
         return;
     }
@@ -303,131 +324,11 @@ pub(super) fn set_live(database: &mut Database, host: &str, live: bool) {
     }
 }
 
-/// Begins the rounds that every world makes: heartbeats and collection, copies of databases.
-pub(super) fn begin(state: &mut State) {
-    state.after(ROUND, round);
-    state.after(BACKUP, back_up);
-}
+/// Until a member's next hello after an error that may pass.
+const RETRY_SOON: Duration = Duration::from_secs(5);
 
-/// Every 30 s (`db_gc.ml`).
-fn round(state: &mut State) {
-    for id in state.ids() {
-        let host = state.host(id);
-        if host.power == Power::Running && host.role == Role::Master && host.emergency.is_none() {
-            listen(state, id);
-            let now = state.now;
-            if let Ok(database) = state.db_mut(id) {
-                collect(database, now);
-            }
-        }
-    }
-    state.after(ROUND, round);
-}
-
-/// A master hears its members' heartbeats, and gives up the silent ones.
-fn listen(state: &mut State, id: HostId) {
-    let me = state.me(id);
-    let records = state.db(id).map(|database| database.refs("host")).unwrap_or_default();
-    for record in records.into_iter().filter(|record| *record != me) {
-        let machine = state.machine(id, &record);
-        let heard = machine.is_some_and(|machine| {
-            let member = state.host(machine);
-            state.talks(machine, id)
-                && state.home(machine) == Some(id)
-                && member.emergency.is_none()
-        });
-        let now = state.now;
-        if heard {
-            state.host_mut(id).heartbeats.insert(record.clone(), now);
-            let Ok(database) = state.db_mut(id) else { return };
-            set_live(database, &record, true);
-            if let (Some(machine), false) = (machine, database.flag("host", &record, "enabled")) {
-                enable(state, machine, &record);
-            }
-        } else {
-            let last = *state.host_mut(id).heartbeats.entry(record.clone()).or_insert(now);
-            if now.saturating_sub(last) >= PATIENCE {
-                if let Ok(database) = state.db_mut(id) {
-                    set_live(database, &record, false);
-                }
-            }
-        }
-    }
-}
-
-/// Removes what belongs to nothing any more (`db_gc.ml`, `db_gc_util.ml`).
-fn collect(database: &mut Database, now: Duration) {
-    let orphans = |database: &Database, class: &str, field: &str, owner: &str| -> Vec<Ref> {
-        let rows = database.objects(class);
-        let lost = rows.filter(|row| !database.contains(owner, row.text(field)));
-        lost.map(|row| row.reference().clone()).collect()
-    };
-    for (class, field, owner) in [
-        ("PBD", "host", "host"),
-        ("PBD", "SR", "SR"),
-        ("PIF", "host", "host"),
-        ("host_cpu", "host", "host"),
-        ("VIF", "VM", "VM"),
-        ("VBD", "VM", "VM"),
-        ("VDI", "SR", "SR"),
-        ("VLAN", "untagged_PIF", "PIF"),
-        ("Bond", "master", "PIF"),
-    ] {
-        for orphan in orphans(database, class, field, owner) {
-            database.destroy(class, &orphan);
-        }
-    }
-    for (class, owner) in [("host_metrics", "host"), ("PIF_metrics", "PIF")] {
-        let used: std::collections::BTreeSet<_> =
-            database.objects(owner).map(|row| row.shared_text("metrics")).collect();
-        for metrics in database.refs(class) {
-            if !used.contains(&metrics) {
-                database.destroy(class, &metrics);
-            }
-        }
-    }
-    let old: Vec<_> = database
-        .objects("session")
-        .filter(|session| seconds_between(session.text("last_active"), now) >= SESSION_LIFE)
-        .map(|session| session.reference().clone())
-        .collect();
-    old.iter().for_each(|session| {
-        database.destroy("session", session);
-    });
-    let done: Vec<_> = database
-        .objects("task")
-        .filter(|task| {
-            let pending = task.text("status") == "pending";
-            let since = task.text(if pending { "created" } else { "finished" });
-            let life = if pending { SESSION_LIFE } else { TASK_LIFE };
-            seconds_between(since, now) >= life
-        })
-        .map(|task| task.reference().clone())
-        .collect();
-    done.iter().for_each(|task| {
-        database.destroy("task", task);
-    });
-}
-
-/// Every 300 s each master sends its members a copy of its database (`pool_db_backup.ml`).
-fn back_up(state: &mut State) {
-    for id in state.ids() {
-        let Some(home) = state.home(id).filter(|home| *home != id) else { continue };
-        if state.host(id).power == Power::Running && state.host(id).emergency.is_none() {
-            state.host_mut(id).backup = state.host(home).database.clone();
-        }
-    }
-    state.after(BACKUP, back_up);
-}
-
-/// Between two rounds of heartbeats and collection.
-const ROUND: Duration = Duration::from_secs(30);
-
-/// Between two copies of the database.
-const BACKUP: Duration = Duration::from_secs(300);
-
-/// How long a member may be silent before its master takes it for dead (`xapi_globs.ml`).
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Until a member's next hello after an error that a person must mend.
+const RETRY_LATER: Duration = Duration::from_secs(60);
 
 /// What a member's hello comes to whose master is not there, as recorded.
 const REFUSED: &str = "INTERNAL_ERROR: [ Connection failed: connection refused. ]";
@@ -437,15 +338,3 @@ const REJECTED: &str = "INTERNAL_ERROR: [ Http_client.Http_request_rejected(\"{ 
     method = POST; path = /jsonrpc; query = [  ]; content_length = [  ]; transfer encoding = ; \
     version = 1.0; cookie = [ (value filtered) ]; task = ; subtask_of = ; content-type = ; host = ; \
     user_agent = xen-api-libs/0.0.dev; }\") ]";
-
-/// Until a member's next hello after an error that may pass.
-const RETRY_SOON: Duration = Duration::from_secs(5);
-
-/// Until a member's next hello after an error that a person must mend.
-const RETRY_LATER: Duration = Duration::from_secs(60);
-
-/// How long a session or a pending task lives without anything happening, in seconds.
-const SESSION_LIFE: u64 = 24 * 3600;
-
-/// How long the result of a task can be read, in seconds.
-const TASK_LIFE: u64 = 65 * 60;

@@ -44,7 +44,7 @@
 //! * *Words.* The texts of exceptions (`INTERNAL_ERROR`, HTTP 500) are those that were recorded;
 //!   where none was, they are made up.
 //! * *`allowed_operations`* are the usual ones of a state, not worked out device by device.
-//! * *Certificates* and `tls_verification_enabled` are records; connections have no TLS.
+//! * *Certificates* and `tls_verification_enabled` are records; only a [`Front`] has TLS.
 //!
 //! # Where things are
 //! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
@@ -59,6 +59,7 @@ mod calls;
 mod database;
 mod envelope;
 mod front;
+mod housekeeping;
 mod join;
 mod life;
 mod lifecycle;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod world;
+
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 

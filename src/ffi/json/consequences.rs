@@ -9,7 +9,7 @@ use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
 use crate::model::Snapshot;
 use crate::preflight::consequences::{Attempt, Consequences, foretell};
-use crate::preflight::{self, Options};
+use crate::preflight::{self, Report};
 
 /// Foretells what a join will do to the pool: what appears, merges, is refused or lost.
 ///
@@ -45,19 +45,21 @@ pub unsafe extern "C" fn xcp_consequences_json(
             let complete = written.complete_snapshots;
             let pool = input::snapshot(pool, "pool_snapshot_json", complete)?;
             let host = input::snapshot(host, "host_snapshot_json", complete)?;
-            out.write_text(encode(&consequences(&pool, &host, &written.into_options()))?);
+            let options = written.into_options();
+            let report = preflight::evaluate_with(&pool, &host, &options);
+            out.write_text(encode(&consequences(&pool, &host, options.force, &report))?);
             Ok(())
         })
     }
 }
 
-/// What the join will do that these options ask about.
+/// What the join will do that a report is about.
 pub(in crate::ffi) fn consequences(
     pool: &Snapshot,
     host: &Snapshot,
-    options: &Options,
+    force: bool,
+    report: &Report,
 ) -> Consequences {
-    let report = preflight::evaluate_with(pool, host, options);
-    let attempt = if options.force { Attempt::join_force() } else { Attempt::join() };
+    let attempt = if force { Attempt::join_force() } else { Attempt::join() };
     foretell(pool, host, &attempt.refused(report.predicted_fault().cloned()))
 }

@@ -205,7 +205,7 @@ impl Answer {
             }
             (status, fault) => {
                 let message = format!("input_json.calls[{n}]: {}", failure.message);
-                Err(Failure { status, message, fault })
+                Err(Failure { fault, ..Failure::new(status, message) })
             }
         }
     }

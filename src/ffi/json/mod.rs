@@ -6,6 +6,7 @@ mod input;
 mod partition;
 mod preflight;
 
+pub(super) use consequences::consequences;
 pub use consequences::xcp_consequences_json;
 pub use failover::xcp_failover_json;
 pub(super) use input::{decode, decode_any, decode_or_default, duration, seconds, snapshot};

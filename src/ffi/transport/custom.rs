@@ -52,9 +52,9 @@ pub struct xcp_transport_callbacks {
     /// Carries the request: posts its body to its URL with the content type application/json, and
     /// says what came of it by `xcp_reply_body` or `xcp_reply_error` before it returns.
     ///
-    /// Called on whatever thread needs a reply, on many at once if many use the transport. It must
-    /// not call functions on the client that it works for (they answer XCP_E_MISUSE), and must not
-    /// let an exception of C++ pass.
+    /// Called on whatever thread needs a reply, on many at once if many use the transport, threads
+    /// of the library included. It must not call on clients over this transport (they answer
+    /// XCP_E_MISUSE), and must not let an exception of C++ pass.
     pub exchange: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,

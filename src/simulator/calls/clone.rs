@@ -2,9 +2,9 @@
 
 use super::{Answer, Args, Call};
 use crate::error::Fault;
-use crate::simulator::database::Ref;
+use crate::simulator::database::{Database, Ref};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
+use crate::simulator::world::{HostId, State};
 
 pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
     Some(match call.method.as_str() {
@@ -27,15 +27,16 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
 
 /// `VM.clone(vm, new_name)`: a halted VM or template with its disks and network cards.
 fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fault> {
-    let database = state.db(call.host)?;
-    let row = database.require("VM", vm)?;
+    // A snapshot of how it was: rows are shared, so this is cheap.
+    let origin = state.db(call.host)?.clone();
+    let row = origin.require("VM", vm)?;
     let power = row.text("power_state").to_ascii_lowercase();
     if power != "halted" && !row.flag("is_a_snapshot") {
         return Err(Fault::new("VM_BAD_POWER_STATE", [vm, "halted", &power]));
     }
     let (vbds, vifs) = (row.refs("VBDs"), row.refs("VIFs"));
     let seed = state.random.uuid();
-    let clone = copy(state, call, "VM", vm, |field, value| match field {
+    let clone = copy(state, &origin, call.host, "VM", vm, |field, value| match field {
         "name_label" => Value::text(name),
         "is_default_template" => Value::Bool(false),
         "metrics" | "guest_metrics" | "suspend_VDI" | "appliance" => Value::null_ref(),
@@ -48,13 +49,13 @@ fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fa
         _ => value,
     })?;
     for vbd in vbds {
-        let disk = state.db(call.host)?.text("VBD", &vbd, "VDI");
-        let disk = if state.db(call.host)?.contains("VDI", &disk) {
-            copy(state, call, "VDI", &disk, |_, value| value)?
+        let disk = origin.text("VBD", &vbd, "VDI");
+        let disk = if origin.contains("VDI", &disk) {
+            copy(state, &origin, call.host, "VDI", &disk, |_, value| value)?
         } else {
             disk
         };
-        copy(state, call, "VBD", &vbd, |field, value| match field {
+        copy(state, &origin, call.host, "VBD", &vbd, |field, value| match field {
             "VM" => Value::from(&clone),
             "VDI" => Value::from(&disk),
             "currently_attached" => Value::Bool(false),
@@ -63,7 +64,7 @@ fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fa
     }
     for vif in vifs {
         let mac = state.random.mac();
-        copy(state, call, "VIF", &vif, |field, value| match field {
+        copy(state, &origin, call.host, "VIF", &vif, |field, value| match field {
             "VM" => Value::from(&clone),
             "MAC" => Value::text(mac.as_str()),
             "currently_attached" => Value::Bool(false),
@@ -73,17 +74,17 @@ fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fa
     Ok(clone)
 }
 
-/// Copies an object under a new ref and uuid.
-fn copy(
+/// Copies an object, under a new ref and uuid, into the database that a host works on.
+pub(super) fn copy(
     state: &mut State,
-    call: &Call,
+    origin: &Database,
+    receiver: HostId,
     class: &str,
     object: &str,
     change: impl Fn(&str, Value) -> Value,
 ) -> Result<Ref, Fault> {
     let (copy, uuid) = (state.random.reference(), state.random.uuid());
-    let database = state.db_mut(call.host)?;
-    let record = database.require(class, object)?.record();
+    let record = origin.require(class, object)?.record();
     let values = record.pairs().iter().map(|(field, value)| {
         let value = if **field == *"uuid" {
             Value::text(uuid.as_str())
@@ -92,6 +93,6 @@ fn copy(
         };
         (&**field, value)
     });
-    database.create(class, &copy, values)?;
+    state.db_mut(receiver)?.create(class, &copy, values)?;
     Ok(copy)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::operations::refresh_vm;
 use super::{Answer, Args, Call};
 use crate::error::Fault;
 use crate::simulator::schema::{Class, Message, Type, accessed_field};
@@ -22,6 +23,13 @@ pub(super) fn call(
     let name = message.name();
     if let Some(answer) = query(state, call, class.name(), name, args) {
         return Some(answer.into());
+    }
+    if message.is_implicit() && PLAIN.contains(&class.name()) {
+        match name {
+            "create" => return Some(create(state, call, class.name(), &args.value(0)).into()),
+            "destroy" => return Some(destroy(state, call, class.name(), args.text(0)).into()),
+            _ => {}
+        }
     }
     let field = class.field(accessed_field(name)?)?;
     let (object, field_name) = (args.text(0), field.name());
@@ -130,6 +138,32 @@ fn query(
     })
 }
 
+/// Makes an object from a record, where that takes no more.
+fn create(state: &mut State, call: &Call, class: &str, record: &Value) -> Result<Value, Fault> {
+    if !storable(record) {
+        return Err(Fault::new("INTERNAL_ERROR", ["Db_exn.Invalid_value"]));
+    }
+    let (object, uuid, mac) = (state.random.reference(), state.random.uuid(), state.random.mac());
+    let values = record.pairs().iter().map(|(field, value)| match &**field {
+        "MAC" if value.as_str() == Some("") => ("MAC", Value::text(mac.as_str())),
+        field => (field, value.clone()),
+    });
+    let database = state.db_mut(call.host)?;
+    let uuid = std::iter::once(("uuid", Value::text(uuid)));
+    database.create(class, &object, values.chain(uuid))?;
+    refresh_vm(database, &object);
+    Ok(Value::Text(object))
+}
+
+fn destroy(state: &mut State, call: &Call, class: &str, object: &str) -> Result<(), Fault> {
+    let database = state.db_mut(call.host)?;
+    if database.require(class, object)?.flag("currently_attached") {
+        return Err(Fault::new("OPERATION_NOT_ALLOWED", ["The device is currently attached"]));
+    }
+    database.destroy(class, object);
+    Ok(())
+}
+
 fn write(
     state: &mut State,
     call: &Call,
@@ -159,3 +193,7 @@ fn storable(value: &Value) -> bool {
         Value::Bool(_) | Value::Float(_) | Value::Int(_) => true,
     }
 }
+
+/// Classes whose objects are made and removed without further ado.
+const PLAIN: &[&str] =
+    &["secret", "subject", "VBD", "VIF", "VM", "VM_appliance", "VM_group", "VMSS"];

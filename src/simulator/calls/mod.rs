@@ -8,12 +8,15 @@ pub(super) mod clone;
 mod event;
 mod filter;
 mod generic;
+mod ha;
 pub(super) mod host;
 mod message;
+mod migrate;
 pub(super) mod network;
 pub(super) mod operations;
 pub(super) mod pool;
 mod session;
+mod settings;
 pub(super) mod storage;
 pub(super) mod task;
 pub(super) mod vm;
@@ -321,6 +324,9 @@ fn run(state: &mut State, call: &Call, target: Target, args: &Args) -> Answer {
         .or_else(|| network::call(state, call, args))
         .or_else(|| vm::call(state, call, args))
         .or_else(|| clone::call(state, call, args))
+        .or_else(|| migrate::call(state, call, args))
+        .or_else(|| ha::call(state, call, args))
+        .or_else(|| settings::call(state, call, args))
         .or_else(|| generic::call(state, call, target.class, target.message, args))
         .unwrap_or_else(|| Answer::fault("NOT_IMPLEMENTED", [call.method.clone()]))
 }

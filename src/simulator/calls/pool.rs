@@ -18,16 +18,6 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
         }
         "pool.sync_database" => sync_database(state, call).into(),
         "pool.has_extension" => Answer::Now(Ok(Value::Bool(false))),
-        "pool.enable_ha" => enable_ha(state, call).into(),
-        "pool.disable_ha" => {
-            let ha =
-                state.db(call.host).map(|db| db.flag("pool", &state.pool(call.host), "ha_enabled"));
-            match ha {
-                Ok(true) => return None,
-                Ok(false) => Answer::fault("HA_NOT_ENABLED", [""; 0]),
-                Err(fault) => Answer::Now(Err(fault)),
-            }
-        }
         "pool.enable_tls_verification" => enable_tls_verification(state, call).into(),
         _ => return None,
     })
@@ -60,19 +50,6 @@ pub(in crate::simulator) fn sync_database(state: &mut State, call: &Call) -> Res
         }
     }
     Ok(())
-}
-
-/// HA needs a licence that says so; the simulator goes no further.
-fn enable_ha(state: &State, call: &Call) -> Result<Value, Fault> {
-    let database = state.db(call.host)?;
-    let pool = database.require("pool", &state.pool(call.host))?;
-    if pool.entry("restrictions", "enable_xha") != Some("true") {
-        return Err(Fault::new("LICENCE_RESTRICTION", ["HA"]));
-    }
-    if pool.flag("ha_enabled") {
-        return Err(Fault::bare("HA_IS_ENABLED"));
-    }
-    Err(Fault::new("NOT_IMPLEMENTED", [call.method.as_str()]))
 }
 
 fn enable_tls_verification(state: &mut State, call: &Call) -> Result<(), Fault> {

@@ -50,7 +50,7 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
 }
 
 /// What an operation asks of a VM (`xapi_vm_lifecycle.ml`).
-fn check(database: &Database, vm: &str, operation: &str) -> Result<(), Fault> {
+pub(super) fn check(database: &Database, vm: &str, operation: &str) -> Result<(), Fault> {
     let row = database.require("VM", vm)?;
     if let Some(code) = row.entry("blocked_operations", operation) {
         return Err(Fault::new("OPERATION_BLOCKED", [vm, code]));
@@ -72,6 +72,7 @@ fn check(database: &Database, vm: &str, operation: &str) -> Result<(), Fault> {
         "resume" => &["suspended"],
         "unpause" => &["paused"],
         "destroy" => &["halted", "suspended"],
+        "migrate_send" => &["halted", "running"],
         _ => &[],
     };
     let actual = row.text("power_state").to_ascii_lowercase();

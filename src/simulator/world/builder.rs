@@ -9,7 +9,7 @@ use super::{Role, Shared, Timings, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::simulator::calls::operations;
 use crate::simulator::database::Database;
-use crate::simulator::life;
+use crate::simulator::housekeeping;
 
 /// A world in the making: pools, one by one, then [`build`](Self::build).
 ///
@@ -117,7 +117,7 @@ impl WorldBuilder {
             };
             add_pool(&mut state, database, &self.password)?;
         }
-        life::begin(&mut state);
+        housekeeping::begin(&mut state);
         let shared =
             Shared { state: Mutex::new(state), changed: Condvar::new(), driven: self.driven };
         Ok(World { shared: Arc::new(shared) })
@@ -177,6 +177,8 @@ fn add_pool(state: &mut State, mut database: Database, password: &str) -> Result
             pool_secret: secret.clone(),
             disabled_by_user: false,
             stays_disabled: false,
+            rebooted: false,
+            collected: None,
             network_backend: row
                 .entry("software_version", "network_backend")
                 .unwrap_or("bridge")

@@ -104,6 +104,10 @@ pub(in crate::simulator) struct Host {
     pub disabled_by_user: bool,
     /// `host.disable` that outlives restarts, until it is enabled.
     pub stays_disabled: bool,
+    /// Whether its machine has started since its xapi last did.
+    pub rebooted: bool,
+    /// As master: the generation at which it last looked for orphans.
+    pub collected: Option<u64>,
     /// The backend of its network daemon, `openvswitch` or `bridge`, whatever its record says.
     pub network_backend: String,
     /// As master: when each slave was last heard of.

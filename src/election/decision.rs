@@ -1,0 +1,264 @@
+//! What a choice of master looks like: a ranking, a verdict, and what has to follow.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Confirmation;
+use super::reason::{Reason, Severity};
+use crate::model::{Host, Ref, Vm};
+
+/// Whom to make master, how safe that is, and what has to follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Decision {
+    /// The way in which the master is to change.
+    pub mode: Mode,
+    /// Every host of the pool once, best first; those that are not eligible come last.
+    pub ranked: Vec<Candidate>,
+    /// The host to make master: none if nobody is eligible, or if the verdict is unsafe.
+    pub recommended: Option<Ref<Host>>,
+    /// How safe the change is.
+    pub verdict: Verdict,
+    /// What a person has to take responsibility for before anything is done.
+    pub confirmations: Vec<Confirmation>,
+    /// What to do, in order.
+    pub follow_up: Vec<FollowUp>,
+    /// What the new master would not know; none if nothing is lost.
+    pub data_loss: Option<DataLoss>,
+    /// How the pool may end up with two masters, or worse.
+    pub hazards: Vec<Hazard>,
+    /// How much of the pool answers. XAPI has no quorum: this is advice.
+    pub majority: Majority,
+}
+
+/// How the master is to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+// Exhaustive: there are two ways.
+pub enum Mode {
+    /// The master is gone: a member is promoted (`pool.emergency_transition_to_master`).
+    Emergency,
+    /// The master hands over (`pool.designate_new_master`).
+    Planned,
+}
+
+/// How safe a change of master is; doubt never makes it safer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+// Exhaustive: callers compare by it.
+pub enum Verdict {
+    /// Everything that matters is known, and good.
+    Safe,
+    /// A person has to take responsibility for what is not known.
+    NeedsConfirmation,
+    /// It would be refused, or split the pool.
+    Unsafe,
+}
+
+/// A host as a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The host.
+    pub host: Ref<Host>,
+    /// Whether it may be made master.
+    pub eligible: Eligibility,
+    /// Why, the weightiest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// Whether a host may be made master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+// Exhaustive: callers sort by it.
+pub enum Eligibility {
+    /// Yes.
+    Yes,
+    /// Yes, once a person confirms what is not known.
+    IfConfirmed,
+    /// No.
+    No,
+}
+
+/// A step after the decision; each needs the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FollowUp {
+    /// See which role every member has: exactly one may be master.
+    CheckRoles {
+        /// The members.
+        hosts: Vec<Ref<Host>>,
+    },
+    /// Declare a host dead, so that its VMs can be started elsewhere (`host.declare_dead`).
+    DeclareDead {
+        /// The host.
+        host: Ref<Host>,
+    },
+    /// Have the master hand over (`pool.designate_new_master`).
+    Designate {
+        /// The new master.
+        host: Ref<Host>,
+    },
+    /// Switch HA off on a host (`host.emergency_ha_disable`): never without a person, as other hosts may
+    /// still act on HA.
+    DisableHa {
+        /// The host.
+        host: Ref<Host>,
+    },
+    /// If the hand-over leaves a host broken: promote the new master by emergency, and recover the rest.
+    IfBroken {
+        /// The host to promote.
+        host: Ref<Host>,
+    },
+    /// Prove that a host is off, and keep it off.
+    ProveOff {
+        /// The host.
+        host: Ref<Host>,
+    },
+    /// Point all members to the new master (`pool.recover_slaves`), and see who did not answer.
+    RecoverMembers {
+        /// The new master.
+        master: Ref<Host>,
+    },
+    /// Start the VMs that were lost.
+    RestartVms {
+        /// VMs that the database still shows on the old master.
+        vms: Vec<Ref<Vm>>,
+    },
+    /// Promote a member (`pool.emergency_transition_to_master`).
+    Transition {
+        /// The new master.
+        host: Ref<Host>,
+    },
+    /// Wait until the new master answers logins, which takes minutes.
+    WaitForMaster {
+        /// The new master.
+        host: Ref<Host>,
+    },
+}
+
+/// What the new master's copy of the database may lack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DataLoss {
+    /// The generation of the recommended host's copy.
+    pub generation: Option<u64>,
+    /// The newest generation that any host is known to have.
+    pub newest_known: Option<u64>,
+    /// How many generations the copy is behind that; none if they cannot be compared.
+    pub behind: Option<u64>,
+    /// Whether generations can be compared at all: not if the pool had two masters.
+    pub comparable: bool,
+    /// How old the copy is, in seconds, if that is known.
+    pub age: Option<u64>,
+    /// How old copies of such a pool get by themselves, in seconds; none while upgrades stop copies.
+    pub usual_age: Option<u64>,
+    /// Whether a newer state lies on shared storage too (HA or redo log), and is found from there.
+    pub also_on_storage: bool,
+}
+
+/// How a change of master may end badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "hazard", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Hazard {
+    /// Another host says that it is a master: two masters, two histories.
+    AnotherMaster {
+        /// The host.
+        host: Ref<Host>,
+    },
+    /// More than one host could be promoted: make sure that nobody else does it now.
+    AnotherPromotion,
+    /// HA is off on some hosts and armed on others, which may still elect a master.
+    HaHalfOff {
+        /// The hosts on which it is armed.
+        armed: Vec<Ref<Host>>,
+    },
+    /// Members that do not answer may follow, or be, another master.
+    MembersOutOfSight {
+        /// The members.
+        hosts: Vec<Ref<Host>>,
+    },
+    /// The old master answers: the promoted host would step back as it starts, or fight over storage.
+    OldMasterAnswers {
+        /// The old master.
+        host: Ref<Host>,
+    },
+    /// The old master does not answer, which does not mean that it is off: it may still run VMs
+    /// and manage the storage.
+    OldMasterMayRun {
+        /// The old master.
+        host: Ref<Host>,
+    },
+    /// If the old master returns while it cannot see the new one, it stays master.
+    OldMasterMayReturn {
+        /// The old master.
+        host: Ref<Host>,
+    },
+    /// The second half of a hand-over can fail: members then follow the new master, which is broken.
+    HandOverMayBreak,
+    /// VMs that the database shows on the old master: started elsewhere while they still run there,
+    /// they destroy their disks.
+    VmsMayRunTwice {
+        /// The VMs.
+        vms: Vec<Ref<Vm>>,
+    },
+}
+
+/// How many members answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Majority {
+    /// Members that are known to answer.
+    pub answering: usize,
+    /// All members.
+    pub members: usize,
+}
+
+impl Majority {
+    /// Whether more than half of the pool answers: never after a death in a pool of two.
+    pub fn is_strict(&self) -> bool {
+        self.answering * 2 > self.members
+    }
+}
+
+impl Decision {
+    /// The candidate that a host is; none for a host that is not in the pool.
+    pub fn candidate(&self, host: &Ref<Host>) -> Option<&Candidate> {
+        self.ranked.iter().find(|candidate| candidate.host == *host)
+    }
+}
+
+impl Candidate {
+    pub(super) fn new(host: Ref<Host>, mut reasons: Vec<Reason>, eligible: Eligibility) -> Self {
+        reasons.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.cmp(b)));
+        Self { host, eligible, reasons }
+    }
+
+    /// How many reasons weigh so much.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.reasons.iter().filter(|reason| reason.severity() == severity).count()
+    }
+
+    /// Whether it has this very reason.
+    pub fn has(&self, reason: &Reason) -> bool {
+        self.reasons.contains(reason)
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let eligible = match self.eligible {
+            Eligibility::Yes => "eligible",
+            Eligibility::IfConfirmed => "eligible if confirmed",
+            Eligibility::No => "not eligible",
+        };
+        write!(f, "{}: {eligible}", self.host)?;
+        for reason in &self.reasons {
+            write!(f, "; {reason}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Watches as objects.
+
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::client::{Client, Watch};
+use crate::ffi::boundary::{self, Out, call, quiet, text};
+use crate::ffi::cancel::{Calls, xcp_cancel};
+use crate::ffi::client::{on, on_with, scope_named, xcp_client};
+use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::json;
+use crate::ffi::registry::{Held, Object};
+use crate::ffi::snapshot::xcp_snapshot;
+use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED};
+use crate::transport::Cancel;
+use crate::wire::{Change, Operation};
+
+/// Follows a pool: a snapshot, and the changes to it as they happen.
+///
+/// Made by `xcp_client_watch`, freed by `xcp_watch_free`; it keeps its client. Threads: may be used by
+/// many at once, but one waits for changes at a time, and the others for it.
+pub struct xcp_watch {
+    following: Mutex<Following>,
+    client: Held<xcp_client>,
+    canceller: Cancel,
+    calls: Arc<Calls>,
+}
+
+/// A watch with what it borrows, which ends after it.
+struct Following {
+    watch: Watch<'static>,
+    _client: Held<xcp_client>,
+}
+
+impl Object for xcp_watch {
+    const NAME: &'static str = "xcp_watch";
+}
+
+/// Takes a snapshot of the pool, and follows it.
+///
+/// `scope` is as for `xcp_client_snapshot`. `cancel` may be NULL. `*watch` is freed with
+/// `xcp_watch_free`; the client may be freed before. From any thread. Fails as `xcp_client_snapshot`.
+///
+/// # Safety
+/// `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `watch` can be written;
+/// `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_client_watch(
+    client: *const xcp_client,
+    scope: *const c_char,
+    cancel: *const xcp_cancel,
+    watch: *mut *mut xcp_watch,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_client_watch", error, |call| {
+            let held = call.object(client, "client")?;
+            let kept = call.object(client, "client")?;
+            let scope = scope_named(text(scope, "scope")?)?;
+            let out = Out::new(watch, "watch")?;
+            // It does not end before `kept`, which the watch is stored with, nor move.
+            let borrowed: &'static Client = &*ptr::from_ref(&kept.client);
+            let watch = on(call, &[&held], cancel, |_| Ok(borrowed.watch(scope)?))?;
+            out.write_object(xcp_watch {
+                canceller: watch.canceller(),
+                following: Mutex::new(Following { watch, _client: kept }),
+                client: held,
+                calls: Arc::default(),
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Waits for the next change.
+///
+/// `*change_json` is `{"schema": 1, "class", "ref", "operation": "added" | "modified" | "deleted"}`,
+/// freed with `xcp_string_free`. `cancel` may be NULL; it ends this wait and not the watch.
+///
+/// From any thread. Fails with XCP_E_CANCELLED once `xcp_watch_cancel` was called, and as
+/// `xcp_client_snapshot`; such an error does not end the watch: the next call tries again, after a pause
+/// that grows.
+///
+/// # Safety
+/// `watch` came from this library, `cancel` or is NULL; `change_json` can be written; `error` is NULL or
+/// can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_watch_next(
+    watch: *const xcp_watch,
+    cancel: *const xcp_cancel,
+    change_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_watch_next", error, |call| {
+            let held = call.object(watch, "watch")?;
+            let out = Out::new(change_json, "change_json")?;
+            let change = on_with(call, &[&held.client], &[&held.calls], cancel, |_| {
+                match held.following().watch.next() {
+                    Some(change) => Ok(change?),
+                    None => Err(Failure::new(XCP_E_CANCELLED, "the watch was ended")),
+                }
+            })?;
+            out.write_text(json::numbered(ChangeText::from(&change))?);
+            Ok(())
+        })
+    }
+}
+
+/// Copies the pool as it was after the change that came last, or a little later.
+///
+/// Waits while another thread is in `xcp_watch_next`. `*snapshot` is freed with `xcp_snapshot_free`. From
+/// any thread.
+///
+/// # Safety
+/// `watch` came from this library; `snapshot` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_watch_snapshot(
+    watch: *const xcp_watch,
+    snapshot: *mut *mut xcp_snapshot,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_watch_snapshot", error, |call| {
+            let held = call.object(watch, "watch")?;
+            let out = Out::new(snapshot, "snapshot")?;
+            let copy = held.following().watch.snapshot().clone();
+            out.write_object(xcp_snapshot::from(copy));
+            Ok(())
+        })
+    }
+}
+
+/// Ends a watch: whoever waits in `xcp_watch_next`, or will, gets XCP_E_CANCELLED. NULL is fine.
+///
+/// From any thread.
+///
+/// # Safety
+/// `watch` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_watch_cancel(watch: *const xcp_watch) {
+    quiet((), |call| {
+        let held = call.object(watch, "watch")?;
+        held.canceller.cancel();
+        held.calls.cancel(true);
+        Ok(())
+    });
+}
+
+/// Ends and frees a watch. NULL is fine.
+///
+/// From any thread.
+///
+/// # Safety
+/// `watch` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_watch_free(watch: *mut xcp_watch) {
+    // SAFETY: the same promise.
+    unsafe { xcp_watch_cancel(watch) };
+    boundary::free(watch);
+}
+
+impl xcp_watch {
+    fn following(&self) -> std::sync::MutexGuard<'_, Following> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Serialize)]
+struct ChangeText<'a> {
+    class: &'static str,
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    operation: &'static str,
+}
+
+impl<'a> From<&'a Change> for ChangeText<'a> {
+    fn from(change: &'a Change) -> Self {
+        let operation = match change.operation {
+            Operation::Added => "added",
+            Operation::Deleted => "deleted",
+            Operation::Modified => "modified",
+        };
+        Self { class: change.class.as_str(), reference: &change.reference, operation }
+    }
+}
