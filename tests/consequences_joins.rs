@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use xcp_pool::Fault;
-use xcp_pool::model::{Class, Record, Snapshot, Table};
-use xcp_pool::preflight::consequences::{Attempt, Changes, Consequences, MADE_AT_JOIN, foretell};
+use xcp_pool::model::{Class, Record, Snapshot, Table, Uuid};
+use xcp_pool::preflight::consequences::{
+    Attempt, Changes, Consequences, MADE_AT_JOIN, NetworkOutcome, Outcome, PifOutcome, SrOutcome,
+    foretell, foretell_with_changes,
+};
 use xcp_pool::preflight::{Policy, evaluate};
 
 struct Recording {
@@ -67,25 +70,28 @@ fn check(name: &str) {
     let recording = Recording::load(name);
     let before = recording.snapshot("pool_before");
     let joiner = recording.snapshot("joiner_before");
-    let foretold = foretell(&before, &joiner, &recording.attempt(&before, &joiner));
+    let attempt = recording.attempt(&before, &joiner);
+    let (foretold, changes) = foretell_with_changes(&before, &joiner, &attempt);
+    assert_eq!(foretell(&before, &joiner, &attempt), foretold, "with or without the changes");
     assert_eq!(foretold.unknown, [], "the recordings cover everything");
     let actual = recording.file["pool_after"].as_object().unwrap();
 
     let mut expected: Map<String, Value> =
-        serde_json::from_str(&foretold.changes().apply(&before).to_json()).unwrap();
+        serde_json::from_str(&changes.apply(&before).to_json()).unwrap();
     let refs = real_refs(&mut expected, actual);
     for class in Class::ALL.iter().map(|class| class.as_str()) {
         let Some(actual) = actual.get(class).and_then(Value::as_object) else { continue };
         compare_class(&recording, class, expected[class].as_object().unwrap(), actual);
     }
-    assert_nothing_hidden(&foretold);
+    assert_nothing_hidden(&changes);
     if foretold.refusal.is_some() {
         assert_eq!(foretold.refusal, recording.error());
-        assert!(foretold.changes().is_empty());
+        assert!(changes.is_empty());
     } else {
         let swallowed: Vec<_> =
             foretold.swallowed.iter().map(|fault| with_real_refs(fault, &refs)).collect();
         assert_eq!(swallowed, recording.swallowed());
+        compare_fates(&recording, &joiner, &foretold, &refs);
         let (after, srs) = (actual["SR"].as_object().unwrap(), foretold.sr_count.unwrap());
         assert_eq!((srs.before, srs.after), (before.sr.len(), after.len()));
     }
@@ -243,6 +249,76 @@ fn is_new(reference: &str) -> bool {
     Changes::is_new(&xcp_pool::model::Ref::<xcp_pool::model::Vm>::new(reference))
 }
 
+/// What is told of each object of the joiner's is what became of it.
+///
+/// The recordings say of every object which of the pool's it became, if any.
+fn compare_fates(
+    recording: &Recording,
+    joiner: &Snapshot,
+    foretold: &Consequences,
+    refs: &BTreeMap<String, String>,
+) {
+    let real = |reference: String| refs.get(&reference).cloned().unwrap_or(reference);
+    let mut fates: BTreeMap<(&str, String), bool> = BTreeMap::new();
+    let mut became = |class, uuid: &Uuid, appears| {
+        fates.insert((class, uuid.to_string()), appears);
+    };
+    let host = foretold.host.as_ref().unwrap();
+    became("host", &host.uuid, true);
+    for sr in foretold.srs.as_ref().unwrap() {
+        became("SR", &sr.uuid, !matches!(sr.outcome, SrOutcome::Refused(_)));
+    }
+    for pbd in foretold.pbds.as_ref().unwrap() {
+        became("PBD", &pbd.uuid, pbd.outcome == Outcome::Created);
+    }
+    for vdi in foretold.vdis.as_ref().unwrap() {
+        became("VDI", &vdi.uuid, vdi.outcome == Outcome::Created);
+    }
+    for network in foretold.networks.as_ref().unwrap() {
+        let landed = network.landing.is_some();
+        let copied = !matches!(network.outcome, NetworkOutcome::Refused(_));
+        became("network", &network.uuid, copied || landed);
+    }
+    for pif in foretold.interfaces.as_ref().unwrap() {
+        became("PIF", &pif.uuid, matches!(pif.outcome, PifOutcome::Introduced(_)));
+    }
+    let machines = foretold.machines.as_ref().unwrap();
+    for vm in &machines.vms {
+        became("VM", &vm.uuid, vm.arrives);
+        for vif in vm.vifs.iter().flatten() {
+            became("VIF", &vif.uuid, true);
+            let (reference, _) = joiner.vif.by_uuid(&vif.uuid).unwrap();
+            let fate = &recording.file["fate_of_joiner_objects"]["VIF"][reference.to_string()];
+            let there = &vif.landing.as_ref().unwrap().places;
+            let there = real(there.iter().next().unwrap().reference.to_string());
+            let actual = &recording.file["pool_after"]["VIF"][fate["pool_ref"].as_str().unwrap()];
+            assert_eq!(actual["network"], there);
+        }
+    }
+    for (class, objects) in recording.file["fate_of_joiner_objects"].as_object().unwrap() {
+        for (reference, fate) in objects.as_object().unwrap() {
+            let before = &recording.file["joiner_before"][class][reference];
+            let uuid = before["uuid"].as_str().unwrap().to_owned();
+            // A VM of the pool's with the same uuid is not what became of the joiner's.
+            let how = fate["how"].as_str().unwrap();
+            let appears = !fate["pool_ref"].is_null()
+                && !(class == "VM" && how == "same uuid (was in the pool before)");
+            let told = fates.remove(&(class.as_str(), uuid));
+            match class.as_str() {
+                "VM" if before["is_default_template"] == true => {
+                    assert_eq!((told, appears), (None, false))
+                }
+                "VIF" => assert_eq!(told.unwrap_or(false), appears),
+                "host" | "SR" | "PBD" | "VDI" | "network" | "PIF" | "VM" => {
+                    assert_eq!(told, Some(appears), "{class} {reference} {how}");
+                }
+                _ => assert_eq!(told, None),
+            }
+        }
+    }
+    assert!(fates.is_empty(), "{fates:?}");
+}
+
 fn with_real_refs(fault: &Fault, refs: &BTreeMap<String, String>) -> Fault {
     Fault::new(
         &*fault.code,
@@ -251,7 +327,7 @@ fn with_real_refs(fault: &Fault, refs: &BTreeMap<String, String>) -> Fault {
 }
 
 /// What was not foretold is what nobody can know.
-fn assert_nothing_hidden(foretold: &Consequences) {
+fn assert_nothing_hidden(changes: &Changes) {
     fn hidden<T: Record>(table: &Table<T>, allowed: &[&str]) {
         for (reference, record) in table {
             let hidden: Vec<_> = T::FIELDS
@@ -261,7 +337,7 @@ fn assert_nothing_hidden(foretold: &Consequences) {
             assert!(hidden.is_empty(), "{} {reference} does not say {hidden:?}", T::CLASS);
         }
     }
-    let added = &foretold.changes().added;
+    let added = &changes.added;
     hidden(&added.host, &["allowed_operations"]);
     hidden(&added.host_metrics, &["uuid", "last_updated"]);
     hidden(&added.network, &["uuid"]);

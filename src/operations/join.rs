@@ -311,8 +311,9 @@ fn settle(
     }
     missing.extend(differing_versions(&after, reference));
     if let Some(before) = before {
-        let foretold = consequences::foretell(&before.pool, &before.joiner, &JoinCall::join());
-        missing.extend(not_as_foretold(foretold.changes(), &after, reference));
+        let call = JoinCall::join();
+        let (_, changes) = consequences::foretell_with_changes(&before.pool, &before.joiner, &call);
+        missing.extend(not_as_foretold(&changes, &after, reference));
     }
     Ok(Outcome::Done(Joined {
         host: plan.host.uuid.clone(),

@@ -1,6 +1,6 @@
 //! The pool's CPU level, and whom its change concerns.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -101,15 +101,15 @@ impl Features {
 
     /// What it holds and the other does not.
     pub fn without(&self, other: &Self) -> Vec<Feature> {
-        let words = self.0.iter().enumerate();
-        words
-            .flat_map(|(word, bits)| {
-                let rest = bits & !other.0.get(word).copied().unwrap_or(0);
-                (0..32)
-                    .filter(move |bit| rest >> bit & 1 == 1)
-                    .map(move |bit| Feature { word, bit })
-            })
-            .collect()
+        let mut features = Vec::new();
+        for (word, bits) in self.0.iter().enumerate() {
+            let mut rest = bits & !other.0.get(word).copied().unwrap_or(0);
+            while rest != 0 {
+                features.push(Feature { word, bit: rest.trailing_zeros() });
+                rest &= rest - 1;
+            }
+        }
+        features
     }
 
     /// What both hold.
@@ -174,9 +174,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<Cpu> {
         & f.knows::<Host>(Side::Joiner, &["uuid", "cpu_info"], HIDES);
     let (_, me) = f.me.filter(|_| known)?;
     let (_, pool) = f.pool.the_pool().ok()?;
-    let vendor = |map: &std::collections::BTreeMap<String, String>| {
-        map.get("vendor").cloned().unwrap_or_default()
-    };
+    let vendor = |map: &BTreeMap<String, String>| map.get("vendor").cloned().unwrap_or_default();
     let members: Vec<&Host> = f.pool.host.records().filter(|host| host.uuid != me.uuid).collect();
     let keys = pool.cpu_info.iter().filter(|(key, _)| key.starts_with("features"));
     let levels: Vec<_> =
@@ -237,14 +235,17 @@ impl<'a> Offer<'a> {
 /// Finds the VMs that cannot go to some host, by what they were started with.
 struct Search<'a> {
     snapshot: &'a Snapshot,
-    /// Most VMs were started with the same set.
-    sets: HashMap<&'a str, Option<Features>>,
+    /// The last set that was read, as most VMs were started with the same.
+    last: (&'a str, Option<Features>),
 }
 
 impl<'a> Search<'a> {
     fn confined(&mut self, vm: &'a Vm, offers: &[Offer<'_>]) -> Option<Confined> {
         let text = vm.last_boot_CPU_flags.get("features").map_or("", String::as_str);
-        let features = self.sets.entry(text).or_insert_with(|| Features::parse(text)).as_ref();
+        if self.last.0 != text {
+            self.last = (text, Features::parse(text));
+        }
+        let features = self.last.1.as_ref();
         let vendor = vm.last_boot_CPU_flags.get("vendor").map(String::as_str);
         let metrics = self.snapshot.vm_metrics.get(&vm.metrics);
         let mode = metrics.map(|metrics| metrics.current_domain_type.clone());
@@ -272,7 +273,7 @@ fn confined(f: &mut Forecast<'_>, me: &Host) -> Option<Vec<Confined>> {
         return None;
     }
     let offers = [Offer::of(me)];
-    let mut search = Search { snapshot: f.pool, sets: HashMap::new() };
+    let mut search = Search { snapshot: f.pool, last: ("", None) };
     let vms = f.pool.vm.iter().filter(|(reference, vm)| {
         let up = vm.power_state != PowerState::Halted && !vm.is_a_snapshot;
         up && !f.pool.is_domain_zero(reference, vm)
@@ -286,7 +287,7 @@ fn bound(f: &mut Forecast<'_>, members: &[&Host]) -> Option<Vec<Confined>> {
         return None;
     }
     let offers: Vec<_> = members.iter().map(|host| Offer::of(host)).collect();
-    let mut search = Search { snapshot: f.joiner, sets: HashMap::new() };
+    let mut search = Search { snapshot: f.joiner, last: ("", None) };
     let vms = f.joiner.vm.records();
     let vms = vms.filter(|vm| vm.power_state == PowerState::Suspended && !vm.is_a_snapshot);
     Some(vms.filter_map(|vm| search.confined(vm, &offers)).collect())

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::change::Changes;
 use crate::error::Fault;
-use crate::model::{Class, Host, Record, Ref, Snapshot, Sr, Uuid, Version};
+use crate::model::{Class, Host, Record, Ref, Snapshot, Sr, Uuid, Vdi, Version};
 use crate::preflight::Side;
 
 /// The forecast in the making.
@@ -21,10 +21,20 @@ pub(super) struct Forecast<'a> {
     pub host: Option<Result<Ref<Host>, Fault>>,
     /// The joiner's SRs to those of the pool.
     pub srs: HashMap<&'a Ref<Sr>, Ref<Sr>>,
+    /// Whether the map above is known.
+    pub srs_known: bool,
+    /// Disks of the pool on SRs that the joiner has too, or that hold ISOs.
+    pub old_vdis: Vec<(&'a Ref<Vdi>, &'a Vdi)>,
+    /// Disks that appear, with the pool's SR.
+    pub new_vdis: Vec<(&'a Ref<Vdi>, &'a Vdi, Ref<Sr>)>,
     pub changes: Changes,
+    /// Whether the changes include the records of disks and VMs, which may be many.
+    pub whole: bool,
     pub swallowed: Vec<Fault>,
     pub losses: Vec<Loss>,
     pub gaps: Vec<Gap>,
+    /// The fields that some record of a class lacks.
+    absent: HashMap<(Side, Class), u128>,
 }
 
 /// Something that a snapshot does not say, and what therefore is not known.
@@ -60,7 +70,7 @@ pub struct Loss {
 }
 
 impl<'a> Forecast<'a> {
-    pub fn new(pool: &'a Snapshot, joiner: &'a Snapshot) -> Self {
+    pub fn new(pool: &'a Snapshot, joiner: &'a Snapshot, whole: bool) -> Self {
         let mut forecast = Self {
             pool,
             joiner,
@@ -68,10 +78,15 @@ impl<'a> Forecast<'a> {
             me: joiner.master().ok(),
             host: None,
             srs: HashMap::new(),
+            srs_known: false,
+            old_vdis: Vec::new(),
+            new_vdis: Vec::new(),
             changes: Changes::default(),
+            whole,
             swallowed: Vec::new(),
             losses: Vec::new(),
             gaps: Vec::new(),
+            absent: HashMap::new(),
         };
         let known = [(Side::Pool, forecast.master), (Side::Joiner, forecast.me)];
         for (side, host) in known {
@@ -104,17 +119,19 @@ impl<'a> Forecast<'a> {
             self.gap(side, class, None, hides);
             return false;
         }
-        let places: Vec<_> =
-            fields.iter().map(|field| (*field, super::change::place::<T>(field))).collect();
-        let lacking = table
-            .records()
-            .map(Record::absent)
-            .filter(|absent| !absent.is_empty())
-            .find_map(|absent| places.iter().find(|(_, n)| absent.contains(*n)));
-        if let Some((field, _)) = lacking {
+        // One pass over the records, however many parts of the forecast ask.
+        let lacking = *self.absent.entry((side, class)).or_insert_with(|| {
+            table.records().map(|record| record.absent().bits()).fold(0, |all, bits| all | bits)
+        });
+        let lacks = |field: &&&'static str| {
+            super::change::place::<T>(field) < 128
+                && lacking >> super::change::place::<T>(field) & 1 == 1
+        };
+        let field = if lacking == 0 { None } else { fields.iter().find(lacks) };
+        if let Some(field) = field {
             self.gap(side, class, Some(field), hides);
         }
-        lacking.is_none()
+        field.is_none()
     }
 
     pub fn gap(

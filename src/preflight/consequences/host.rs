@@ -72,8 +72,11 @@ const RESTRICTED_POOL_SIZE: usize = 3;
 /// `create_or_get_host_on_master`, `Xapi_host.create`.
 pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
     const HIDES: &str = "what becomes of the host";
-    let known = f.knows::<Host>(Side::Joiner, &["uuid"], HIDES)
+    const CHANGES: &str = "what changes in the host's record";
+    let known = f.knows::<Host>(Side::Joiner, &["uuid", "name_label"], HIDES)
         & f.knows::<Host>(Side::Pool, &["uuid"], HIDES);
+    f.knows::<Host>(Side::Joiner, &COMPARED, CHANGES);
+    f.knows::<Host>(Side::Pool, &COMPARED, CHANGES);
     let (my_ref, me) = f.me.filter(|_| known)?;
     let uuid = me.uuid.clone();
     if let Some((pool_ref, stale)) = f.pool.host.by_uuid(&uuid) {
@@ -163,8 +166,10 @@ fn record(f: &mut Forecast<'_>, me: &Host, metrics: &Ref<HostMetrics>) -> Host {
     // The server fills this one from the crash dump SR; a slip, but that is what it does.
     host.suspend_image_sr = host.crash_dump_sr.clone();
     let mut unknown = vec!["allowed_operations"];
-    if !f.joiner.sr.covered() {
+    if !f.srs_known {
         unknown.extend(STORAGE);
+    } else if !me.has("crash_dump_sr") {
+        unknown.push("suspend_image_sr");
     }
     match f.pool.the_pool() {
         Ok((_, pool)) if pool.has("tls_verification_enabled") => {
@@ -202,6 +207,30 @@ const API_VERSION: [&str; 3] = ["API_version_major", "API_version_minor", "API_v
 const STORAGE: [&str; 3] = ["local_cache_sr", "crash_dump_sr", "suspend_image_sr"];
 const SSH: [&str; 4] =
     ["ssh_enabled", "ssh_enabled_timeout", "console_idle_timeout", "ssh_auto_mode"];
+
+/// The fields that [`differences`] compares and that every release has.
+const COMPARED: [&str; 20] = [
+    "name_label",
+    "name_description",
+    "hostname",
+    "address",
+    "tags",
+    "other_config",
+    "logging",
+    "edition",
+    "license_params",
+    "license_server",
+    "software_version",
+    "power_on_mode",
+    "power_on_config",
+    "external_auth_type",
+    "external_auth_service_name",
+    "iscsi_iqn",
+    "multipathing",
+    "suspend_image_sr",
+    "crash_dump_sr",
+    "local_cache_sr",
+];
 
 /// The fields that a person set, or goes by, and that differ.
 ///

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::change::MADE_AT_JOIN;
+use super::change::{MADE_AT_JOIN, joined};
 use super::forecast::{Choice, Forecast};
 use crate::error::Fault;
 use crate::model::{
@@ -113,8 +113,8 @@ impl<'a> Plan<'a> {
             orphans_from,
         };
         if networks_known
-            && f.knows::<Vif>(Side::Joiner, &["uuid", "VM", "network"], VIFS)
-            && f.knows::<Vif>(Side::Pool, &["uuid"], VIFS)
+            && f.knows::<Vif>(Side::Joiner, &["uuid", "VM", "network", "device", "MAC"], VIFS)
+            && f.knows::<Vif>(Side::Pool, &["uuid", "VM"], VIFS)
         {
             plan.vifs = Some(devices(&plan.exported, joiner.vif.iter(), |vif| &vif.VM));
         }
@@ -136,9 +136,11 @@ impl<'a> Plan<'a> {
     fn seeds(&self, f: &mut Forecast<'_>) -> Option<Clash> {
         let ours: HashSet<_> = self.exported.iter().filter_map(|(_, vm)| vm.mac_seed()).collect();
         let mut theirs: HashMap<&str, Vec<&Vm>> = HashMap::new();
-        for vm in f.pool.vm.records().rev() {
-            if let Some(seed) = vm.mac_seed().filter(|seed| ours.contains(seed)) {
-                theirs.entry(seed).or_default().push(vm);
+        if !ours.is_empty() {
+            for vm in f.pool.vm.records().rev() {
+                if let Some(seed) = vm.mac_seed().filter(|seed| ours.contains(seed)) {
+                    theirs.entry(seed).or_default().push(vm);
+                }
             }
         }
         let of_ours = |vm: &Vm| f.joiner.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
@@ -327,13 +329,16 @@ fn existing<'a>(
 const VIFS: &str = "where the interfaces of its VMs land";
 const DISKS: &str = "whether its VMs find their disks";
 
+const VBDS: [&str; 7] = ["uuid", "VM", "VDI", "type", "userdevice", "empty", "currently_attached"];
+
 fn disks_known(f: &mut Forecast<'_>) -> bool {
-    f.knows::<Vbd>(Side::Joiner, &["uuid", "VM", "VDI", "empty", "currently_attached"], DISKS)
-        & f.knows::<Vbd>(Side::Pool, &["uuid"], DISKS)
+    f.knows::<Vbd>(Side::Joiner, &VBDS, DISKS)
+        & f.knows::<Vbd>(Side::Pool, &["uuid", "VM"], DISKS)
         & f.knows::<Vdi>(Side::Joiner, &["uuid", "SR", "location"], DISKS)
         & f.knows::<Vdi>(Side::Pool, &["uuid", "SR", "location"], DISKS)
         & f.knows::<Sr>(Side::Joiner, &["uuid", "content_type"], DISKS)
         & f.knows::<Sr>(Side::Pool, &["uuid", "content_type", "type"], DISKS)
+        & f.srs_known
 }
 
 fn devices<'a, T: Record>(
@@ -365,22 +370,25 @@ impl<'a> Found<'a> {
             srs.extend(f.srs.get(&vdi.SR));
             iso |= f.joiner.sr.get(&vdi.SR).is_some_and(|sr| sr.content_type == "iso");
         }
+        let (old, new) = (&f.pool.sr, &f.changes.added.sr);
         let is_library = |sr: &&Sr| sr.content_type == "iso" && sr.r#type != "udev";
-        let (old, new) = (&f.pool, &f.changes.added);
         let library =
-            |sr: &Ref<Sr>| old.sr.get(sr).or_else(|| new.sr.get(sr)).filter(is_library).is_some();
+            |sr: &Ref<Sr>| old.get(sr).or_else(|| new.get(sr)).filter(is_library).is_some();
         let mut found = Self { disks: HashMap::new(), isos: HashMap::new() };
-        for (n, (reference, vdi)) in old.vdi.iter().chain(&new.vdi).enumerate() {
+        for (reference, vdi) in &f.old_vdis {
             if srs.contains(&vdi.SR) {
-                found.disks.insert((vdi.SR.clone(), &vdi.location), reference.clone());
+                found.disks.insert((vdi.SR.clone(), &vdi.location), (*reference).clone());
             }
             if iso && library(&vdi.SR) {
-                let choice = found.isos.entry(&vdi.location).or_default();
-                if n < old.vdi.len() {
-                    choice.old = Some(reference.clone());
-                } else {
-                    choice.new.push(reference.clone());
-                }
+                found.isos.entry(&vdi.location).or_default().old = Some((*reference).clone());
+            }
+        }
+        for (reference, vdi, sr) in &f.new_vdis {
+            if srs.contains(sr) {
+                found.disks.insert((sr.clone(), &vdi.location), joined(reference));
+            }
+            if iso && library(sr) {
+                found.isos.entry(&vdi.location).or_default().new.push(joined(reference));
             }
         }
         found

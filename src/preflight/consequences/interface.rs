@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::Forecast;
-use super::network::{Networks, Place};
+use super::network::{Carrier, Networks, Place};
 use crate::error::Fault;
 use crate::model::{Host, Network, Pif, PifMetrics, Ref, Uuid, Vlan};
 use crate::preflight::Side;
@@ -68,14 +68,22 @@ pub enum Management {
 pub(super) struct Interfaces {
     pub pifs: Vec<PifFate>,
     pub management: Option<Management>,
-    /// The joiner's network that carries management on a VLAN, and the pool's.
-    pub vlan: Option<(Ref<Network>, Ref<Network>)>,
 }
 
 /// `create_or_get_pif_on_master`, `create_or_get_vlan_on_master`.
 pub(super) fn foretell(f: &mut Forecast<'_>, networks: &mut Networks) -> Option<Interfaces> {
     const HIDES: &str = "which PIFs appear";
-    let fields = ["uuid", "device", "host", "network", "VLAN", "physical", "management"];
+    let fields = [
+        "uuid",
+        "device",
+        "host",
+        "network",
+        "VLAN",
+        "VLAN_master_of",
+        "physical",
+        "management",
+        "managed",
+    ];
     let known = f.knows::<Pif>(Side::Joiner, &fields, HIDES)
         & f.knows::<Pif>(Side::Pool, &["uuid", "device", "host"], HIDES);
     let host = f.host.clone().filter(|_| known)?;
@@ -92,7 +100,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>, networks: &mut Networks) -> Option<
         };
         pifs.push(fate(f, &host, pif, outcome));
     }
-    let mut interfaces = Interfaces { pifs, management: None, vlan: None };
+    let mut interfaces = Interfaces { pifs, management: None };
     management(f, networks, &host, &mut interfaces);
     Some(interfaces)
 }
@@ -186,6 +194,7 @@ fn management(
     let Some((pif_ref, pif)) = f.joiner.management_pif(my_ref) else { return };
     if pif.VLAN_master_of.is_null() && pif.VLAN < 0 {
         interfaces.management = Some(Management::Untagged);
+        networks.carrier = Carrier::Interface;
         return;
     }
     const HIDES: &str = "what becomes of the VLAN that carries management";
@@ -230,7 +239,7 @@ fn management(
         Some(known) => *known = fate,
         None => interfaces.pifs.push(fate),
     }
-    interfaces.vlan = Some((pif.network.clone(), there));
+    networks.carrier = Carrier::Vlan { ours: pif.network.clone(), theirs: there };
 }
 
 /// The host's interface on a network: the new one, if there is one.

@@ -9,7 +9,7 @@ use super::forecast::{Forecast, Show};
 use super::import::{Import, Plan, VmName, is_default_template};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
-use crate::model::{Class, Network, PowerState, Ref, Uuid, Vbd, Vm, VmMetrics};
+use crate::model::{Class, Network, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmMetrics};
 use crate::preflight::Side;
 
 /// What becomes of the joiner's VMs, its templates, snapshots and control domain.
@@ -24,8 +24,8 @@ pub struct Machines {
     pub default_templates: usize,
     /// The pool's VMs that are destroyed to make room.
     pub replaced: Vec<Replaced>,
-    /// How many records of class `VM_metrics` stay in the pool without a VM.
-    pub orphan_metrics: usize,
+    /// How many records of class `VM_metrics` stay in the pool without a VM; none if not known.
+    pub orphan_metrics: Option<usize>,
 }
 
 /// What becomes of a VM of the joiner's.
@@ -101,10 +101,10 @@ pub struct Replaced {
     pub destroyed: bool,
     /// Whether the joiner's VM comes in its place; if not, it is destroyed for nothing.
     pub by_another: bool,
-    /// How many interfaces are destroyed.
-    pub vifs: usize,
-    /// How many drives are destroyed; the disks stay.
-    pub vbds: usize,
+    /// How many interfaces are destroyed; none if not known.
+    pub vifs: Option<usize>,
+    /// How many drives are destroyed; the disks stay. None if not known.
+    pub vbds: Option<usize>,
     /// How many snapshots lose the VM that they are of.
     pub snapshots: usize,
 }
@@ -113,11 +113,13 @@ pub struct Replaced {
 pub(super) fn foretell<'a>(
     f: &mut Forecast<'a>,
     networks: Option<(&mut Networks, &mut [NetworkFate])>,
-    management: Option<(&Ref<Network>, &Ref<Network>)>,
 ) -> Option<Machines> {
     const HIDES: &str = "which VMs arrive";
     let ours = [
         "uuid",
+        "name_label",
+        "is_control_domain",
+        "suspend_VDI",
         "version",
         "power_state",
         "is_a_template",
@@ -128,17 +130,27 @@ pub(super) fn foretell<'a>(
         "domain_type",
         "HVM_boot_policy",
     ];
-    let theirs = ["uuid", "version", "power_state", "is_a_snapshot", "snapshot_of", "other_config"];
+    let theirs = [
+        "uuid",
+        "name_label",
+        "version",
+        "power_state",
+        "is_a_snapshot",
+        "snapshot_of",
+        "other_config",
+    ];
     let known =
         f.knows::<Vm>(Side::Joiner, &ours, HIDES) & f.knows::<Vm>(Side::Pool, &theirs, HIDES);
     if !known {
         return None;
     }
+    let lost = ["blocked_operations", "appliance", "VUSBs"];
+    f.knows::<Vm>(Side::Joiner, &lost, "what its VMs lose");
     let plan = Plan::new(f, networks.is_some());
     devices_unknown(f, &plan);
     let mut landings = HashMap::new();
     if let (None, Some((networks, fates)), Some(_)) = (&plan.clash, networks, &plan.vifs) {
-        landings = land(f, &plan, networks, fates, management);
+        landings = land(f, &plan, networks, fates);
     }
     let vms = plan.exported.iter().map(|(id, vm)| fate(f, &plan, &landings, id, vm)).collect();
     let replaced = replace(f, &plan);
@@ -152,7 +164,8 @@ pub(super) fn foretell<'a>(
             Import::Undone(clash.clone())
         }
         None => {
-            for (id, vm) in &plan.exported {
+            let exported = if f.whole { &plan.exported[..] } else { &[] };
+            for (id, vm) in exported {
                 record::add(f, &plan, &landings, id, vm);
             }
             Import::Complete
@@ -177,20 +190,13 @@ fn land(
     plan: &Plan<'_>,
     networks: &mut Networks,
     fates: &mut [NetworkFate],
-    management: Option<(&Ref<Network>, &Ref<Network>)>,
 ) -> HashMap<Ref<Network>, Landing> {
     let used: HashSet<&Ref<Network>> =
         plan.vifs.iter().flat_map(HashMap::values).flatten().map(|(_, vif)| &vif.network).collect();
     let joiner = f.joiner;
     let mut landings = HashMap::new();
     for (reference, network) in joiner.network.iter().rev().filter(|(id, _)| used.contains(id)) {
-        let copied =
-            networks.copied.get(reference).and_then(|copied| copied.as_ref().ok()).cloned();
-        let counterpart = match management {
-            Some((ours, theirs)) if ours == reference => Some(theirs.clone()),
-            _ => copied,
-        };
-        let landing = networks.land(f, reference, network, counterpart.as_ref());
+        let landing = networks.land(f, reference, network);
         landings.insert(reference.clone(), landing);
     }
     for fate in fates {
@@ -289,6 +295,10 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
     if plan.replaced.is_empty() {
         return Vec::new();
     }
+    const HIDES: &str = "what goes with the VMs that are replaced";
+    f.knows::<Vm>(Side::Pool, &["metrics", "parent"], HIDES);
+    let vifs = f.knows::<Vif>(Side::Pool, &["VM"], HIDES).then_some(0);
+    let vbds = f.knows::<Vbd>(Side::Pool, &["VM"], HIDES).then_some(0);
     let pool = f.pool;
     let mut order: Vec<_> = plan.replaced.values().collect();
     order.sort_by_key(|replacement| replacement.reference);
@@ -302,20 +312,20 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
             version: replacement.vm.version,
             destroyed: replacement.destroyed,
             by_another: plan.clash.is_none(),
-            vifs: 0,
-            vbds: 0,
+            vifs,
+            vbds,
             snapshots: 0,
         })
         .collect();
     for (reference, vif) in &pool.vif {
         if let Some(n) = places.get(&vif.VM) {
-            replaced[*n].vifs += 1;
+            replaced[*n].vifs = replaced[*n].vifs.map(|count| count + 1);
             f.changes.remove(reference);
         }
     }
     for (reference, vbd) in &pool.vbd {
         if let Some(n) = places.get(&vbd.VM) {
-            replaced[*n].vbds += 1;
+            replaced[*n].vbds = replaced[*n].vbds.map(|count| count + 1);
             f.changes.remove(reference);
         }
     }
@@ -348,7 +358,10 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
 }
 
 /// The records of class `VM_metrics`, which are made before the VMs; answers how many get no VM.
-fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> usize {
+fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Option<usize> {
+    const HIDES: &str = "which VM_metrics appear";
+    let known = f.knows::<Vm>(Side::Joiner, &["metrics"], HIDES)
+        & f.knows::<VmMetrics>(Side::Joiner, &[], HIDES);
     let joiner = f.joiner;
     let made = match &plan.clash {
         Some(_) => &plan.exported[plan.orphans_from.min(plan.exported.len())..],
@@ -357,12 +370,14 @@ fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> usize {
     let mut count = 0;
     for (_, vm) in made {
         if let Some(metrics) = joiner.vm_metrics.get(&vm.metrics) {
-            let mut new = metrics.clone();
-            new.absent.insert(place::<VmMetrics>("uuid"));
-            new.uuid = Uuid::default();
-            f.changes.add(joined(&vm.metrics), new);
             count += 1;
+            if f.whole {
+                let mut new = metrics.clone();
+                new.absent.insert(place::<VmMetrics>("uuid"));
+                new.uuid = Uuid::default();
+                f.changes.add(joined(&vm.metrics), new);
+            }
         }
     }
-    if plan.clash.is_some() { count } else { 0 }
+    known.then_some(if plan.clash.is_some() { count } else { 0 })
 }

@@ -11,7 +11,7 @@
 //! # Example
 //! ```
 //! use xcp_pool::model::Snapshot;
-//! use xcp_pool::preflight::consequences::{Attempt, foretell};
+//! use xcp_pool::preflight::consequences::{Attempt, foretell, foretell_with_changes};
 //!
 //! let pool = br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
 //!     "host": {"OpaqueRef:phantom": {"name_label": "Phantom"}},
@@ -28,7 +28,9 @@
 //! let consequences = foretell(&pool, &joiner, &Attempt::join());
 //! assert_eq!(consequences.sr_count.map(|srs| (srs.before, srs.after)), Some((1, 2)));
 //! assert!(consequences.to_string().contains("\"Local storage\" (ext): appears"));
-//! assert_eq!(consequences.changes().apply(&pool).host.len(), 2);
+//!
+//! let (_, changes) = foretell_with_changes(&pool, &joiner, &Attempt::join());
+//! assert_eq!(changes.apply(&pool).host.len(), 2);
 //! # Ok::<(), xcp_pool::Error>(())
 //! ```
 
@@ -141,8 +143,6 @@ pub struct Consequences {
     pub after_start: Option<AfterStart>,
     /// What is not known, and why.
     pub unknown: Vec<Gap>,
-    #[serde(skip)]
-    changes: Changes,
 }
 
 /// Foretells what a join will do, from snapshots of the pool and of the host that is to join.
@@ -150,11 +150,29 @@ pub struct Consequences {
 /// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
 /// number of objects.
 pub fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Consequences {
+    run(pool, joiner, attempt, false).0
+}
+
+/// The same, and what changes in the pool's database by the time the call returns, record by record.
+pub fn foretell_with_changes(
+    pool: &Snapshot,
+    joiner: &Snapshot,
+    attempt: &Attempt,
+) -> (Consequences, Changes) {
+    run(pool, joiner, attempt, true)
+}
+
+fn run(
+    pool: &Snapshot,
+    joiner: &Snapshot,
+    attempt: &Attempt,
+    whole: bool,
+) -> (Consequences, Changes) {
     let mut consequences = Consequences::none(attempt);
     if attempt.refusal.is_some() {
-        return consequences;
+        return (consequences, Changes::default());
     }
-    let mut f = forecast::Forecast::new(pool, joiner);
+    let mut f = forecast::Forecast::new(pool, joiner, whole);
     // The pool's counterparts of SRs come first, as the host's record names some.
     if let Some((srs, count)) = storage::srs(&mut f) {
         consequences.srs = Some(srs);
@@ -163,18 +181,15 @@ pub fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Conseq
     consequences.host = host::foretell(&mut f);
     consequences.pbds = storage::pbds(&mut f);
     consequences.vdis = storage::vdis(&mut f);
-    let mut management = None;
     let mut networks = network::foretell(&mut f);
     if let Some((_, networks)) = &mut networks {
         if let Some(interfaces) = interface::foretell(&mut f, networks) {
             consequences.interfaces = Some(interfaces.pifs);
             consequences.management = interfaces.management;
-            management = interfaces.vlan;
         }
     }
-    let management = management.as_ref().map(|(ours, theirs)| (ours, theirs));
     let copied = networks.as_mut().map(|(fates, networks)| (networks, &mut fates[..]));
-    consequences.machines = machine::foretell(&mut f, copied, management);
+    consequences.machines = machine::foretell(&mut f, copied);
     consequences.settings = settings::foretell(&mut f);
     consequences.cpu = cpu::foretell(&mut f);
     consequences.after_start = start::foretell(&mut f);
@@ -186,8 +201,7 @@ pub fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Conseq
     consequences.losses = f.losses;
     consequences.swallowed = f.swallowed;
     consequences.unknown = f.gaps;
-    consequences.changes = f.changes;
-    consequences
+    (consequences, f.changes)
 }
 
 impl Consequences {
@@ -212,13 +226,7 @@ impl Consequences {
             swallowed: Vec::new(),
             after_start: None,
             unknown: Vec::new(),
-            changes: Changes::default(),
         }
-    }
-
-    /// What changes in the pool's database, record by record, by the time the call returns.
-    pub fn changes(&self) -> &Changes {
-        &self.changes
     }
 
     /// The interfaces that land on another network than the one that takes their own's place.

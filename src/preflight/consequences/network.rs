@@ -72,7 +72,7 @@ pub struct Landing {
     pub places: Vec<Place>,
     /// Whether that is another network than the one that takes the joiner's place.
     ///
-    /// None if it depends on the choice among several.
+    /// None if it depends on the choice among several, or is not known.
     pub moved: Option<bool>,
 }
 
@@ -94,7 +94,22 @@ pub(super) struct Networks {
     bridges: HashMap<String, Ref<Network>>,
     labels: HashMap<String, Choice<Network>>,
     /// What became of each of the joiner's networks when it was copied.
-    pub copied: HashMap<Ref<Network>, Result<Ref<Network>, Option<Fault>>>,
+    copied: HashMap<Ref<Network>, Result<Ref<Network>, Option<Fault>>>,
+    /// How management is carried.
+    pub carrier: Carrier,
+}
+
+/// What carries the joiner's management.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Carrier {
+    /// An interface that has no VLAN.
+    Interface,
+    Unknown,
+    /// A VLAN, whose network on the joiner the pool's takes the place of.
+    Vlan {
+        ours: Ref<Network>,
+        theirs: Ref<Network>,
+    },
 }
 
 /// Names that only the server itself may give to bridges (`Xapi_network.create`).
@@ -110,6 +125,10 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<(Vec<NetworkFate>, Networ
         & f.knows::<Network>(Side::Pool, &["bridge", "name_label"], HIDES);
     if !known {
         return None;
+    }
+    for side in [Side::Joiner, Side::Pool] {
+        let compared = ["name_label", "name_description", "MTU", "other_config", "tags"];
+        f.knows::<Network>(side, &compared, "what networks lose");
     }
     let joiner = f.joiner;
     let mut networks = Networks::new(f);
@@ -145,8 +164,12 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<(Vec<NetworkFate>, Networ
 
 impl Networks {
     fn new(f: &Forecast<'_>) -> Self {
-        let mut networks =
-            Self { bridges: HashMap::new(), labels: HashMap::new(), copied: HashMap::new() };
+        let mut networks = Self {
+            bridges: HashMap::new(),
+            labels: HashMap::new(),
+            copied: HashMap::new(),
+            carrier: Carrier::Unknown,
+        };
         // The server lists its tables from the last ref to the first, and takes the head of the list.
         for (reference, network) in &f.pool.network {
             networks.bridges.insert(network.bridge.clone(), reference.clone());
@@ -203,14 +226,11 @@ impl Networks {
     }
 
     /// Where the import of VMs puts the interfaces on one of the joiner's networks.
-    ///
-    /// `counterpart` is the pool's network that took the joiner's place, if one did.
     pub fn land(
         &mut self,
         f: &mut Forecast<'_>,
         reference: &Ref<Network>,
         network: &Network,
-        counterpart: Option<&Ref<Network>>,
     ) -> Landing {
         let (by, found) = match self.labels.get(&network.name_label) {
             Some(labelled) => (LandedBy::Label, labelled.first()),
@@ -218,24 +238,43 @@ impl Networks {
                 Some(there) => (LandedBy::Bridge, vec![there.clone()]),
                 None => {
                     let mut new = created(network);
-                    new.other_config
-                        .insert("import_task".to_owned(), super::change::MADE_AT_JOIN.to_owned());
+                    let task = super::change::MADE_AT_JOIN.to_owned();
+                    new.other_config.insert("import_task".to_owned(), task);
                     self.add(f, joined(reference), new);
                     (LandedBy::Created, vec![joined(reference)])
                 }
             },
         };
-        let moved = match (by, found.as_slice()) {
-            // A network without interfaces: as an internal one was, but not one of management.
-            (LandedBy::Created, _) => Some(counterpart.is_some()),
-            (_, [one]) => Some(counterpart != Some(one)),
-            (_, many) => match counterpart {
-                Some(counterpart) if many.contains(counterpart) => None,
+        let moved = self.counterpart(reference, network).and_then(|counterpart| {
+            match (by, found.as_slice(), counterpart) {
+                // A network without interfaces: as an internal one was, but not one of management.
+                (LandedBy::Created, _, counterpart) => Some(counterpart.is_some()),
+                (_, [one], counterpart) => Some(counterpart != Some(one)),
+                (_, many, Some(counterpart)) if many.contains(counterpart) => None,
                 _ => Some(true),
-            },
-        };
+            }
+        });
         let places = found.iter().map(|there| self.place(f, there)).collect();
         Landing { by, places, moved }
+    }
+
+    /// The pool's network that takes the place of one of the joiner's, if one does.
+    ///
+    /// None if that is not known.
+    fn counterpart(
+        &self,
+        reference: &Ref<Network>,
+        network: &Network,
+    ) -> Option<Option<&Ref<Network>>> {
+        let copied = self.copied.get(reference).and_then(|copied| copied.as_ref().ok());
+        match &self.carrier {
+            Carrier::Vlan { ours, theirs } if ours == reference => Some(Some(theirs)),
+            Carrier::Unknown if copied.is_none() => {
+                let internal = network.has("PIFs") && network.PIFs.is_empty();
+                internal.then_some(None)
+            }
+            _ => Some(copied),
+        }
     }
 
     pub fn place(&self, f: &Forecast<'_>, reference: &Ref<Network>) -> Place {

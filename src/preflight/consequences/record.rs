@@ -7,7 +7,9 @@ use super::forecast::Forecast;
 use super::import::{Plan, domain_type, is_default_template};
 use super::machine::power_state_after;
 use super::network::Landing;
-use crate::model::{DomainType, Host, Network, PowerState, Ref, Vbd, VbdType, Vif, Vm, VmMetrics};
+use crate::model::{
+    DomainType, Host, Network, PowerState, Record, Ref, Vbd, VbdType, Vif, Vm, VmMetrics,
+};
 
 /// Adds what the import makes of one VM (`import.ml`, `VM`, `VBD`, `VIF`; `VM.create`).
 pub(super) fn add(
@@ -21,7 +23,7 @@ pub(super) fn add(
     let mut new = imported(f, plan, vm);
     if f.joiner.vm_metrics.get(&vm.metrics).is_some() {
         new.metrics = joined(&vm.metrics);
-    } else if f.joiner.vm_metrics.covered() {
+    } else if f.joiner.vm_metrics.covered() && vm.has("metrics") {
         new.metrics = joined(reference);
         f.changes.add(new.metrics.clone(), fresh_metrics(vm));
     } else {
@@ -59,8 +61,13 @@ fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
         }
     }
     new.suspend_SR = Ref::null();
-    new.resident_on = host(f, &vm.resident_on);
-    new.affinity = host(f, &vm.affinity);
+    match (host(f, &vm.resident_on), host(f, &vm.affinity)) {
+        (Some(resident_on), Some(affinity)) => {
+            new.resident_on = resident_on;
+            new.affinity = affinity;
+        }
+        _ => unknown.extend(["resident_on", "affinity"]),
+    }
     new.scheduled_to_be_resident_on = Ref::null();
     new.VIFs.clear();
     new.VBDs.clear();
@@ -116,9 +123,13 @@ fn device_model(vm: &mut Vm) {
 }
 
 /// The pool's counterpart of the joiner's host; of any other, null.
-fn host(f: &Forecast<'_>, reference: &Ref<Host>) -> Ref<Host> {
-    let host = f.host.as_ref().and_then(|host| host.as_ref().ok());
-    host.filter(|_| f.me.is_some_and(|(me, _)| me == reference)).cloned().unwrap_or_default()
+fn host(f: &Forecast<'_>, reference: &Ref<Host>) -> Option<Ref<Host>> {
+    if reference.is_null() {
+        return Some(Ref::null());
+    }
+    let (me, _) = f.me?;
+    let there = f.host.as_ref()?.as_ref().ok().filter(|_| me == reference);
+    Some(there.cloned().unwrap_or_default())
 }
 
 /// The imported counterpart of one of the joiner's VMs; null if it is not imported.

@@ -15,12 +15,11 @@ use crate::preflight::Side;
 impl Display for Consequences {
     /// Plain text: a section for each kind of object, a line for each object.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.lines();
-        writeln!(f, "{}", self.headline())?;
-        for section in text {
+        writeln!(f, "{}", plain(&self.headline()))?;
+        for section in self.lines() {
             writeln!(f, "\n{}", section.title)?;
             for (depth, line) in section.lines {
-                writeln!(f, "{:width$}{line}", "", width = 2 + 2 * depth)?;
+                writeln!(f, "{:width$}{}", "", plain(&line), width = 2 + 2 * depth)?;
             }
         }
         Ok(())
@@ -147,7 +146,7 @@ impl Consequences {
         }
         if !self.left_behind.is_empty() {
             let classes = self.left_behind.join(", ");
-            lines.add(format!("whatever there is of {classes}"));
+            lines.add(format!("whatever the host has of class {classes}"));
         }
         lines
     }
@@ -186,16 +185,20 @@ impl Lines {
     }
 }
 
-/// Names are given by people and may hold anything.
+/// One line: names are given by people and may hold anything.
+fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// The same for Markdown.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in plain(text).chars() {
         match character {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' => {
                 escaped.push('\\');
                 escaped.push(character);
             }
-            control if control.is_control() => escaped.push(' '),
             _ => escaped.push(character),
         }
     }
@@ -306,8 +309,8 @@ fn machines(machines: &Machines) -> Lines {
             "NO VM ARRIVES, because of {:?}{with}: {}; the join answers success all the same",
             clash.vm.name_label, clash.fault
         ));
-        if machines.orphan_metrics > 0 {
-            lines.more(format!("VM_metrics that stay without a VM: {}", machines.orphan_metrics));
+        if let Some(count) = machines.orphan_metrics.filter(|count| *count > 0) {
+            lines.more(format!("VM_metrics that stay without a VM: {count}"));
         }
     }
     for replaced in &machines.replaced {
@@ -319,7 +322,9 @@ fn machines(machines: &Machines) -> Lines {
         });
         lines.more(format!(
             "interfaces: {}, drives: {}; its disks stay; snapshots that lose their VM: {}",
-            replaced.vifs, replaced.vbds, replaced.snapshots
+            counted(replaced.vifs),
+            counted(replaced.vbds),
+            replaced.snapshots
         ));
     }
     let mut vms: Vec<_> = machines.vms.iter().collect();
@@ -332,6 +337,10 @@ fn machines(machines: &Machines) -> Lines {
         lines.add(format!("default templates that stay behind, as the pool has its own: {count}"));
     }
     lines
+}
+
+fn counted(count: Option<usize>) -> String {
+    count.map_or_else(|| "not known".to_owned(), |count| count.to_string())
 }
 
 fn machine(lines: &mut Lines, vm: &VmFate) {

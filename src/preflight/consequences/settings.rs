@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::forecast::{Forecast, NONE, Show};
 use super::interface::Management;
-use crate::model::{Class, Host, Pool, Record, Ref, Snapshot, Sr};
+use crate::model::{Class, Host, Pool, Record, Ref, Snapshot, Sr, VmAppliance};
 use crate::preflight::Side;
 
 /// A setting that becomes the pool's.
@@ -26,6 +26,19 @@ impl Inherited {
     }
 }
 
+/// What the joiner's pool record may lose.
+const OURS: [&str; 9] = [
+    "name_label",
+    "name_description",
+    "tags",
+    "other_config",
+    "gui_config",
+    "default_SR",
+    "suspend_image_SR",
+    "crash_dump_SR",
+    "uefi_certificates",
+];
+
 /// The release whose join first copies the pool's UEFI certificates, SSH settings, LDAPS flag.
 const UEFI: (u64, u64) = (22, 16);
 const SSH: (u64, u64) = (25, 21);
@@ -41,8 +54,18 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<Vec<Inherited>> {
     }
     let (_, ours) = f.joiner.the_pool().ok()?;
     let (_, theirs) = f.pool.the_pool().ok()?;
+    f.knows::<Pool>(Side::Joiner, &OURS, "what its pool record loses");
+    f.knows::<Pool>(Side::Pool, &["default_SR", "uefi_certificates"], HIDES);
+    f.knows::<Sr>(Side::Joiner, &["name_label"], HIDES);
+    f.knows::<Sr>(Side::Pool, &["name_label"], HIDES);
+    f.knows::<VmAppliance>(Side::Joiner, &["uuid", "name_label"], "what its VMs lose");
     let mut settings = Vec::new();
-    let mut add = |name, before, after| settings.push(Inherited { name, before, after });
+    let mut add = |name, before: Option<String>, after: Option<String>| {
+        // What neither release has is no setting.
+        if before.is_some() || after.is_some() {
+            settings.push(Inherited { name, before, after });
+        }
+    };
     add("pool.default_SR", default_sr(f.joiner, ours), default_sr(f.pool, theirs));
     let pools = |field: &str, show: &dyn Fn(&Pool) -> String| {
         let value = |pool: &Pool| pool.has(field).then(|| show(pool));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::forecast::Forecast;
-use crate::model::{Bond, Pbd, Pif, Ref, Sr, Uuid, Vlan};
+use crate::model::{Bond, Network, Pbd, Pif, Ref, Sr, Uuid, Vlan};
 use crate::preflight::Side;
 
 /// What the new member does at its start, some minutes after the join returned.
@@ -70,7 +70,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<AfterStart> {
     let host = f.host.clone()?.ok()?;
     let mut start = AfterStart { connected: None, not_connected: None, bonds: None, vlans: None };
     const SRS: &str = "which shared SRs the new member gets connected to";
-    let known = f.knows::<Sr>(Side::Pool, &["uuid", "shared"], SRS)
+    let known = f.knows::<Sr>(Side::Pool, &["uuid", "shared", "name_label", "type"], SRS)
         & f.knows::<Pbd>(Side::Pool, &["host", "SR", "device_config"], SRS);
     if known {
         // The server takes the first that it lists, which is the last by ref.
@@ -99,7 +99,8 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<AfterStart> {
     }
     const NETWORKS: &str = "which bonds and VLANs the new member gets";
     let pifs = ["host", "network", "device", "physical", "VLAN"];
-    let known = f.knows::<Bond>(Side::Pool, &["master", "slaves"], NETWORKS)
+    let known = f.knows::<Network>(Side::Pool, &["name_label"], NETWORKS)
+        & f.knows::<Bond>(Side::Pool, &["master", "slaves"], NETWORKS)
         & f.knows::<Vlan>(Side::Pool, &["tagged_PIF", "untagged_PIF", "tag"], NETWORKS)
         & f.knows::<Pif>(Side::Pool, &pifs, NETWORKS)
         & f.knows::<Pif>(Side::Joiner, &pifs, NETWORKS);

@@ -1,6 +1,6 @@
 //! What becomes of SRs, PBDs and VDIs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -96,6 +96,9 @@ pub(super) fn srs(f: &mut Forecast<'_>) -> Option<(Vec<SrFate>, Count)> {
     if !known {
         return None;
     }
+    f.srs_known = true;
+    f.knows::<Sr>(Side::Joiner, &["name_label", "type", "tags"], "what SRs are and lose");
+    f.knows::<Sr>(Side::Pool, &["name_label"], HIDES);
     let (pool, joiner) = (f.pool, f.joiner);
     let tools = pool.sr.iter().rev().find(|(_, sr)| sr.is_tools_sr);
     let mut fates = Vec::new();
@@ -151,7 +154,8 @@ pub(super) fn pbds(f: &mut Forecast<'_>) -> Option<Vec<PbdFate>> {
     const HIDES: &str = "which PBDs appear";
     let known = f.knows::<Pbd>(Side::Joiner, &["uuid", "SR", "device_config"], HIDES)
         & f.knows::<Pbd>(Side::Pool, &["uuid", "host", "SR"], HIDES);
-    let host = f.host.clone().filter(|_| known && f.joiner.sr.covered() && f.pool.sr.covered())?;
+    let host = f.host.clone().filter(|_| known && f.srs_known)?;
+    f.knows::<Pbd>(Side::Joiner, &["other_config"], "what PBDs lose");
     let (pool, joiner) = (f.pool, f.joiner);
     // The SRs that this host has a PBD for, by the pool's SR.
     let mut taken: HashMap<Ref<Sr>, Ref<Pbd>> = HashMap::new();
@@ -228,15 +232,23 @@ pub(super) fn vdis(f: &mut Forecast<'_>) -> Option<Vec<VdiFate>> {
     const HIDES: &str = "which VDIs appear";
     let known = f.knows::<Vdi>(Side::Joiner, &["uuid", "SR", "location"], HIDES)
         & f.knows::<Vdi>(Side::Pool, &["uuid", "SR", "location"], HIDES);
-    if !known || !f.joiner.sr.covered() || !f.pool.sr.covered() {
+    if !known || !f.srs_known {
         return None;
     }
+    f.knows::<Vdi>(Side::Joiner, &["name_label", "tags"], "what disks are and lose");
     let (pool, joiner) = (f.pool, f.joiner);
     // Locations are unique within a SR; only SRs that both sides have can clash.
     let both: HashSet<_> = f.srs.values().filter(|sr| pool.sr.get(sr).is_some()).cloned().collect();
     let mut locations: HashSet<(Ref<Sr>, &str)> = HashSet::new();
-    let there = pool.vdi.records().filter(|vdi| both.contains(&vdi.SR));
-    locations.extend(there.map(|vdi| (vdi.SR.clone(), vdi.location.as_str())));
+    let kept: BTreeSet<_> = pool
+        .sr
+        .iter()
+        .filter(|(reference, sr)| sr.content_type == "iso" || both.contains(*reference))
+        .map(|(reference, _)| reference)
+        .collect();
+    f.old_vdis = pool.vdi.iter().filter(|(_, vdi)| kept.contains(&vdi.SR)).collect();
+    let there = f.old_vdis.iter().filter(|(_, vdi)| both.contains(&vdi.SR));
+    locations.extend(there.map(|(_, vdi)| (vdi.SR.clone(), vdi.location.as_str())));
     let mut fates = Vec::new();
     for (reference, vdi) in joiner.vdi.iter().rev() {
         let sr = joiner.sr.get(&vdi.SR);
@@ -248,7 +260,10 @@ pub(super) fn vdis(f: &mut Forecast<'_>) -> Option<Vec<VdiFate>> {
             _ if pool.vdi.by_uuid(&vdi.uuid).is_some() => Outcome::Known,
             (_, Some(there)) => {
                 if locations.insert((there.clone(), &vdi.location)) {
-                    f.changes.add(joined(reference), introduced_vdi(vdi, there));
+                    if f.whole {
+                        f.changes.add(joined(reference), introduced_vdi(vdi, there.clone()));
+                    }
+                    f.new_vdis.push((reference, vdi, there));
                     if !vdi.tags.is_empty() {
                         f.lose(vdi, &vdi.name_label, Some("tags"), vdi.tags.show());
                     }
