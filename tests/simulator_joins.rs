@@ -13,7 +13,9 @@ use compare::{Before, Exception, differences};
 use serde_json::{Value as Json, json};
 use support::{Caller, Failed, raw};
 use xcp_pool::Fault;
-use xcp_pool::simulator::{Database, Release, World, WorldTransport};
+use xcp_pool::simulator::{
+    Database, PoolSpec, Release, Role, Rule, Trouble, World, WorldTransport,
+};
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
 /// One recorded join.
@@ -318,4 +320,234 @@ fn login(transport: &WorldTransport, host: &str) -> String {
         Json::Array(early) => format!("early {}", early[0].as_str().unwrap()),
         error => format!("{} {}", error["message"].as_str().unwrap(), error["data"]),
     }
+}
+
+/// The recorded world of a join by its number.
+fn recorded(number: &str) -> Recording {
+    let mut all = Recording::all().into_iter();
+    all.find(|recording| recording.name.starts_with(number)).unwrap()
+}
+
+/// A pool of one, and two hosts that may join it.
+fn three_hosts(release: Release) -> World {
+    let host = |name: &str, address: &str| PoolSpec::new("", release).host(name, address);
+    let pool = PoolSpec::new("pool", release).host("phantom", "10.0.0.1").shared_sr("NFS", "nfs");
+    let builder = World::builder().pool(pool);
+    let builder = builder.pool(host("ignite", "10.0.0.2")).pool(host("ember", "10.0.0.3"));
+    builder.build().unwrap()
+}
+
+fn join_params() -> [Json; 3] {
+    [json!("10.0.0.1"), json!("root"), json!("xcp-test")]
+}
+
+/// The only object of a class that has a value in a field.
+fn one_with<'a>(saved: &'a Json, class: &str, field: &str, value: &Json) -> &'a Json {
+    let rows = saved[class].as_object().unwrap().values();
+    let found: Vec<_> = rows.filter(|row| row[field] == *value).collect();
+    assert_eq!(found.len(), 1, "{class} with {field} {value}");
+    found[0]
+}
+
+#[test]
+fn a_members_start_brings_what_the_recordings_lack() {
+    let recording = recorded("12");
+    let world = recording.world();
+    let own = world.database(recording.joiner()).unwrap().save();
+    recording.join(&world);
+    world.advance(Duration::from_secs(30));
+    let pool = world.database(recording.master()).unwrap().save();
+    let address = json!(recording.joiner());
+    let host = one_with(&pool, "host", "address", &address);
+    let host_ref = pool["host"].as_object().unwrap().iter().find(|(_, row)| *row == host);
+    let host_ref = json!(host_ref.unwrap().0);
+    assert_eq!(host["enabled"], json!(true));
+    assert_eq!(host["cpu_info"], own["host"]["OpaqueRef:host-a1"]["cpu_info"]);
+    let metrics = &pool["host_metrics"][host["metrics"].as_str().unwrap()];
+    assert_eq!(metrics["memory_total"], json!(34_359_738_368_i64));
+    let domain = &pool["VM"][host["control_domain"].as_str().unwrap()];
+    assert_eq!((&domain["power_state"], &domain["domid"]), (&json!("Running"), &json!(0)));
+    assert_eq!(host["certificates"].as_array().unwrap().len(), 2);
+
+    let mine = |class: &str| -> Vec<&Json> {
+        let rows = pool[class].as_object().unwrap().values();
+        rows.filter(|row| row["host"] == host_ref).collect()
+    };
+    // eth0 to eth2, the bond of the last two, the VLAN on it.
+    let mut pifs: Vec<_> = mine("PIF").iter().map(|pif| (&pif["device"], &pif["VLAN"])).collect();
+    pifs.sort_by_key(|pif| format!("{pif:?}"));
+    let expected = [("bond0", -1), ("bond0", 10), ("eth0", -1), ("eth1", -1), ("eth2", -1)];
+    let expected = expected.map(|(device, tag)| (json!(device), json!(tag)));
+    assert!(pifs.into_iter().eq(expected.iter().map(|(device, tag)| (device, tag))));
+    assert_eq!(pool["Bond"].as_object().unwrap().len(), 2);
+    assert_eq!(pool["VLAN"].as_object().unwrap().len(), 2);
+
+    // The four of its own and the two that the master has; not the ISO library without a PBD.
+    let pbds = mine("PBD");
+    assert_eq!(pbds.len(), 6);
+    let attached: Vec<_> = pbds.iter().filter(|pbd| pbd["currently_attached"] == true).collect();
+    assert_eq!(attached.len(), 5, "no driver knows lvmoiscsi");
+    let iscsi = pbds.iter().find(|pbd| pbd["device_config"]["target"] == "10.0.0.101").unwrap();
+    assert!(iscsi["device_config"].get("SRmaster").is_none());
+    let local = one_with(&pool, "SR", "uuid", &own["SR"]["OpaqueRef:sr-a-local"]["uuid"]);
+    assert_eq!(local["physical_size"], own["SR"]["OpaqueRef:sr-a-local"]["physical_size"]);
+    assert_eq!(pool["pool"]["OpaqueRef:pool-b"]["cpu_info"]["cpu_count"], "16");
+}
+
+#[test]
+fn a_host_whose_vms_did_not_arrive_makes_its_control_domain_itself() {
+    let recording = recorded("08");
+    let world = recording.world();
+    recording.join(&world);
+    let domain = json!("25676d53-ee91-5d3f-9314-dfc3e8342c2a");
+    let count = |world: &World| {
+        let saved = world.database(recording.master()).unwrap().save();
+        let rows = saved["VM"].as_object().unwrap().values();
+        rows.filter(|row| row["uuid"] == domain).count()
+    };
+    assert_eq!(count(&world), 0);
+    world.advance(Duration::from_secs(30));
+    assert_eq!(count(&world), 1);
+}
+
+#[test]
+fn a_second_joiner_comes_into_a_pool_of_two() {
+    for release in Release::ALL {
+        let world = three_hosts(release);
+        for joiner in ["ignite", "ember"] {
+            Caller::login(&world, joiner).call("pool.join", join_params());
+            world.advance(Duration::from_secs(30));
+        }
+        assert_eq!(world.count("phantom", "host"), 3);
+        let saved = world.database("phantom").unwrap().save();
+        for host in saved["host"].as_object().unwrap().values() {
+            assert_eq!(host["enabled"], json!(true), "{release:?} {}", host["name_label"]);
+        }
+        let nfs = one_with(&saved, "SR", "name_label", &json!("NFS"));
+        let tools = one_with(&saved, "SR", "is_tools_sr", &json!(true));
+        for sr in [nfs, tools] {
+            let pbds = sr["PBDs"].as_array().unwrap();
+            assert_eq!(pbds.len(), 3, "{release:?}");
+            for pbd in pbds {
+                assert_eq!(saved["PBD"][pbd.as_str().unwrap()]["currently_attached"], json!(true));
+            }
+        }
+        assert_eq!(world.role("ember"), Some(Role::Slave { master: "10.0.0.1".to_owned() }));
+        assert_eq!(world.open_sessions(), 0, "{release:?}");
+    }
+}
+
+#[test]
+fn two_joins_at_once_take_turns_where_certificates_are_exchanged() {
+    let world = three_hosts(Release::Newest);
+    let (ignite, ember) = (Caller::login(&world, "ignite"), Caller::login(&world, "ember"));
+    ignite.call("Async.pool.join", join_params());
+    ember.call("Async.pool.join", join_params());
+    let master = Caller::login(&world, "phantom");
+    let pool = master.call("pool.get_all", [])[0].clone();
+    let mut seen = Vec::new();
+    for _ in 0..800 {
+        let running = master.field("pool", &pool, "current_operations");
+        let running: Vec<_> = running.as_object().unwrap().values().cloned().collect();
+        assert!(running.len() <= 1, "{running:?}");
+        if seen.last() != running.first() {
+            seen.extend(running.first().cloned());
+        }
+        master.transport.sleep(Duration::from_millis(10), &Cancel::new()).unwrap();
+    }
+    let names = ["exchange_certificates_on_join", "exchange_ca_certificates_on_join"];
+    for name in names {
+        assert!(seen.contains(&json!(name)), "{seen:?}");
+    }
+    world.advance(Duration::from_secs(30));
+    assert_eq!(world.count("phantom", "host"), 3);
+    assert_eq!(world.count("phantom", "task"), 0);
+}
+
+#[test]
+fn a_join_that_fails_late_leaves_everything_behind() {
+    let recording = recorded("14");
+    let world = recording.world();
+    let joined = recording.join(&world);
+    world.advance(Duration::from_secs(60));
+    assert_eq!(world.role(recording.joiner()), Some(Role::Master));
+    assert_eq!(joined.caller.call("host.get_all", []).as_array().unwrap().len(), 1);
+    let master = Caller::login(&world, recording.master());
+    let host = master.named("host", "joiner");
+    assert_eq!(master.field("host", &host, "enabled"), json!(false));
+    // The way out: the master forgets it.
+    master.call("host.destroy", [host]);
+    assert_eq!(world.count(recording.master(), "host"), 1);
+}
+
+#[test]
+fn a_joiner_whose_reply_is_lost_joins_all_the_same() {
+    let world = three_hosts(Release::XcpNg83);
+    world.trouble(Rule::new(Trouble::LoseReply).host("ignite").method("pool.join"));
+    let lost = Caller::login(&world, "ignite").try_call("pool.join", join_params());
+    assert_eq!(lost.unwrap_err().lost().kind(), xcp_pool::ErrorKind::Transport);
+    world.advance(Duration::from_secs(30));
+    let master = Caller::login(&world, "phantom");
+    let host = master.named("host", "ignite");
+    assert_eq!(master.field("host", &host, "enabled"), json!(true));
+}
+
+#[test]
+fn a_joiner_that_dies_after_the_answer_leaves_a_disabled_host() {
+    let world = three_hosts(Release::Newest);
+    let before = world.count("phantom", "SR");
+    Caller::login(&world, "ignite").call("pool.join", join_params());
+    world.power_off("ignite");
+    world.advance(Duration::from_secs(60));
+    let master = Caller::login(&world, "phantom");
+    let host = master.named("host", "ignite");
+    assert_eq!(master.field("host", &host, "enabled"), json!(false));
+    let metrics = master.field("host", &host, "metrics");
+    assert_eq!(master.field("host_metrics", &metrics, "live"), json!(false));
+    assert_eq!(world.count("phantom", "SR"), before + 3);
+}
+
+#[test]
+fn a_join_fails_when_its_master_dies_on_the_way() {
+    for (millis, arrived) in [(1000, false), (3500, true)] {
+        let world = three_hosts(Release::Newest);
+        let ignite = Caller::login(&world, "ignite");
+        world.after(Duration::from_millis(millis), |scene| scene.power_off("phantom"));
+        let fault = ignite.fault("pool.join", join_params());
+        assert_eq!(fault, "INTERNAL_ERROR [Connection failed: connection refused.]");
+        world.advance(Duration::from_secs(60));
+        assert_eq!(world.role("ignite"), Some(Role::Master));
+        world.power_on("phantom");
+        world.advance(Duration::from_secs(120));
+        assert_eq!(world.count("phantom", "host") == 2, arrived, "after {millis} ms");
+    }
+}
+
+#[test]
+fn a_master_that_restarts_on_the_way_knows_the_session_no_more() {
+    let world = three_hosts(Release::Newest);
+    let ignite = Caller::login(&world, "ignite");
+    // It is back before the joiner asks again.
+    world.after(Duration::from_millis(300), |scene| scene.restart_toolstack("phantom"));
+    assert!(ignite.fault("pool.join", join_params()).starts_with("SESSION_INVALID"));
+}
+
+#[test]
+fn a_joiner_that_dies_during_the_exchange_does_not_keep_the_pool_busy() {
+    let world = three_hosts(Release::Newest);
+    let ignite = Caller::login(&world, "ignite");
+    world.after(Duration::from_millis(1600), |scene| {
+        let begun = scene.edit("phantom", |database| {
+            let pool = database.refs("pool")[0].clone();
+            assert!(!database.object("pool", &pool).unwrap().is_empty("current_operations"));
+            Ok(())
+        });
+        begun.unwrap();
+        scene.power_off("ignite");
+    });
+    ignite.try_call("pool.join", join_params()).unwrap_err().lost();
+    let master = Caller::login(&world, "phantom");
+    let pool = master.call("pool.get_all", [])[0].clone();
+    assert_eq!(master.field("pool", &pool, "current_operations"), json!({}));
+    Caller::login(&world, "ember").call("pool.join", join_params());
 }

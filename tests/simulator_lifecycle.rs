@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
-use support::Caller;
-use xcp_pool::simulator::{Database, Release, World};
+use support::{Caller, Failed, raw};
+use xcp_pool::simulator::{Database, PoolSpec, Release, Role, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 /// Steps that the simulator does not repeat, and why.
@@ -289,4 +289,316 @@ fn prepared(database: &Json, name: &str, address: char, letter: char) -> Json {
 fn read<T: serde::de::DeserializeOwned>(path: &str) -> T {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle").join(path);
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A pool of three with an NFS SR and a halted VM; names are those of a story told elsewhere.
+fn pool_of_three() -> World {
+    let pool = PoolSpec::new("pool", Release::Newest)
+        .host("phantom", "10.0.0.1")
+        .host("ignite", "10.0.0.2")
+        .host("ember", "10.0.0.3")
+        .shared_sr("NFS", "nfs")
+        .vm(VmSpec::halted("db").disk("NFS", 10));
+    World::builder().seed(3).pool(pool).build().unwrap()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn slave_of(master: &str) -> Option<Role> {
+    Some(Role::Slave { master: master.to_owned() })
+}
+
+fn local_session(world: &World, host: &str) -> Caller {
+    let params = json!(["root", "xcp-test"]);
+    let transport = world.transport();
+    let session = raw(&transport, host, "session.slave_local_login_with_password", params).unwrap();
+    Caller { transport, host: host.to_owned(), session: session.as_str().unwrap().to_owned() }
+}
+
+#[test]
+fn a_hand_over_moves_the_mastership_and_nothing_else() {
+    let world = pool_of_three();
+    let before = world.database("phantom").unwrap().save();
+    let phantom = Caller::login(&world, "phantom");
+    let ignite = phantom.named("host", "ignite");
+    phantom.call("pool.designate_new_master", [ignite.clone()]);
+    assert_eq!(world.role("ignite"), slave_of("10.0.0.1"));
+    world.advance(seconds(60));
+    for (host, role) in [
+        ("phantom", slave_of("10.0.0.2")),
+        ("ignite", Some(Role::Master)),
+        ("ember", slave_of("10.0.0.2")),
+    ] {
+        assert_eq!(world.role(host), role, "{host}");
+        assert_eq!(world.emergency(host), None, "{host}");
+    }
+    let master = Caller::login(&world, "ignite");
+    let elsewhere = Caller { host: "ignite".to_owned(), ..phantom };
+    assert!(elsewhere.fault("host.get_all", []).starts_with("SESSION_INVALID"));
+    let pool = master.call("pool.get_all", [])[0].clone();
+    assert_eq!(master.field("pool", &pool, "master"), ignite);
+    let mut after = world.database("ignite").unwrap().save();
+    for field in ["master", "cpu_info"] {
+        // The processors are counted at each start.
+        let pool = pool.as_str().unwrap();
+        after["pool"][pool][field] = before["pool"][pool][field].clone();
+    }
+    for class in ["host", "SR", "PBD", "VM", "VDI", "network", "PIF", "pool"] {
+        assert_eq!(before[class], after[class], "{class}");
+    }
+}
+
+#[test]
+fn a_hand_over_needs_every_host() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let (ignite, ember) = (phantom.named("host", "ignite"), phantom.named("host", "ember"));
+    let designate = || phantom.fault("pool.designate_new_master", [ignite.clone()]);
+    world.power_off("ember");
+    let start = world.now();
+    assert_eq!(designate(), format!("CANNOT_CONTACT_HOST [{}]", ember.as_str().unwrap()));
+    assert!(world.now() - start >= seconds(100));
+    world.advance(seconds(600));
+    assert_eq!(designate(), format!("HOST_OFFLINE [{}]", ember.as_str().unwrap()));
+    let pool = phantom.call("pool.get_all", [])[0].clone();
+    assert_eq!(phantom.field("pool", &pool, "current_operations"), json!({}));
+    phantom.call("host.destroy", [ember]);
+    phantom.call("pool.designate_new_master", [ignite]);
+}
+
+#[test]
+fn a_host_agrees_to_one_new_master_at_a_time() {
+    let world = pool_of_three();
+    let ember = local_session(&world, "ember");
+    ember.call("host.propose_new_master", [json!("10.0.0.9"), json!(true)]);
+    let phantom = Caller::login(&world, "phantom");
+    let ignite = phantom.named("host", "ignite");
+    let fault = phantom.fault("pool.designate_new_master", [ignite.clone()]);
+    assert!(
+        fault.starts_with("HA_ABORT_NEW_MASTER [Already agreed to commit host address '10.0.0.9'")
+    );
+    let fault = ember.fault("host.commit_new_master", [json!("10.0.0.2")]);
+    assert!(fault.starts_with("HA_ABORT_NEW_MASTER [Received commit_new_master(10.0.0.2) but"));
+    world.advance(seconds(60));
+    assert_eq!(world.role("phantom"), Some(Role::Master));
+    // Those who had agreed were told, so that somebody else may ask.
+    let told = local_session(&world, "phantom");
+    let fault = told.fault("host.commit_new_master", [json!("10.0.0.2")]);
+    assert!(fault.ends_with("but never received a proposal]"), "{fault}");
+    world.advance(seconds(600));
+    phantom.call("pool.designate_new_master", [ignite]);
+}
+
+#[test]
+fn a_hand_over_that_fails_between_its_phases_leaves_no_master() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let ignite = phantom.named("host", "ignite");
+    world.after(Duration::from_millis(450), |scene| scene.power_off("ember"));
+    let fault = phantom.fault("pool.designate_new_master", [ignite.clone()]);
+    assert_eq!(fault, format!("CANNOT_CONTACT_HOST [{}]", ignite.as_str().unwrap()));
+    world.advance(seconds(60));
+    assert_eq!(world.role("ignite"), Some(Role::Broken));
+    assert_eq!(world.emergency("ignite").unwrap().code, "HOST_BROKEN");
+    assert_eq!(world.role("phantom"), slave_of("10.0.0.2"));
+    // The way out of it.
+    local_session(&world, "ignite").call("pool.emergency_transition_to_master", []);
+    world.advance(seconds(60));
+    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert_eq!(world.count("ignite", "host"), 3);
+    assert_eq!(world.emergency("phantom"), None);
+}
+
+#[test]
+fn one_hand_over_at_a_time() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    phantom.call("Async.pool.designate_new_master", [phantom.named("host", "ignite")]);
+    let pool = phantom.call("pool.get_all", [])[0].clone();
+    let running = phantom.field("pool", &pool, "current_operations");
+    assert!(running.as_object().unwrap().values().eq(["designate_new_master"].iter()));
+    assert_eq!(phantom.field("pool", &pool, "allowed_operations"), json!([]));
+    let ember = phantom.named("host", "ember");
+    let fault = phantom.fault("pool.designate_new_master", [ember.clone()]);
+    assert_eq!(fault, "DESIGNATE_NEW_MASTER_IN_PROGRESS");
+    // What may wait does so.
+    let start = world.now();
+    phantom.call("pool.eject", [ember]);
+    assert!(world.now() - start > seconds(1));
+}
+
+#[test]
+fn an_emergency_promotion_loses_what_the_last_copy_does_not_have() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let vm = phantom.named("VM", "db");
+    let rename = |name: &str| phantom.call("VM.set_name_label", [vm.clone(), json!(name)]);
+    rename("copied");
+    world.advance(seconds(301));
+    rename("lost");
+    let generation = world.database("phantom").unwrap().generation();
+    world.power_off("phantom");
+    let ignite = local_session(&world, "ignite");
+    ignite.call("pool.emergency_transition_to_master", []);
+    world.advance(seconds(30));
+    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert!(world.database("ignite").unwrap().generation() < generation + 20);
+    let master = Caller::login(&world, "ignite");
+    assert_eq!(master.field("VM", &vm, "name_label"), json!("copied"));
+    // Ember still points to the dead master, and nobody has told it.
+    assert_eq!(world.role("ember"), slave_of("10.0.0.1"));
+    let recovered = master.call("pool.recover_slaves", []);
+    assert_eq!(recovered, json!([master.named("host", "ember")]));
+    world.advance(seconds(60));
+    assert_eq!(world.role("ember"), slave_of("10.0.0.2"));
+    assert_eq!(world.emergency("ember"), None);
+}
+
+#[test]
+fn sync_database_saves_what_was_just_written() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let vm = phantom.named("VM", "db");
+    phantom.call("VM.set_name_label", [vm.clone(), json!("kept")]);
+    phantom.call("pool.sync_database", []);
+    world.power_off("phantom");
+    local_session(&world, "ember").call("pool.emergency_transition_to_master", []);
+    world.advance(seconds(30));
+    assert_eq!(Caller::login(&world, "ember").field("VM", &vm, "name_label"), json!("kept"));
+}
+
+#[test]
+fn an_old_master_that_returns_sees_that_its_time_is_over() {
+    let world = pool_of_three();
+    world.power_off("phantom");
+    local_session(&world, "ignite").call("pool.emergency_transition_to_master", []);
+    world.advance(seconds(30));
+    world.power_on("phantom");
+    world.advance(seconds(120));
+    assert_eq!(world.role("phantom"), slave_of("10.0.0.2"));
+    assert_eq!(world.emergency("phantom"), None);
+    // But not if it cannot reach the new one.
+    let world = pool_of_three();
+    world.power_off("phantom");
+    local_session(&world, "ignite").call("pool.emergency_transition_to_master", []);
+    world.advance(seconds(30));
+    world.act(|scene| {
+        scene.cut("phantom", "ignite");
+        scene.power_on("phantom");
+    });
+    world.advance(seconds(120));
+    assert_eq!(world.role("phantom"), Some(Role::Master));
+    assert_eq!(world.role("ignite"), Some(Role::Master));
+}
+
+#[test]
+fn reset_master_makes_a_member_of_a_healthy_master() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let fault = phantom.fault("pool.emergency_reset_master", [json!("nowhere.invalid")]);
+    assert_eq!(fault, "INTERNAL_ERROR [Couldn't resolve hostname: nowhere.invalid]");
+    // By its name: what is written down is the address.
+    phantom.call("pool.emergency_reset_master", [json!("ember")]);
+    world.advance(seconds(60));
+    assert_eq!(world.role("phantom"), slave_of("10.0.0.3"));
+    // Both point to each other: there is no master any more.
+    assert_eq!(world.emergency("phantom").unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
+}
+
+#[test]
+fn an_ejected_host_comes_back_as_a_fresh_one() {
+    let world = pool_of_three();
+    let phantom = Caller::login(&world, "phantom");
+    let ember = phantom.named("host", "ember");
+    let uuid = phantom.field("host", &ember, "uuid");
+    let nic = |world: &World, host: &str, uuid: &Json| {
+        let saved = world.database(host).unwrap().save();
+        let hosts = saved["host"].as_object().unwrap();
+        let (reference, _) = hosts.iter().find(|(_, host)| host["uuid"] == *uuid).unwrap();
+        let pifs = saved["PIF"].as_object().unwrap().values();
+        let mut macs: Vec<_> = pifs
+            .filter(|pif| pif["host"] == json!(reference))
+            .map(|pif| (pif["device"].to_string(), pif["MAC"].to_string()))
+            .collect();
+        macs.sort();
+        macs
+    };
+    let macs = nic(&world, "phantom", &uuid);
+    let srs = world.count("phantom", "SR");
+    phantom.call("pool.eject", [ember.clone()]);
+    assert_eq!(world.count("phantom", "host"), 2);
+    assert_eq!(world.count("phantom", "SR"), srs - 3);
+    let left = |world: &World| {
+        let saved = world.database("phantom").unwrap().save();
+        ["PIF", "PBD", "VM"].map(|class| {
+            let rows = saved[class].as_object().unwrap().values();
+            let field = if class == "VM" { "resident_on" } else { "host" };
+            rows.filter(|row| row[field] == ember).count()
+        })
+    };
+    // Its NICs and PBDs are collected later.
+    assert_eq!(left(&world), [2, 2, 0]);
+    world.advance(seconds(31));
+    assert_eq!(left(&world), [0, 0, 0]);
+
+    // For ten seconds it answers as before, then not at all for minutes.
+    let transport = world.transport();
+    let login =
+        || raw(&transport, "ember", "session.login_with_password", json!(["root", "xcp-test"]));
+    assert!(matches!(login(), Err(Failed::Lost(_))));
+    world.advance(seconds(240));
+    let fresh = Caller::login(&world, "ember");
+    let host = fresh.named("host", "ember");
+    assert_eq!(fresh.field("host", &host, "uuid"), uuid);
+    let pool = |caller: &Caller, field: &str| {
+        let pool = caller.call("pool.get_all", [])[0].clone();
+        caller.field("pool", &pool, field)
+    };
+    assert_ne!(pool(&fresh, "uuid"), pool(&phantom, "uuid"));
+    assert_eq!(pool(&fresh, "tls_verification_enabled"), json!(false));
+    assert_eq!(nic(&world, "ember", &uuid), macs);
+    assert_eq!(fresh.field("host", &host, "enabled"), json!(true));
+    let local = fresh.named("SR", "Local storage");
+    assert_eq!(fresh.field("SR", &local, "VDIs"), json!([]));
+    // The pool still verifies certificates.
+    let params = [json!("10.0.0.1"), json!("root"), json!("xcp-test")];
+    let fault = fresh.fault("pool.join", params.clone());
+    assert_eq!(fault, "POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH");
+    fresh.call("pool.enable_tls_verification", []);
+    fresh.call("pool.join", params);
+    world.advance(seconds(60));
+    assert_eq!(world.role("ember"), slave_of("10.0.0.1"));
+    assert_eq!(world.count("phantom", "SR"), srs);
+}
+
+#[test]
+fn a_host_with_vms_or_disks_in_use_is_not_ejected() {
+    let spec = PoolSpec::new("pool", Release::XcpNg82)
+        .host("phantom", "10.0.0.1")
+        .host("ember", "10.0.0.3")
+        .shared_sr("NFS", "nfs")
+        .vm(VmSpec::running("web", "ember").disk("NFS", 10));
+    let world = World::builder().pool(spec).build().unwrap();
+    let phantom = Caller::login(&world, "phantom");
+    let ember = phantom.named("host", "ember");
+    let fault = phantom.fault("pool.eject", [ember.clone()]);
+    assert_eq!(fault, "OPERATION_NOT_ALLOWED [VM resident on host]");
+    let halt = |database: &mut Database| {
+        let vm = database.by_name_label("VM", "web")[0].clone();
+        database.set("VM", &vm, "power_state", "Halted")
+    };
+    world.act(|scene| scene.edit("phantom", halt)).unwrap();
+    let fault = phantom.fault("pool.eject", [ember.clone()]);
+    assert!(fault.starts_with("VDI_IN_USE ["), "{fault}");
+    for (field, fault) in [("ha_enabled", "HA_IS_ENABLED")] {
+        let set = |database: &mut Database| {
+            let pool = database.refs("pool")[0].clone();
+            database.set("pool", &pool, field, true)
+        };
+        world.act(|scene| scene.edit("phantom", set)).unwrap();
+        assert_eq!(phantom.fault("pool.eject", [ember.clone()]), fault);
+    }
+    assert_eq!(world.count("phantom", "host"), 2);
 }

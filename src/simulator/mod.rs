@@ -26,7 +26,9 @@
 //! # What it is held against
 //! Recordings of the real server (xapi 26.17), in tests: every record of two databases and of the
 //! databases before and after twenty joins, field by field; 154 calls and errors and 76 events and
-//! tasks, envelopes and times included; two lives of a pool, step by step.
+//! tasks, envelopes and times included; twenty joins by what they make of the master's database,
+//! what they ignore, how long they take and how the joiner is seen meanwhile; hundreds of refused
+//! joins by their error; two lives of a pool, step by step.
 //!
 //! # What it does not reproduce
 //! * *Calls.* Those that the datamodel knows and no file of `calls` answers raise
@@ -39,6 +41,16 @@
 //!   nothing is restarted, no partition is survived.
 //! * *Roles.* Everybody is a local superuser; `role` has no rows, `RBAC_PERMISSION_DENIED` never
 //!   comes. There are users of the host only, no external directory.
+//! * *Joins.* The VMs arrive at one moment, where the real master is seen to make them one by one.
+//!   GPUs, USB devices and PVS proxies of imported VMs are left out, certificate revocation lists
+//!   and the `ldaps` setting are not exchanged, no messages are made. The ids by which dangling refs
+//!   (`Ref:12`) are counted begin anew at each join.
+//! * *Starts of members.* Tunnels and SR-IOV networks of the pool are not made again on a new
+//!   member, nor are its GPUs and USB devices described. A host whose role is `broken` does not
+//!   restart itself time and again.
+//! * *Lives that differ from the recorded ones* for reasons of that set-up: an ejected host
+//!   reboots into a fresh installation instead of going on, a master's start disables all hosts until
+//!   they are back, and nobody is enabled but by its own start.
 //! * *Messages* have rows like all else: their events carry the database's generation, not one of
 //!   their own, and come where the datamodel has the class, not first.
 //! * *Words.* The texts of exceptions (`INTERNAL_ERROR`, HTTP 500) are those that were recorded;

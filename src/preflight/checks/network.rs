@@ -99,7 +99,7 @@ pub(in crate::preflight) static BONDS: Rule = Rule {
             "destroy the bonds; addresses and management move to each bond's primary NIC",
         );
         let remove = |bond| Action::BondDestroy { bond };
-        found.extend(must_go(&BONDS, facts, "bonds", bonds, choice, remove));
+        must_go(&BONDS, facts, "bonds", bonds, choice, remove).map(|finding| found.push(finding));
         Ok(())
     },
     ..Rule::of(RuleCode::Bonds)
@@ -118,7 +118,8 @@ pub(in crate::preflight) static TUNNELS: Rule = Rule {
         let choice =
             Choice::new("destroy", "destroy the tunnels; their networks stay, unconnected");
         let remove = |tunnel| Action::TunnelDestroy { tunnel };
-        found.extend(must_go(&TUNNELS, facts, "tunnels", tunnels, choice, remove));
+        must_go(&TUNNELS, facts, "tunnels", tunnels, choice, remove)
+            .map(|finding| found.push(finding));
         Ok(())
     },
     ..Rule::of(RuleCode::Tunnels)
@@ -139,7 +140,8 @@ pub(in crate::preflight) static SRIOV_NETWORKS: Rule = Rule {
             "destroy the SR-IOV networks; some NICs need a reboot of the host for it",
         );
         let remove = |network_sriov| Action::NetworkSriovDestroy { network_sriov };
-        found.extend(must_go(&SRIOV_NETWORKS, facts, "SR-IOV networks", sriovs, choice, remove));
+        must_go(&SRIOV_NETWORKS, facts, "SR-IOV networks", sriovs, choice, remove)
+            .map(|finding| found.push(finding));
         Ok(())
     },
     ..Rule::of(RuleCode::SriovNetworks)

@@ -6,7 +6,7 @@ use super::export::Export;
 use super::{Desk, copied, with_pair};
 use crate::error::Fault;
 use crate::simulator::calls::operations::{refresh_device, refresh_vm};
-use crate::simulator::database::{Object, Ref};
+use crate::simulator::database::{Database, Object, Ref};
 use crate::simulator::value::Value;
 
 /// Sends all VMs of the joiner but the default templates, dom0 included.
@@ -19,7 +19,8 @@ pub(super) fn vms(desk: &mut Desk<'_>) -> Result<(), Fault> {
     let export = Export::of_all_vms(desk.joiner);
     assert_mac_seeds_are_free(desk, &export)?;
     let task = desk.random.reference();
-    let mut import = Import { desk, export, task, known: HashMap::new(), made: Vec::new() };
+    let disks = Disks::of(desk.pool);
+    let mut import = Import { desk, export, task, disks, known: HashMap::new(), made: Vec::new() };
     import.run().inspect_err(|_| import.undo())
 }
 
@@ -27,10 +28,32 @@ struct Import<'d, 'a> {
     desk: &'d mut Desk<'a>,
     export: Export<'a>,
     task: Ref,
+    disks: Disks,
     /// The objects of the pool, by the ref of those that they stand for.
     known: HashMap<Ref, Ref>,
     /// What to take away again, in the order in which it was made.
     made: Vec<(&'static str, Ref)>,
+}
+
+/// The pool's VDIs by what an import looks for: by SR and location, and by SCSI id.
+struct Disks {
+    by_place: HashMap<(Ref, Ref), Ref>,
+    by_scsi_id: HashMap<Ref, Ref>,
+}
+
+impl Disks {
+    fn of(pool: &Database) -> Self {
+        let (mut by_place, mut by_scsi_id) = (HashMap::new(), HashMap::new());
+        // The first in the server's order counts.
+        for vdi in pool.objects("VDI").rev() {
+            let place = (vdi.shared_text("SR"), vdi.shared_text("location"));
+            by_place.insert(place, Ref::clone(vdi.reference()));
+            if let Some(id) = vdi.entry("sm_config", "SCSIid") {
+                by_scsi_id.insert(id.into(), Ref::clone(vdi.reference()));
+            }
+        }
+        Self { by_place, by_scsi_id }
+    }
 }
 
 impl<'a> Import<'_, 'a> {
@@ -110,14 +133,15 @@ impl<'a> Import<'_, 'a> {
         }
         let sr = self.known.get(vdi.text("SR"));
         let scsi = vdi.entry("sm_config", "SCSIid");
-        let by_scsi = scsi
-            .and_then(|id| pool.find("VDI", |vdi| vdi.entry("sm_config", "SCSIid") == Some(id)));
-        let same = by_scsi.or_else(|| {
-            let sr = sr?;
-            pool.find("VDI", |vdi| vdi.text("SR") == &**sr && vdi.text("location") == location)
+        let same = scsi.and_then(|id| self.disks.by_scsi_id.get(id)).or_else(|| {
+            let place = (Ref::clone(sr?), vdi.shared_text("location"));
+            self.disks.by_place.get(&place)
         });
         match (same, sr) {
-            (Some(same), _) => self.knows(vdi, same),
+            (Some(same), _) => {
+                let same = Ref::clone(same);
+                self.knows(vdi, same);
+            }
             (None, Some(sr)) => {
                 return Err(Fault::new("VDI_LOCATION_MISSING", [&**sr, location]));
             }

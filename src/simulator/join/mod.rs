@@ -8,7 +8,7 @@ mod export;
 mod import;
 mod objects;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,11 @@ pub(in crate::simulator) struct Merge {
     joiner: Database,
     steps: VecDeque<Step>,
     swallowed: Vec<Fault>,
+    locations: Locations,
 }
+
+/// Where VDIs lie in the pool's SRs, read when the first VDI of an SR is sent.
+type Locations = HashMap<Ref, HashSet<Ref>>;
 
 /// An object to send, or all VMs.
 #[derive(Debug)]
@@ -78,7 +82,7 @@ impl Merge {
             steps.extend(all("secret").map(Step::Secret));
         }
         steps.push_back(Step::Vms);
-        Self { joiner: joiner.clone(), steps, swallowed: Vec::new() }
+        Self { joiner: joiner.clone(), steps, swallowed: Vec::new(), locations: Locations::new() }
     }
 
     /// Sends the next object; answers how long that takes, or `None` if there was none.
@@ -90,7 +94,8 @@ impl Merge {
     ) -> Option<Duration> {
         let step = self.steps.pop_front()?;
         let duration = step.duration();
-        let mut desk = Desk { joiner: &self.joiner, pool, random, now };
+        let locations = &mut self.locations;
+        let mut desk = Desk { joiner: &self.joiner, pool, random, now, locations };
         let outcome = match step {
             Step::Host(host) => desk.host(&host),
             Step::Sr(sr) => desk.sr(&sr),
@@ -120,6 +125,7 @@ struct Desk<'a> {
     pool: &'a mut Database,
     random: &'a mut Random,
     now: &'a Arc<str>,
+    locations: &'a mut Locations,
 }
 
 impl Desk<'_> {

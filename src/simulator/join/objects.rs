@@ -89,9 +89,9 @@ impl<'a> Desk<'a> {
         }
         let host = self.host(local.text("host"))?;
         let sr = self.sr(local.text("SR"))?;
-        let clash =
-            self.pool.find("PBD", |pbd| pbd.text("SR") == &*sr && pbd.text("host") == &*host);
-        if let Some(clash) = clash {
+        let pbds = self.pool.require("SR", &sr)?.refs("PBDs").into_iter();
+        let mut clashes = pbds.filter(|pbd| self.pool.text("PBD", pbd, "host") == host);
+        if let Some(clash) = clashes.next() {
             return Err(Fault::new("PBD_EXISTS", [&*sr, &*host, &*clash]));
         }
         let config = local.get("device_config");
@@ -114,8 +114,13 @@ impl<'a> Desk<'a> {
             return Ok(known);
         }
         let location = local.text("location");
-        let siblings = self.pool.require("SR", &sr)?.refs("VDIs");
-        if siblings.iter().any(|vdi| &*self.pool.text("VDI", vdi, "location") == location) {
+        let pool = &*self.pool;
+        let taken = self.locations.entry(Ref::clone(&sr)).or_insert_with(|| {
+            let siblings = pool.object("SR", &sr).map(|sr| sr.refs("VDIs"));
+            let siblings = siblings.unwrap_or_default().into_iter();
+            siblings.map(|vdi| pool.text("VDI", &vdi, "location")).collect()
+        });
+        if !taken.insert(location.into()) {
             return Err(Fault::new("LOCATION_NOT_UNIQUE", [&*sr, location]));
         }
         // `snapshot_of` is among these: it names an object of the joiner's database, and dangles.

@@ -1,5 +1,6 @@
 //! `pool.join`, as the joiner carries it out (`xapi_pool.ml`, `join_common`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::operation::{self, Obstacle};
 use crate::error::Fault;
 use crate::model::Snapshot;
-use crate::preflight::{Options, evaluate_with};
+use crate::preflight::{Edition, Editions, Options, RULES, evaluate_with};
 use crate::simulator::arguments::Args;
 use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, task};
 use crate::simulator::database::{Database, Object, Ref};
@@ -27,7 +28,6 @@ pub(super) fn join(call: &Call, args: &Args) -> Answer {
         force: call.method == "pool.join_force",
         stage: Stage::Connect,
         master: None,
-        operation: None,
     };
     Answer::Later(Box::new(move |state, call| match join.advance(state, call) {
         Ok(Next::Stage(stage, pause)) => {
@@ -36,7 +36,7 @@ pub(super) fn join(call: &Call, args: &Args) -> Answer {
         }
         Ok(Next::Done) => Progress::Done(Ok(Value::void())),
         Err(fault) => {
-            join.clean_up(state);
+            join.log_out(state);
             Progress::Done(Err(fault))
         }
     }))
@@ -49,8 +49,6 @@ struct Join {
     force: bool,
     stage: Stage,
     master: Option<Login>,
-    /// The task on the master that stands for the pool operation that runs.
-    operation: Option<Ref>,
 }
 
 /// A session on the master.
@@ -143,7 +141,6 @@ impl Join {
             Stage::Begin(operation, waited) => self.begin(state, joiner, operation, waited),
             Stage::End(operation) => {
                 let master = self.master(state, joiner)?;
-                self.end_operation(state);
                 if operation == Operation::CaCertificates {
                     exchange_ca_certificates(state, joiner, master)?;
                 }
@@ -255,12 +252,12 @@ impl Join {
         let task = task::create(state, master, &format!("pool.{}", which.name()), "")?;
         match operation::begin(state.db_mut(master)?, which.name(), &task) {
             Ok(()) => {
-                self.operation = Some(task);
                 let mut duration = Duration::from_millis(130);
                 if which == Operation::Certificates {
                     // Sent to each member, then each member is told to rebuild its bundle.
                     duration += 2 * UNREACHABLE * unreachable_members(state, master, joiner);
                 }
+                end_operation_after(state, master, task, duration);
                 Ok(Next::Stage(Stage::End(which), duration))
             }
             Err(obstacle) => {
@@ -280,25 +277,12 @@ impl Join {
         }
     }
 
-    fn end_operation(&mut self, state: &mut State) {
-        let (Some(task), Some(login)) = (self.operation.take(), &self.master) else { return };
-        if let Some(database) = &mut state.host_mut(login.host).database {
-            operation::end(database, &task);
-            database.destroy("task", &task);
-        }
-    }
-
-    fn log_out(&mut self, state: &mut State) {
+    /// Ends the session; what was made for the joiner stays, whatever comes of the join.
+    fn log_out(&self, state: &mut State) {
         let Some(login) = &self.master else { return };
         if let Some(database) = &mut state.host_mut(login.host).database {
             database.destroy("session", &login.session);
         }
-    }
-
-    /// What is taken back when the join fails: nothing that was made for the joiner.
-    fn clean_up(&mut self, state: &mut State) {
-        self.end_operation(state);
-        self.log_out(state);
     }
 
     /// The bridge of a management VLAN is named as in the pool, then the role changes. The joiner
@@ -352,21 +336,50 @@ fn reach(state: &State, from: HostId, address: &str) -> Result<HostId, (Duration
 
 /// The first objection of the checks that a joiner makes, with those of its release.
 fn objection(state: &State, joiner: HostId, master: HostId, force: bool) -> Option<Fault> {
-    let snapshot = |host: HostId| {
-        let database = state.db(host).ok()?;
-        let classes = database.schema().classes().iter().map(|class| {
-            let rows = database.objects(class.name());
-            let rows = rows.map(|row| (row.reference().to_string(), row.record().to_json()));
-            (class.name().to_owned(), Json::Object(rows.collect()))
-        });
-        let json = Json::Object(classes.collect());
-        Snapshot::from_json(json.to_string().as_bytes()).ok()
-    };
-    let (pool, host) = (snapshot(master)?, snapshot(joiner)?);
+    let pool = evidence(state.db(master).ok()?)?;
+    let host = evidence(state.db(joiner).ok()?)?;
     let mut options = Options { force, ..Options::default() };
     options.evidence.joiner_bridge_backend = Some(state.host(joiner).network_backend.clone());
-    let report = evaluate_with(&pool, &host, &options);
-    report.predicted_fault().cloned()
+    // XCP-ng's licence daemon knows one edition.
+    let edition = Edition { title: "xcp-ng".to_owned(), order: 100 };
+    options.evidence.editions = Some(Editions::Known(vec![edition]));
+    evaluate_with(&pool, &host, &options).predicted_fault().cloned()
+}
+
+/// What the checks read of a database: of VMs, of which there may be many, only those fields.
+fn evidence(database: &Database) -> Option<Snapshot> {
+    let mut read: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let checks = RULES.iter().filter(|rule| rule.check.is_some());
+    for reads in checks.flat_map(|rule| rule.reads) {
+        read.entry(reads.class.as_str()).or_default().extend(reads.fields);
+    }
+    let classes = read.into_iter().map(|(class, fields)| {
+        let row = |object: Object<'_>| {
+            let record = match class {
+                "VM" => {
+                    let fields = fields.iter().chain(&["uuid", "name_label"]);
+                    let fields = fields.map(|field| ((*field).to_owned(), object.get(field)));
+                    Json::Object(fields.map(|(field, value)| (field, value.to_json())).collect())
+                }
+                _ => object.record().to_json(),
+            };
+            (object.reference().to_string(), record)
+        };
+        (class.to_owned(), Json::Object(database.objects(class).map(row).collect()))
+    });
+    Snapshot::from_json(Json::Object(classes.collect()).to_string().as_bytes()).ok()
+}
+
+/// The master ends its operation by itself, whatever becomes of the joiner.
+fn end_operation_after(state: &mut State, master: HostId, task: Ref, duration: Duration) {
+    let incarnation = state.host(master).incarnation;
+    state.after(duration, move |state| {
+        let master = state.host_mut(master);
+        if let (true, Some(database)) = (master.incarnation == incarnation, &mut master.database) {
+            operation::end(database, &task);
+            database.destroy("task", &task);
+        }
+    });
 }
 
 /// How many members a master takes for alive that do not answer it, the joiner left out.

@@ -29,15 +29,22 @@ pub(super) fn begin(
     if pool.flag("is_psr_pending") {
         return Err(Obstacle::Refused(Fault::bare("POOL_SECRET_ROTATION_PENDING")));
     }
+    // An operation whose task was cancelled or is gone runs no more.
+    let runs = |task: &str| &*database.text("task", task, "status") == "pending";
     let current = pool.get("current_operations");
-    let running = current.pairs().iter().filter_map(|(_, operation)| operation.as_str());
-    let refusal = running.clone().find_map(|running| blocking_code(running));
+    let (running, over): (Vec<_>, Vec<_>) =
+        current.pairs().iter().cloned().partition(|(task, _)| runs(task));
+    let running: Vec<_> = running.iter().filter_map(|(_, running)| running.as_str()).collect();
+    let refusal = running.iter().find_map(|running| blocking_code(running));
     match refusal {
         Some(code) if blocking_code(operation).is_some() => {
             return Err(Obstacle::Refused(Fault::bare(code)));
         }
-        _ if running.count() > 0 => return Err(Obstacle::Busy),
+        _ if !running.is_empty() => return Err(Obstacle::Busy),
         _ => {}
+    }
+    for (task, _) in over {
+        end(database, &task);
     }
     let begun = database.update("pool", &reference, "current_operations", |operations| {
         if let Value::Map(operations) = operations {
