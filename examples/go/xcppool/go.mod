@@ -1,0 +1,3 @@
+module xcp-ng.example/xcppool
+
+go 1.19

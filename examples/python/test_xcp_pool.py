@@ -1,0 +1,148 @@
+"""The module's promises; run by `python3 -m unittest` beside it."""
+
+import gc
+import threading
+import unittest
+
+import xcp_pool
+from xcp_pool import Cancel, Cancelled, Client, Error, Fault, Report, Simulator, Snapshot, Transport, TrustStore
+
+
+class Pure(unittest.TestCase):
+    def test_json_comes_as_dicts(self):
+        self.assertEqual(xcp_pool.partition({"hosts": ["a", "b"], "crash": ["b"]})["survivors"], ["a"])
+        report = xcp_pool.preflight({}, {}, {"force": True})
+        self.assertEqual((report["schema"], report["verdict"]), (1, "unknown"))
+        self.assertTrue(xcp_pool.version())
+
+    def test_what_goes_wrong_raises_with_its_status(self):
+        with self.assertRaises(Error) as caught:
+            xcp_pool.partition("{")
+        self.assertEqual(caught.exception.status, "XCP_E_INVALID_INPUT")
+        with self.assertRaises(ValueError):
+            xcp_pool.partition("a\0b")
+
+    def test_what_was_closed_is_told(self):
+        snapshot = Snapshot.load({"SR": {"OpaqueRef:s": {}}})
+        self.assertEqual(snapshot.count("SR"), 1)
+        snapshot.close()
+        snapshot.close()
+        with self.assertRaises(ValueError):
+            snapshot.count("SR")
+
+
+class Live(unittest.TestCase):
+    def setUp(self):
+        self.world = Simulator.story()
+        self.way = self.world.transport()
+        self.pool = Client(self.way, "phantom", "root", "xcp-test", originator="test")
+        self.host = Client(self.way, "ignite", "root", "xcp-test")
+
+    def tearDown(self):
+        for thing in (self.host, self.pool, self.way, self.world):
+            thing.close()
+        gc.collect()
+
+    def report(self):
+        return Report(self.pool.snapshot("preflight"), self.host.snapshot("preflight"))
+
+    def test_faults_have_code_and_params(self):
+        with self.assertRaises(Fault) as caught:
+            self.pool.call("host.get_record", "OpaqueRef:no")
+        self.assertEqual((caught.exception.code, caught.exception.params),
+                         ("HANDLE_INVALID", ["host", "OpaqueRef:no"]))
+
+    def test_a_callback_that_raises_ends_the_join_and_is_heard(self):
+        plan = self.report().plan()
+        self.assertGreater(len(plan), 1)
+
+        def progress(at):
+            raise KeyError(at["step"])
+
+        with self.assertRaises(KeyError):
+            self.pool.join(self.host, plan, plan.losses["digest"], progress)
+        self.assertEqual(self.world.count("phantom", "host"), 1)
+
+    def test_a_join_that_is_not_done_has_evidence(self):
+        plan = self.report().plan()
+        self.world.trouble("reset", host="ignite", method="Async.pool.join")
+        with self.assertRaises(Error) as caught:
+            self.pool.join(self.host, plan, plan.losses["digest"])
+        self.assertEqual(caught.exception.status, "XCP_E_NOT_DONE")
+        self.assertTrue(caught.exception.evidence)
+
+    def test_tasks_tell_how_far_they_are(self):
+        told = []
+        vm, = self.host.call("VM.get_by_name_label", "monitor")
+        self.host.task("VM.clean_shutdown", vm, progress=told.append)
+        self.assertEqual(told[-1], 1.0)
+
+    def test_calls_are_cancelled(self):
+        with Cancel() as cancel:
+            cancel.cancel()
+            with self.assertRaises(Cancelled):
+                self.pool.call("host.get_all", cancel=cancel)
+        self.pool.cancel()
+        self.assertEqual(len(self.pool.call("host.get_all")), 1)
+
+    def test_threads_share_a_client(self):
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(self.pool.call("host.get_all")))
+                   for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(results), 8)
+
+    def test_a_watch_is_an_iterator_that_ends(self):
+        with self.pool.watch() as watch:
+            host, = self.pool.call("host.get_all")
+            self.pool.call("host.set_name_label", host, "Poltergeist")
+            self.assertIn(next(watch)["operation"], ("added", "modified", "deleted"))
+            self.assertEqual(watch.snapshot().count("host"), 1)
+            watch.cancel()
+            self.assertEqual(list(watch), [])
+
+    def test_the_world_can_be_hurt(self):
+        self.world.cut(None, "ignite")
+        with self.assertRaises(Error):
+            Client(self.way, "ignite", "root", "xcp-test")
+        self.world.heal(None, "ignite")
+        self.world.power_off("ignite")
+        self.world.power_on("ignite")
+        self.world.advance(600)
+        self.world.restart_toolstack("phantom")
+        self.assertEqual(self.world.host("phantom")["role"], "master")
+        self.assertIn("SR", self.world.database("phantom"))
+        self.assertGreater(self.world.now, 600)
+        with Simulator({"pools": [{"hosts": [{"name": "a", "address": "10.0.0.1"}]}]}) as other:
+            self.assertEqual(other.count("a", "host"), 1)
+
+
+class Ways(unittest.TestCase):
+    def test_a_transport_of_ones_own(self):
+        seen = []
+
+        def exchange(url, body, timeout):
+            seen.append(url)
+            if b"host.get_all" in body:
+                raise TimeoutError("asleep")
+            return b'{"id": 1, "result": "OpaqueRef:s"}' if b"session." in body else \
+                b'{"id": 1, "result": {"OpaqueRef:p": {"uuid": "u"}}}'
+
+        with Transport.custom(exchange) as way, Client(way, "10.0.0.1", "root", "x", patience=0) as client:
+            with self.assertRaises(Error) as caught:
+                client.call("host.set_name_label", "OpaqueRef:h", "host.get_all")
+            self.assertIn("asleep", str(caught.exception))
+        self.assertEqual(set(seen), {"https://10.0.0.1/jsonrpc"})
+
+    def test_trust_is_given(self):
+        with TrustStore.pins(["AB" * 32]) as trust, Transport.https(trust, connect_timeout=1) as way:
+            with self.assertRaises(Error) as caught:
+                Client(way, "127.0.0.1:9", "root", "x")
+        self.assertEqual(caught.exception.status, "XCP_E_TRANSPORT")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,618 @@
+"""Resource pools of XCP-ng and XenServer hosts: decide, then act.
+
+One module over the C library, by ctypes: no compiler needed. The library is found by the variable
+XCP_POOL_LIBRARY (its path), beside this file, or where the system keeps libraries.
+
+    with Simulator.story() as world, world.transport() as way:
+        with Client(way, "phantom", "root", "xcp-test") as pool:
+            print(pool.snapshot("overview").count("SR"))
+
+Everything that holds something of the library is a context manager, and ends when it is collected at
+the latest. What goes wrong raises an Error, with the code and parameters of the server's fault. JSON
+comes as Python's dicts and lists.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import json
+import os
+import pathlib
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any, Callable, Iterator, Optional, Union
+
+__all__ = [
+    "Cancel", "Cancelled", "Client", "Error", "Fault", "Plan", "Report", "Simulator", "Snapshot",
+    "Transport", "TrustStore", "Watch", "consequences", "failover", "partition", "preflight", "version",
+]
+
+_ABI = 1
+
+
+def _load() -> ctypes.CDLL:
+    here = pathlib.Path(__file__).resolve()
+    found = [os.environ.get("XCP_POOL_LIBRARY"), here.with_name("libxcp_pool.so")]
+    for path in found:
+        if path and os.path.exists(path):
+            return ctypes.CDLL(str(path))
+    name = ctypes.util.find_library("xcp_pool")
+    if name is None:
+        raise ImportError("libxcp_pool was not found: set XCP_POOL_LIBRARY to its path")
+    return ctypes.CDLL(name)
+
+
+_lib = _load()
+_lib.xcp_abi_version.restype = c_uint32
+if _lib.xcp_abi_version() != _ABI:
+    raise ImportError(f"the library has ABI {_lib.xcp_abi_version()}, this module needs {_ABI}")
+
+_EXCHANGE = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_void_p)
+_RELEASE = ctypes.CFUNCTYPE(None, c_void_p)
+_TASK_PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_double)
+_PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+
+
+class _TransportTable(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("ctx", c_void_p), ("exchange", _EXCHANGE), ("release", _RELEASE)]
+
+
+def _declare(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_lib, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_OBJECT, _OUT = c_void_p, POINTER(c_void_p)
+for _name, _arguments in {
+    "xcp_preflight_json": (c_char_p, c_char_p, c_char_p, _OUT),
+    "xcp_consequences_json": (c_char_p, c_char_p, c_char_p, _OUT),
+    "xcp_partition_json": (c_char_p, _OUT),
+    "xcp_failover_json": (c_char_p, _OUT),
+    "xcp_snapshot_from_json": (c_char_p, c_bool, _OUT),
+    "xcp_snapshot_to_json": (_OBJECT, _OUT),
+    "xcp_snapshot_count": (_OBJECT, c_char_p, POINTER(c_size_t)),
+    "xcp_snapshot_problems_json": (_OBJECT, _OUT),
+    "xcp_preflight": (_OBJECT, _OBJECT, c_char_p, _OUT),
+    "xcp_report_json": (_OBJECT, _OUT),
+    "xcp_report_text": (_OBJECT, _OUT),
+    "xcp_report_markdown": (_OBJECT, _OUT),
+    "xcp_report_consequences_json": (_OBJECT, _OUT),
+    "xcp_plan_join": (_OBJECT, c_char_p, _OUT),
+    "xcp_plan_from_json": (c_char_p, _OUT),
+    "xcp_plan_json": (_OBJECT, _OUT),
+    "xcp_plan_text": (_OBJECT, _OUT),
+    "xcp_plan_losses_json": (_OBJECT, _OUT),
+    "xcp_plan_digest": (_OBJECT, _OUT),
+    "xcp_transport_https": (c_char_p, _OBJECT, _OUT),
+    "xcp_transport_simulator": (_OBJECT, _OUT),
+    "xcp_transport_custom": (POINTER(_TransportTable), _OUT),
+    "xcp_reply_body": (_OBJECT, c_char_p, c_size_t),
+    "xcp_reply_error": (_OBJECT, c_uint32, c_char_p),
+    "xcp_trust_store_authorities": (c_char_p, _OUT),
+    "xcp_trust_store_pins": (c_char_p, _OUT),
+    "xcp_trust_store_file": (c_char_p, _OUT),
+    "xcp_trust_store_memory": (_OUT,),
+    "xcp_trust_store_danger_accept_any": (_OUT,),
+    "xcp_trust_store_pins_json": (_OBJECT, _OUT),
+    "xcp_trust_store_forget": (_OBJECT, c_char_p),
+    "xcp_simulator_story": (c_uint64, _OUT),
+    "xcp_simulator_new": (c_char_p, _OUT),
+    "xcp_simulator_advance": (_OBJECT, c_double),
+    "xcp_simulator_power_off": (_OBJECT, c_char_p),
+    "xcp_simulator_power_on": (_OBJECT, c_char_p),
+    "xcp_simulator_restart_toolstack": (_OBJECT, c_char_p),
+    "xcp_simulator_cut": (_OBJECT, c_char_p, c_char_p),
+    "xcp_simulator_heal": (_OBJECT, c_char_p, c_char_p),
+    "xcp_simulator_trouble": (_OBJECT, c_char_p),
+    "xcp_simulator_count": (_OBJECT, c_char_p, c_char_p, POINTER(c_size_t)),
+    "xcp_simulator_host_json": (_OBJECT, c_char_p, _OUT),
+    "xcp_simulator_database_json": (_OBJECT, c_char_p, _OUT),
+    "xcp_cancel_new": (_OUT,),
+    "xcp_client_connect": (_OBJECT, c_char_p, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_client_endpoint": (_OBJECT, _OUT),
+    "xcp_client_pool_uuid": (_OBJECT, _OBJECT, _OUT),
+    "xcp_client_snapshot": (_OBJECT, c_char_p, c_bool, _OBJECT, _OUT),
+    "xcp_client_call_json": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_client_task_json": (_OBJECT, c_char_p, c_char_p, _TASK_PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_client_watch": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_watch_next": (_OBJECT, _OBJECT, _OUT),
+    "xcp_watch_snapshot": (_OBJECT, _OUT),
+    "xcp_join": (_OBJECT, _OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p, _OBJECT, _OUT),
+}.items():
+    _declare(_name, c_int, *_arguments, _OUT)
+for _name, _result in {
+    "xcp_version": c_char_p, "xcp_error_code": c_int, "xcp_error_message": c_char_p,
+    "xcp_error_fault_code": c_char_p, "xcp_error_fault_params_json": c_char_p,
+    "xcp_error_evidence_json": c_char_p, "xcp_error_free": None, "xcp_string_free": None,
+    "xcp_snapshot_free": None, "xcp_report_free": None, "xcp_plan_free": None, "xcp_transport_free": None,
+    "xcp_trust_store_free": None, "xcp_simulator_free": None, "xcp_cancel_free": None,
+    "xcp_cancel_cancel": None, "xcp_client_free": None, "xcp_client_cancel": None, "xcp_watch_free": None,
+    "xcp_watch_cancel": None, "xcp_report_verdict": c_int, "xcp_report_blocking_count": c_size_t,
+    "xcp_report_finding_count": c_size_t, "xcp_plan_step_count": c_size_t, "xcp_plan_is_complete": c_bool,
+    "xcp_simulator_now": c_double, "xcp_request_url": c_char_p, "xcp_request_timeout_ms": c_uint64,
+    "xcp_request_max_reply": c_uint64, "xcp_request_is_cancelled": c_bool,
+}.items():
+    _declare(_name, _result, *(() if _name == "xcp_version" else (_OBJECT,)))
+_declare("xcp_status_name", c_char_p, c_uint32)
+_declare("xcp_request_body", c_void_p, _OBJECT, POINTER(c_size_t))
+
+
+class Error(Exception):
+    """What went wrong: `status` ("XCP_E_TIMEOUT"), `code` and `params` of the server's fault (None and
+    [] if there is none), and `evidence`, what was seen before an operation was given up."""
+
+    def __init__(self, status: str, message: str, code: Optional[str] = None,
+                 params: Optional[list[str]] = None, evidence: Optional[list[str]] = None) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+        self.params, self.evidence = params or [], evidence or []
+
+
+class Fault(Error):
+    """A XAPI server raised a fault; `code` and `params` are its own, letter for letter."""
+
+
+class Cancelled(Error):
+    """The call was cancelled."""
+
+
+def version() -> str:
+    """The version of the library."""
+    return _lib.xcp_version().decode()
+
+
+def _check(function: Any, *arguments: Any) -> None:
+    error = c_void_p()
+    try:
+        status = function(*arguments, byref(error))
+    except ctypes.ArgumentError as wrong:
+        raise ValueError(str(wrong)) from None
+    if status == 0:
+        return
+    try:
+        code = _lib.xcp_error_fault_code(error)
+        name = _lib.xcp_status_name(status).decode()
+        kind = {"XCP_E_FAULT": Fault, "XCP_E_CANCELLED": Cancelled}.get(name, Error)
+        raise kind(
+            name, _lib.xcp_error_message(error).decode(), code.decode() if code else None,
+            json.loads(_lib.xcp_error_fault_params_json(error)),
+            json.loads(_lib.xcp_error_evidence_json(error)))
+    finally:
+        _lib.xcp_error_free(error)
+
+
+def _text(function: Any, *arguments: Any) -> str:
+    out = c_void_p()
+    _check(function, *arguments, byref(out))
+    try:
+        return ctypes.string_at(out).decode()
+    finally:
+        _lib.xcp_string_free(out)
+
+
+def _json(function: Any, *arguments: Any) -> Any:
+    return json.loads(_text(function, *arguments))
+
+
+def _made(function: Any, *arguments: Any) -> c_void_p:
+    out = c_void_p()
+    _check(function, *arguments, byref(out))
+    return out
+
+
+def _bytes(value: Any) -> Optional[bytes]:
+    """What a `const char *` takes: texts as they are, other values as JSON, None as NULL."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    if "\0" in text:
+        raise ValueError("a text for the library cannot hold NUL")
+    return text.encode()
+
+
+class _Handle:
+    _free: str
+
+    def __init__(self, handle: c_void_p) -> None:
+        self._handle = handle
+
+    def close(self) -> None:
+        """Gives back what the library holds; doing it twice is fine."""
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle:
+            getattr(_lib, self._free)(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    @property
+    def _as_parameter_(self) -> c_void_p:
+        if self._handle is None:
+            raise ValueError(f"the {type(self).__name__} was closed")
+        return self._handle
+
+
+Json = Union[str, dict]
+
+
+def preflight(pool: Json, host: Json, options: Optional[Json] = None) -> dict:
+    """May the host join the pool? Takes snapshots, as dicts or JSON; gives the report as a dict.
+
+    `options`: {"force", "policy", "evidence", "complete_snapshots"}, as the header tells."""
+    return _json(_lib.xcp_preflight_json, _bytes(pool), _bytes(host), _bytes(options))
+
+
+def consequences(pool: Json, host: Json, options: Optional[Json] = None) -> dict:
+    """What would the join do to the pool? Takes what `preflight` takes."""
+    return _json(_lib.xcp_consequences_json, _bytes(pool), _bytes(host), _bytes(options))
+
+
+def partition(question: Json) -> dict:
+    """Which hosts of an HA pool survive: `{"hosts": ["a", "b"], "crash": ["b"]}`, and more."""
+    return _json(_lib.xcp_partition_json, _bytes(question))
+
+
+def failover(question: Json) -> dict:
+    """Asks the planner of HA: `{"snapshot": {...}, "calls": [{"method", "params"}]}`."""
+    return _json(_lib.xcp_failover_json, _bytes(question))
+
+
+class Cancel(_Handle):
+    """Ends calls early, from another thread or from a callback."""
+    _free = "xcp_cancel_free"
+
+    def __init__(self) -> None:
+        super().__init__(_made(_lib.xcp_cancel_new))
+
+    def cancel(self) -> None:
+        """Ends all calls that were or will be given this."""
+        _lib.xcp_cancel_cancel(self)
+
+
+class Snapshot(_Handle):
+    """The records of one pool at one moment."""
+    _free = "xcp_snapshot_free"
+
+    @classmethod
+    def load(cls, source: Json, complete: bool = False) -> "Snapshot":
+        """From {class: {ref: record}}; `complete` fills in what people leave out."""
+        return cls(_made(_lib.xcp_snapshot_from_json, _bytes(source), complete))
+
+    def to_dict(self) -> dict:
+        """As {class: {ref: record}}."""
+        return _json(_lib.xcp_snapshot_to_json, self)
+
+    def count(self, class_name: str) -> int:
+        """How many records of a class there are, such as "SR"."""
+        count = c_size_t()
+        _check(_lib.xcp_snapshot_count, self, _bytes(class_name), byref(count))
+        return count.value
+
+    def problems(self) -> list[dict]:
+        """What could not be read of the source."""
+        return _json(_lib.xcp_snapshot_problems_json, self)["problems"]
+
+
+class Report(_Handle):
+    """What a preflight found."""
+    _free = "xcp_report_free"
+
+    def __init__(self, pool: Snapshot, host: Snapshot, options: Optional[Json] = None) -> None:
+        super().__init__(_made(_lib.xcp_preflight, pool, host, _bytes(options)))
+
+    @property
+    def verdict(self) -> str:
+        """ "ready", "unknown", "needs-force" or "blocked"."""
+        return ["none", "ready", "unknown", "needs-force", "blocked"][_lib.xcp_report_verdict(self)]
+
+    @property
+    def blocking(self) -> int:
+        """How many findings stand in the way."""
+        return _lib.xcp_report_blocking_count(self)
+
+    def to_dict(self) -> dict:
+        """Findings, predicted fault and all."""
+        return _json(_lib.xcp_report_json, self)
+
+    def consequences(self) -> dict:
+        """What the join will do."""
+        return _json(_lib.xcp_report_consequences_json, self)
+
+    def markdown(self) -> str:
+        """For a ticket or a wiki."""
+        return _text(_lib.xcp_report_markdown, self)
+
+    def plan(self, choices: Optional[Json] = None) -> "Plan":
+        """The steps that make the join possible, and the join."""
+        return Plan(_made(_lib.xcp_plan_join, self, _bytes(choices)))
+
+    def __len__(self) -> int:
+        return _lib.xcp_report_finding_count(self)
+
+    def __str__(self) -> str:
+        return _text(_lib.xcp_report_text, self)
+
+
+class Plan(_Handle):
+    """What to do, as data."""
+    _free = "xcp_plan_free"
+
+    @classmethod
+    def load(cls, saved: Json) -> "Plan":
+        """What `to_dict` gave."""
+        return cls(_made(_lib.xcp_plan_from_json, _bytes(saved)))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to a person."""
+        return _lib.xcp_plan_is_complete(self)
+
+    @property
+    def losses(self) -> dict:
+        """What is gone for good afterwards: {"digest", "losses"}. Show it, then pass the digest on."""
+        return _json(_lib.xcp_plan_losses_json, self)
+
+    @property
+    def digest(self) -> str:
+        """Equal for plans that do the same."""
+        return _text(_lib.xcp_plan_digest, self)
+
+    def to_dict(self) -> dict:
+        """The plan, to save or show."""
+        return _json(_lib.xcp_plan_json, self)
+
+    def __len__(self) -> int:
+        return _lib.xcp_plan_step_count(self)
+
+    def __str__(self) -> str:
+        return _text(_lib.xcp_plan_text, self)
+
+
+class TrustStore(_Handle):
+    """Which certificates of hosts are trusted."""
+    _free = "xcp_trust_store_free"
+
+    @classmethod
+    def pins(cls, fingerprints: list[str]) -> "TrustStore":
+        """Those with these SHA-256 fingerprints."""
+        return cls(_made(_lib.xcp_trust_store_pins, _bytes(list(fingerprints))))
+
+    @classmethod
+    def authorities(cls, pem: str) -> "TrustStore":
+        """Those that these authorities signed."""
+        return cls(_made(_lib.xcp_trust_store_authorities, _bytes(pem)))
+
+    @classmethod
+    def first_use(cls, path: Union[str, os.PathLike, None] = None) -> "TrustStore":
+        """The one that each host shows first, remembered in a file or while the program runs."""
+        if path is None:
+            return cls(_made(_lib.xcp_trust_store_memory))
+        return cls(_made(_lib.xcp_trust_store_file, _bytes(os.fspath(path))))
+
+    @classmethod
+    def danger_accept_any(cls) -> "TrustStore":
+        """Any: whoever is on the way gets the password."""
+        return cls(_made(_lib.xcp_trust_store_danger_accept_any))
+
+    def remembered(self) -> dict[str, str]:
+        """Hosts and fingerprints of a store with a file."""
+        return _json(_lib.xcp_trust_store_pins_json, self)["pins"]
+
+    def forget(self, host: str) -> None:
+        """Trusts the next certificate of "host:port" anew."""
+        _check(_lib.xcp_trust_store_forget, self, _bytes(host))
+
+
+class Transport(_Handle):
+    """The way to hosts."""
+    _free = "xcp_transport_free"
+
+    @classmethod
+    def https(cls, trust: Optional[TrustStore] = None, **options: Any) -> "Transport":
+        """To real hosts; options as the header tells (connect_timeout=5, ...)."""
+        return cls(_made(_lib.xcp_transport_https, _bytes(options), trust))
+
+    @classmethod
+    def custom(cls, exchange: Callable[[str, bytes, float], bytes]) -> "Transport":
+        """One's own: `exchange(url, body, timeout)` posts the body and returns the reply's.
+
+        What it raises is what the call fails with: Error with a status, TimeoutError, or anything."""
+        def call(_ctx: Any, request: int, reply: int) -> None:
+            try:
+                length = c_size_t()
+                body = ctypes.string_at(_lib.xcp_request_body(request, byref(length)), length.value)
+                url = _lib.xcp_request_url(request).decode()
+                answer = exchange(url, body, _lib.xcp_request_timeout_ms(request) / 1000)
+                _check(_lib.xcp_reply_body, reply, answer, len(answer))
+            except BaseException as error:  # nothing may pass into C
+                timeout = isinstance(error, TimeoutError) or getattr(error, "status", "") == "XCP_E_TIMEOUT"
+                message = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+                _lib.xcp_reply_error(reply, 201 if timeout else 200, message.encode("utf-8", "replace"), None)
+
+        table = _TransportTable(ctypes.sizeof(_TransportTable), None, _EXCHANGE(call), _RELEASE(0))
+        made = cls(_made(_lib.xcp_transport_custom, byref(table)))
+        # Clients outlive their transport: what C calls stays as long as the module.
+        _kept.append(table)
+        return made
+
+
+_kept: list[_TransportTable] = []
+
+
+class Simulator(_Handle):
+    """Hosts in memory that answer as real ones were recorded to."""
+    _free = "xcp_simulator_free"
+
+    def __init__(self, spec: Json) -> None:
+        super().__init__(_made(_lib.xcp_simulator_new, _bytes(spec)))
+
+    @classmethod
+    def story(cls, seed: int = 1) -> "Simulator":
+        """Phantom, master of a pool, and Ignite, who should join; the password is "xcp-test"."""
+        made = cls.__new__(cls)
+        _Handle.__init__(made, _made(_lib.xcp_simulator_story, seed))
+        return made
+
+    def transport(self) -> Transport:
+        """The way to its hosts."""
+        return Transport(_made(_lib.xcp_transport_simulator, self))
+
+    @property
+    def now(self) -> float:
+        """Seconds since it began."""
+        return _lib.xcp_simulator_now(self)
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        _check(_lib.xcp_simulator_advance, self, seconds)
+
+    def power_off(self, host: str) -> None:
+        """Cuts a host's power."""
+        _check(_lib.xcp_simulator_power_off, self, _bytes(host))
+
+    def power_on(self, host: str) -> None:
+        """Boots a host."""
+        _check(_lib.xcp_simulator_power_on, self, _bytes(host))
+
+    def restart_toolstack(self, host: str) -> None:
+        """Restarts a host's toolstack."""
+        _check(_lib.xcp_simulator_restart_toolstack, self, _bytes(host))
+
+    def cut(self, one: Optional[str], other: Optional[str]) -> None:
+        """Cuts the network between two; None is this tool."""
+        _check(_lib.xcp_simulator_cut, self, _bytes(one), _bytes(other))
+
+    def heal(self, one: Optional[str], other: Optional[str]) -> None:
+        """Mends it."""
+        _check(_lib.xcp_simulator_heal, self, _bytes(one), _bytes(other))
+
+    def trouble(self, trouble: Union[str, dict], **rule: Any) -> None:
+        """Has requests go wrong: `trouble("lose-reply", host="ignite", method="pool.join")`."""
+        _check(_lib.xcp_simulator_trouble, self, _bytes({"trouble": trouble, **rule}))
+
+    def count(self, host: str, class_name: str) -> int:
+        """How many objects of a class a host's database has."""
+        count = c_size_t()
+        _check(_lib.xcp_simulator_count, self, _bytes(host), _bytes(class_name), byref(count))
+        return count.value
+
+    def host(self, name: str) -> dict:
+        """What a host takes itself for."""
+        return _json(_lib.xcp_simulator_host_json, self, _bytes(name))
+
+    def database(self, host: str) -> dict:
+        """The database that a host works on."""
+        return _json(_lib.xcp_simulator_database_json, self, _bytes(host))
+
+
+class Client(_Handle):
+    """A session with the master of one pool; may be used by many threads."""
+    _free = "xcp_client_free"
+
+    def __init__(self, transport: Transport, address: str, user: str, password: str,
+                 cancel: Optional[Cancel] = None, **options: Any) -> None:
+        super().__init__(_made(_lib.xcp_client_connect, transport, _bytes(address), _bytes(user),
+                               _bytes(password), _bytes(options), cancel))
+
+    @property
+    def endpoint(self) -> str:
+        """The master's address."""
+        return _text(_lib.xcp_client_endpoint, self)
+
+    @property
+    def pool_uuid(self) -> str:
+        """The pool that it belongs to."""
+        return _text(_lib.xcp_client_pool_uuid, self, None)
+
+    def snapshot(self, scope: str = "overview", settled: bool = False,
+                 cancel: Optional[Cancel] = None) -> Snapshot:
+        """Reads the pool: "overview", "preflight", "failover" or "everything"."""
+        return Snapshot(_made(_lib.xcp_client_snapshot, self, _bytes(scope), settled, cancel))
+
+    def call(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
+        """Calls a method of XAPI, session left out: `call("host.get_all")`."""
+        return _json(_lib.xcp_client_call_json, self, _bytes(method), _bytes(list(params)), cancel)
+
+    def task(self, method: str, *params: Any, progress: Optional[Callable[[float], None]] = None,
+             cancel: Optional[Cancel] = None) -> Any:
+        """Runs a method as a task and waits; what `progress` raises ends the wait and is raised here."""
+        with _Callback(_TASK_PROGRESS, progress, cancel) as callback:
+            return _json(_lib.xcp_client_task_json, self, _bytes(method), _bytes(list(params)),
+                         callback.function, None, callback.cancel)
+
+    def join(self, host: "Client", plan: Plan, consent: Optional[str] = None,
+             progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
+             **options: Any) -> dict:
+        """Makes the other client's host a member of this pool, as planned.
+
+        `consent` is the digest of the plan's losses, after a person has seen them. What `progress`
+        raises ends the operation and is raised here."""
+        tell = progress and (lambda text: progress(json.loads(text)))
+        with _Callback(_PROGRESS, tell, cancel) as callback:
+            return _json(_lib.xcp_join, self, host, plan, _bytes(consent), _bytes(options),
+                         callback.function, None, callback.cancel)
+
+    def watch(self, scope: str = "overview", cancel: Optional[Cancel] = None) -> "Watch":
+        """Follows the pool."""
+        return Watch(_made(_lib.xcp_client_watch, self, _bytes(scope), cancel))
+
+    def cancel(self) -> None:
+        """Ends all calls on this client that are going on."""
+        _lib.xcp_client_cancel(self)
+
+
+class Watch(_Handle):
+    """An iterator over changes: {"class", "ref", "operation"}; ends when it is cancelled."""
+    _free = "xcp_watch_free"
+
+    def __iter__(self) -> Iterator[dict]:
+        return self
+
+    def __next__(self) -> dict:
+        try:
+            return _json(_lib.xcp_watch_next, self, None)
+        except Cancelled:
+            raise StopIteration from None
+
+    def snapshot(self) -> Snapshot:
+        """The pool as it is known now."""
+        return Snapshot(_made(_lib.xcp_watch_snapshot, self))
+
+    def cancel(self) -> None:
+        """Ends the iteration, from any thread."""
+        _lib.xcp_watch_cancel(self)
+
+
+class _Callback:
+    """A callback whose exception ends the call and comes out of it."""
+
+    def __init__(self, kind: Any, function: Optional[Callable[[Any], None]], cancel: Optional[Cancel]) -> None:
+        self.raised: Optional[BaseException] = None
+        self._own = cancel is None and function is not None
+        self.cancel = Cancel() if self._own else cancel
+
+        def call(_ctx: Any, value: Any) -> None:
+            try:
+                if self.raised is None:
+                    function(value)
+            except BaseException as error:  # nothing may pass into C
+                self.raised = error
+                self.cancel.cancel()
+
+        self.function = kind(call) if function else kind(0)
+
+    def __enter__(self) -> "_Callback":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._own:
+            self.cancel.close()
+        if self.raised is not None:
+            raise self.raised
