@@ -19,6 +19,7 @@ const SOURCES: &[&str] = &[
     "json/preflight.rs",
     "json/consequences.rs",
     "json/partition.rs",
+    "json/election.rs",
     "json/failover.rs",
     "cancel.rs",
     "trust.rs",

@@ -800,6 +800,31 @@ xcp_status xcp_partition_json(const char *input_json,
                               xcp_error **error);
 
 /**
+ * Chooses a master: for a hand-over, or for a promotion after the master died.
+ *
+ * `input_json` is `{"mode": "planned" | "emergency", "snapshot": {class: {ref: record}},
+ * "complete_snapshots": bool, "evidence": {"hosts": {host: {"reachable", "reaches": {host: bool},
+ * "role": "master" | "broken" | {"slave": address}, "emergency_mode", "ha_armed", "database": {"absent",
+ * "generation", "schema": [major, minor], "age", "lineage"}, "powered_off", "vetoed"}}, "confirmed":
+ * [{"confirm": ..., "host": ref}...]}}`; everything in the evidence is optional, and what is left out is
+ * not known, which never counts as "no". Hosts are named by ref, uuid or a name that only one of them
+ * has; in "confirmed" as the decision named them under "confirmations".
+ *
+ * `*decision_json` is `{"schema": 1, "mode", "ranked": [{"host", "eligible": "yes" | "if-confirmed" |
+ * "no", "reasons"}...], "recommended": ref | null, "verdict": "safe" | "needs-confirmation" | "unsafe",
+ * "confirmations", "follow_up", "data_loss", "hazards", "majority"}`, freed with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
+ * single pool.
+ *
+ * Safety:
+ * `input_json` ends with NUL; `decision_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_election_json(const char *input_json,
+                             char **decision_json,
+                             xcp_error **error);
+
+/**
  * Answers questions to the planner of HA, as the server does.
  *
  * `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":

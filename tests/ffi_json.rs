@@ -6,7 +6,7 @@ mod ffi_support;
 
 use ffi_support::{consequences, preflight, pure};
 use serde_json::{Value, json};
-use xcp_pool::ffi::{xcp_failover_json, xcp_partition_json, xcp_status};
+use xcp_pool::ffi::{xcp_election_json, xcp_failover_json, xcp_partition_json, xcp_status};
 
 fn oracle(file: &str) -> String {
     let path = format!("{}/tests/data/oracle/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -365,5 +365,43 @@ fn a_snapshot_takes_questions_to_the_planner() {
     for input in [r#"{"calls": []}"#, r#"{"calls": [], "snapshot": {}}"#, "{}", "[]"] {
         let refusal = pure(xcp_failover_json, input).unwrap_err();
         assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT, "{input}");
+    }
+}
+
+#[test]
+fn a_master_is_chosen_for_a_hand_over_and_for_an_emergency() {
+    let host = |metrics: &str, name: &str| json!({"enabled": true, "metrics": metrics, "name_label": name});
+    let snapshot = json!({
+        "pool": {"OpaqueRef:p": {"master": "OpaqueRef:a"}},
+        "host": {"OpaqueRef:a": host("OpaqueRef:ma", "phantom"), "OpaqueRef:b": host("OpaqueRef:mb", "ignite")},
+        "host_metrics": {"OpaqueRef:ma": {"live": true}, "OpaqueRef:mb": {"live": true}},
+    });
+    let ask = |mode: &str, evidence: Value| {
+        let input = json!({"mode": mode, "snapshot": snapshot, "complete_snapshots": true, "evidence": evidence});
+        pure(xcp_election_json, &input.to_string())
+    };
+    let decision = ask("planned", json!({})).unwrap();
+    assert_eq!((&decision["schema"], &decision["mode"]), (&json!(1), &json!("planned")));
+    assert_eq!(decision["ranked"].as_array().unwrap().len(), 2);
+    assert_eq!(decision["recommended"], "OpaqueRef:b");
+    let doubtful = ask("emergency", json!({})).unwrap();
+    assert_ne!(doubtful["verdict"], "safe", "nobody said that the old master is off");
+    // A master that answers makes it unsafe, by whatever name it is told.
+    for name in ["OpaqueRef:a", "a", "phantom"] {
+        let alive =
+            ask("emergency", json!({"hosts": {name: {"reachable": true, "role": "master"}}}));
+        assert_eq!(alive.unwrap()["verdict"], "unsafe", "{name}");
+    }
+    for (mode, evidence, why) in [
+        ("sudden", json!({}), "input_json: unknown variant `sudden`"),
+        (
+            "planned",
+            json!({"hosts": {"nobody": {}}}),
+            "input_json.evidence: the snapshot has no host",
+        ),
+    ] {
+        let refusal = ask(mode, evidence).unwrap_err();
+        assert_eq!(refusal.status, xcp_status::XCP_E_INVALID_INPUT);
+        assert!(refusal.message.contains(why), "{}", refusal.message);
     }
 }

@@ -30,7 +30,10 @@ mod watch;
 pub use cancel::*;
 pub use client::*;
 pub use error::*;
-pub use json::{xcp_consequences_json, xcp_failover_json, xcp_partition_json, xcp_preflight_json};
+pub use json::{
+    xcp_consequences_json, xcp_election_json, xcp_failover_json, xcp_partition_json,
+    xcp_preflight_json,
+};
 pub use operations::*;
 pub use plan::*;
 pub use report::*;

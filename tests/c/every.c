@@ -28,6 +28,11 @@ static void pure_functions(void) {
                                    "{\"objects\": {\"pool\": {\"OpaqueRef:p\": {}}}}}",
                                    &out, &error));
     free_text(out);
+    ENDS(XCP_OK, xcp_election_json("{\"mode\": \"planned\", \"complete_snapshots\": true, \"snapshot\": "
+                                   "{\"pool\": {\"OpaqueRef:p\": {\"master\": \"OpaqueRef:h\"}}, "
+                                   "\"host\": {\"OpaqueRef:h\": {}}}}",
+                                   &out, &error));
+    free_text(out);
     ENDS(XCP_E_NULL, xcp_partition_json(NULL, &out, &error));
     ENDS(XCP_E_NULL, xcp_partition_json("{}", NULL, &error));
     ENDS(XCP_E_UTF8, xcp_partition_json("\xff", &out, &error));

@@ -1,6 +1,7 @@
 //! Pure functions: JSON in, JSON out.
 
 mod consequences;
+mod election;
 mod failover;
 mod input;
 mod partition;
@@ -8,6 +9,7 @@ mod preflight;
 
 pub(super) use consequences::consequences;
 pub use consequences::xcp_consequences_json;
+pub use election::xcp_election_json;
 pub use failover::xcp_failover_json;
 pub(super) use input::{decode, decode_any, decode_or_default, duration, seconds, snapshot};
 pub use partition::xcp_partition_json;

@@ -1,0 +1,97 @@
+//! Whom to make master.
+
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::input::{self, Given};
+use super::numbered;
+use crate::election::{self, Evidence, Mode};
+use crate::ffi::boundary::{Out, call, text};
+use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::status::xcp_status;
+use crate::model::{Host, Ref, Snapshot};
+
+/// Chooses a master: for a hand-over, or for a promotion after the master died.
+///
+/// `input_json` is `{"mode": "planned" | "emergency", "snapshot": {class: {ref: record}},
+/// "complete_snapshots": bool, "evidence": {"hosts": {host: {"reachable", "reaches": {host: bool},
+/// "role": "master" | "broken" | {"slave": address}, "emergency_mode", "ha_armed", "database": {"absent",
+/// "generation", "schema": [major, minor], "age", "lineage"}, "powered_off", "vetoed"}}, "confirmed":
+/// [{"confirm": ..., "host": ref}...]}}`; everything in the evidence is optional, and what is left out is
+/// not known, which never counts as "no". Hosts are named by ref, uuid or a name that only one of them
+/// has; in "confirmed" as the decision named them under "confirmations".
+///
+/// `*decision_json` is `{"schema": 1, "mode", "ranked": [{"host", "eligible": "yes" | "if-confirmed" |
+/// "no", "reasons"}...], "recommended": ref | null, "verdict": "safe" | "needs-confirmation" | "unsafe",
+/// "confirmations", "follow_up", "data_loss", "hazards", "majority"}`, freed with `xcp_string_free`.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
+/// single pool.
+///
+/// # Safety
+/// `input_json` ends with NUL; `decision_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_election_json(
+    input_json: *const c_char,
+    decision_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_election_json", error, |_| {
+            let input = text(input_json, "input_json")?;
+            let out = Out::new(decision_json, "decision_json")?;
+            out.write_text(elect(input)?);
+            Ok(())
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a mode and a snapshot")]
+struct Question<'a> {
+    mode: Mode,
+    #[serde(borrow)]
+    snapshot: &'a RawValue,
+    #[serde(default)]
+    complete_snapshots: bool,
+    #[serde(default)]
+    evidence: Evidence,
+}
+
+fn elect(json: &str) -> Result<String, Failure> {
+    let Question { mode, snapshot, complete_snapshots, evidence } =
+        input::decode(json, "input_json")?;
+    let snapshot = Given { snapshot, complete_snapshots }.load()?;
+    let evidence = with_refs(evidence, &snapshot)?;
+    numbered(match mode {
+        Mode::Planned => election::planned(&snapshot, &evidence)?,
+        Mode::Emergency => election::emergency(&snapshot, &evidence)?,
+    })
+}
+
+/// The evidence with the refs of the hosts that it names.
+fn with_refs(mut evidence: Evidence, snapshot: &Snapshot) -> Result<Evidence, Failure> {
+    evidence.hosts = named(evidence.hosts, snapshot)?;
+    for host in evidence.hosts.values_mut() {
+        host.reaches = named(std::mem::take(&mut host.reaches), snapshot)?;
+    }
+    Ok(evidence)
+}
+
+fn named<T>(
+    hosts: BTreeMap<Ref<Host>, T>,
+    snapshot: &Snapshot,
+) -> Result<BTreeMap<Ref<Host>, T>, Failure> {
+    hosts
+        .into_iter()
+        .map(|(name, known)| {
+            let (reference, _) = input::named_host(snapshot, &name.as_str())
+                .map_err(|failure| failure.in_argument("input_json.evidence"))?;
+            Ok((reference.clone(), known))
+        })
+        .collect()
+}
