@@ -301,8 +301,8 @@ fn compare_fates(
             let uuid = before["uuid"].as_str().unwrap().to_owned();
             // A VM of the pool's with the same uuid is not what became of the joiner's.
             let how = fate["how"].as_str().unwrap();
-            let appears = !fate["pool_ref"].is_null()
-                && !(class == "VM" && how == "same uuid (was in the pool before)");
+            let other = class == "VM" && how == "same uuid (was in the pool before)";
+            let appears = !other && !fate["pool_ref"].is_null();
             let told = fates.remove(&(class.as_str(), uuid));
             match class.as_str() {
                 "VM" if before["is_default_template"] == true => {

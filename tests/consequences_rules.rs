@@ -341,10 +341,12 @@ fn a_disk_whose_uuid_the_pool_has_elsewhere_undoes_the_import() {
     assert_eq!(machines(&foretold).orphan_metrics, Some(0));
 }
 
+type Break = fn(&mut Snapshot);
+
 #[test]
 fn what_has_lost_its_disk_or_its_vm_undoes_the_import() {
     let (pool, joiner) = world("06-suspended-vm");
-    let cases: [(&str, fn(&mut Snapshot), &str); 3] = [
+    let cases: [(&str, Break, &str); 3] = [
         (
             "a suspended VM without its image",
             |joiner| change::<Vm>(joiner, "vm-a-app1", |vm| vm.suspend_VDI = Ref::null()),
