@@ -15,6 +15,11 @@ class Pure(unittest.TestCase):
         self.assertEqual((report["schema"], report["verdict"]), (1, "unknown"))
         self.assertTrue(xcp_pool.version())
 
+    def test_a_master_is_chosen(self):
+        pool = {"pool": {"OpaqueRef:p": {"master": "OpaqueRef:a"}}, "host": {"OpaqueRef:a": {}, "OpaqueRef:b": {}}}
+        decision = xcp_pool.election({"mode": "planned", "snapshot": pool, "complete_snapshots": True})
+        self.assertEqual(len(decision["ranked"]), 2)
+
     def test_what_goes_wrong_raises_with_its_status(self):
         with self.assertRaises(Error) as caught:
             xcp_pool.partition("{")

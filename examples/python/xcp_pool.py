@@ -24,7 +24,7 @@ from typing import Any, Callable, Iterator, Optional, Union
 
 __all__ = [
     "Cancel", "Cancelled", "Client", "Error", "Fault", "Plan", "Report", "Simulator", "Snapshot",
-    "Transport", "TrustStore", "Watch", "consequences", "failover", "partition", "preflight", "version",
+    "Transport", "TrustStore", "Watch", "consequences", "election", "failover", "partition", "preflight", "version",
 ]
 
 _ABI = 1
@@ -69,6 +69,7 @@ for _name, _arguments in {
     "xcp_consequences_json": (c_char_p, c_char_p, c_char_p, _OUT),
     "xcp_partition_json": (c_char_p, _OUT),
     "xcp_failover_json": (c_char_p, _OUT),
+    "xcp_election_json": (c_char_p, _OUT),
     "xcp_snapshot_from_json": (c_char_p, c_bool, _OUT),
     "xcp_snapshot_to_json": (_OBJECT, _OUT),
     "xcp_snapshot_count": (_OBJECT, c_char_p, POINTER(c_size_t)),
@@ -262,6 +263,11 @@ def partition(question: Json) -> dict:
 def failover(question: Json) -> dict:
     """Asks the planner of HA: `{"snapshot": {...}, "calls": [{"method", "params"}]}`."""
     return _json(_lib.xcp_failover_json, _bytes(question))
+
+
+def election(question: Json) -> dict:
+    """Whom to make master: `{"mode": "planned" or "emergency", "snapshot": {...}, "evidence": {...}}`."""
+    return _json(_lib.xcp_election_json, _bytes(question))
 
 
 class Cancel(_Handle):
