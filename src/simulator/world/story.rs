@@ -18,14 +18,19 @@ impl World {
 impl WorldBuilder {
     /// The [story](World::story), still open for changes.
     pub fn story(seed: u64) -> Self {
+        Self::story_at(seed, "10.0.0.1", "10.0.0.2")
+    }
+
+    /// The [story](World::story) with other addresses, still open for changes.
+    pub fn story_at(seed: u64, phantom_address: &str, ignite_address: &str) -> Self {
         let phantom = PoolSpec::new("Phantom", Release::XcpNg83)
-            .host("phantom", "10.0.0.1")
+            .host("phantom", phantom_address)
             .shared_sr("ISO library", "iso")
             .shared_sr("VM storage", "nfs")
             .vm(VmSpec::running("web", "phantom").disk("VM storage", 20))
             .vm(VmSpec::halted("build").disk("VM storage", 40));
         let ignite = PoolSpec::new("", Release::XcpNg83)
-            .host("ignite", "10.0.0.2")
+            .host("ignite", ignite_address)
             .shared_sr("Ignite NFS", "nfs")
             .vlan("backup", 1, 42)
             .vm(VmSpec::halted("archive").disk("Local storage", 50))
