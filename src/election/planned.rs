@@ -8,7 +8,7 @@ use super::evidence::{Confirmation, Evidence, Role};
 use super::reason::{Reason, Severity, excludes};
 use super::survey::{Member, Survey, best};
 use crate::error::Result;
-use crate::model::{Ref, Snapshot};
+use crate::model::{Host, Ref, Snapshot};
 
 /// Whom the master should hand over to (`pool.designate_new_master`).
 ///
@@ -17,8 +17,9 @@ use crate::model::{Ref, Snapshot};
 /// is held against a candidate here: a new master older than a member loses that member.
 ///
 /// Ranked by: eligible, fewest warnings, newest version, most shared storage attached, enabled, uuid.
-/// Missing evidence does not rule a host out, since the server asks all hosts itself before
-/// anything changes; but it keeps the verdict from being safe.
+/// A version that is not known has to be confirmed. Other missing evidence does not rule a host out,
+/// since the server asks all hosts itself before anything changes; but it keeps the verdict from
+/// being safe.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.
@@ -41,8 +42,7 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
                 let peers = peer_reasons.iter().enumerate().filter(|(peer, _)| *peer != n);
                 reasons.extend(peers.flat_map(|(_, reasons)| reasons.iter().cloned()));
             }
-            let blocked = reasons.iter().any(|reason| reason.severity() == Severity::Blocks);
-            let eligible = if blocked { Eligibility::No } else { Eligibility::Yes };
+            let eligible = eligible(member, &reasons, evidence);
             (Candidate::new(member.reference.clone(), reasons, eligible), member)
         })
         .collect();
@@ -59,9 +59,11 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     });
     let ranked: Vec<Candidate> = ranked.into_iter().map(|(candidate, _)| candidate).collect();
     let others = survey.other_masters();
-    let verdict = match best(&ranked) {
+    let verdict = match ranked.first() {
+        _ if !others.is_empty() || survey.master().is_none() => Verdict::Unsafe,
         None => Verdict::Unsafe,
-        Some(_) if !others.is_empty() || survey.master().is_none() => Verdict::Unsafe,
+        Some(best) if best.eligible == Eligibility::No => Verdict::Unsafe,
+        Some(best) if best.eligible == Eligibility::IfConfirmed => Verdict::NeedsConfirmation,
         Some(best) => {
             let all_answer = survey.members.iter().all(|m| m.evidence.answers() == Some(true));
             let known = best.count(Severity::Unknown) == 0;
@@ -70,7 +72,7 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     };
     let recommended = best(&ranked).filter(|_| verdict != Verdict::Unsafe);
     let mut confirmations = BTreeSet::new();
-    if let Some(best) = recommended {
+    if let Some(best) = ranked.first().filter(|best| best.eligible != Eligibility::No) {
         if survey.members.iter().any(|member| member.evidence.answers().is_none()) {
             confirmations.insert(Confirmation::AllMembersAnswer);
         }
@@ -106,7 +108,18 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     })
 }
 
-fn all(survey: &Survey<'_>) -> Vec<Ref<crate::model::Host>> {
+fn eligible(member: &Member<'_>, reasons: &[Reason], evidence: &Evidence) -> Eligibility {
+    let version = Confirmation::VersionIsNewest { host: member.reference.clone() };
+    if reasons.iter().any(|reason| reason.severity() == Severity::Blocks) {
+        Eligibility::No
+    } else if reasons.contains(&Reason::VersionUnknown) && !evidence.is_confirmed(&version) {
+        Eligibility::IfConfirmed
+    } else {
+        Eligibility::Yes
+    }
+}
+
+fn all(survey: &Survey<'_>) -> Vec<Ref<Host>> {
     survey.members.iter().map(|member| member.reference.clone()).collect()
 }
 
