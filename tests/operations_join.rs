@@ -163,7 +163,7 @@ fn what_changed_since_the_plan_is_not_destroyed() {
         .world
         .act(|scene| {
             scene.edit("ignite", |database| {
-                database.set("VDI", &reference, "virtual_size", 99 << 30).map_err(Into::into)
+                database.set("VDI", &reference, "virtual_size", 99 << 30)
             })
         })
         .unwrap();
