@@ -62,6 +62,13 @@ macro_rules! open_enum {
 
             completed_by_default!($name);
             always_written!($name);
+
+            #[cfg(any(test, feature = "proptest"))]
+            impl super::arbitrary::Drawn for $name {
+                fn drawn(source: &mut super::arbitrary::Source<'_>) -> Self {
+                    Self::from(source.one_of(&[$($text,)* "unheard_of"]))
+                }
+            }
         )*
     };
 }

@@ -4,6 +4,8 @@
 //! that whoever knows XAPI finds everything. A field that some supported release lacks (8.2 up to
 //! today) is an `Option`; whatever else a source left out is told by the record's `absent` set.
 
+#[cfg(any(test, feature = "proptest"))]
+pub mod arbitrary;
 mod complete;
 mod enums;
 mod ident;

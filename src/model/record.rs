@@ -194,6 +194,22 @@ macro_rules! record {
             }
         }
 
+        #[cfg(any(test, feature = "proptest"))]
+        impl $crate::model::arbitrary::Drawn for $name {
+            fn drawn(source: &mut $crate::model::arbitrary::Source<'_>) -> Self {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Field { $($field),* }
+                let absent = source.absent(<Self as $crate::model::Record>::FIELDS.len());
+                Self {
+                    $($field: match absent.contains(Field::$field as usize) {
+                        true => Default::default(),
+                        false => $crate::model::arbitrary::Drawn::drawn(source),
+                    },)*
+                    absent,
+                }
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

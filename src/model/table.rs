@@ -82,7 +82,11 @@ impl<T: Record> Table<T> {
             }
         }
         if !uuid.is_empty() {
-            self.by_uuid.entry(uuid).or_insert(reference);
+            // Of two records with one uuid the first by ref, in whatever order they came.
+            let known = self.by_uuid.entry(uuid).or_insert_with(|| reference.clone());
+            if reference < *known {
+                *known = reference;
+            }
         }
         old
     }

@@ -6,7 +6,7 @@ use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Snapshot;
 use crate::preflight::remedy::{Action, Choice};
-use crate::preflight::{Finding, Options, Report, RuleCode, Severity, Side};
+use crate::preflight::{Finding, Options, Report, RuleCode, Side};
 
 /// Which way out is taken where there is more than one.
 ///
@@ -106,10 +106,7 @@ pub fn join(
         steps: Vec::new(),
         unsolved: Vec::new(),
     };
-    let missing_evidence = report
-        .findings()
-        .iter()
-        .filter(|finding| finding.severity == Severity::Unknown && finding.overridden.is_none());
+    let missing_evidence = report.findings().iter().filter(|finding| finding.leaves_open());
     let mut planned = HashMap::new();
     for finding in report.blockers().chain(missing_evidence) {
         add_remedy(&mut plan, &mut planned, finding, [pool, joiner], choices)?;

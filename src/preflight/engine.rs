@@ -17,6 +17,10 @@ impl Found<'_> {
     pub(super) fn push(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
+
+    pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
 }
 
 /// Why a rule came to no verdict of its own.
@@ -64,28 +68,19 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
     let absent = [Absences::of(pool, Side::Pool), Absences::of(joiner, Side::Joiner)];
     let mut findings = Vec::new();
     // The release that decides which checks run, taken through a rule that reads nothing.
-    let release = Facts::new(pool, joiner, &options.evidence, RULES[0]).joiner.release();
+    let release = Facts::new(pool, joiner, options, RULES[0]).joiner.release();
     let mut reachable = true;
     for rule in RULES {
         if rule.check.is_some() && !reachable {
             continue;
         }
-        let facts = Facts::new(pool, joiner, &options.evidence, rule);
+        let facts = Facts::new(pool, joiner, options, rule);
         let start = findings.len();
-        run(rule, &facts, &absent, &mut findings);
-        if let Some(release) = &release
-            && rule.check.is_some()
-            && !runs(rule, release, &facts)
-        {
+        let unchecked =
+            release.as_ref().filter(|release| rule.check.is_some() && !runs(rule, release, &facts));
+        run(rule, &facts, &absent, unchecked.is_none(), &mut findings);
+        if let Some(release) = unchecked {
             not_checked(rule, release, &mut findings[start..]);
-            if rule.reads.iter().any(|reads| !reads.since.is_in(release)) {
-                // That release cannot tell what it never looks at.
-                let mut position = 0;
-                findings.retain(|finding| {
-                    position += 1;
-                    position <= start || finding.severity != Severity::Notice
-                });
-            }
         }
         only_first_fault(&mut findings, start);
         reachable &= rule.check != Some("get_pool") || findings.len() == start;
@@ -94,30 +89,41 @@ pub(super) fn evaluate(pool: &Snapshot, joiner: &Snapshot, options: &Options) ->
         if options.force && finding.severity == Severity::Forceable {
             finding.fault = None;
         }
-        if options.policy.is_documented()
-            && finding.rule.rule().documented
-            && finding.severity > Severity::Unknown
-        {
-            finding.severity = Severity::Blocker;
+        if options.policy.is_documented() && finding.rule.rule().documented {
+            finding.binding = true;
+            if finding.severity > Severity::Unknown {
+                finding.severity = Severity::Blocker;
+            }
         }
         finding.overridden = options.policy.reason(finding.rule).map(str::to_owned);
     }
     Report::new(options.force, findings)
 }
 
-fn run(rule: &'static Rule, facts: &Facts<'_>, absent: &[Absences; 2], out: &mut Vec<Finding>) {
+/// Runs a rule as far as what it reads is there.
+///
+/// A side that is older than a field cannot have it: that matters only to a check that will run.
+fn run(
+    rule: &'static Rule,
+    facts: &Facts<'_>,
+    absent: &[Absences; 2],
+    will_run: bool,
+    out: &mut Vec<Finding>,
+) {
     let mut missing = Vec::new();
     let mut whole = true;
     for reads in rule.reads {
         let view = facts.side(reads.side);
+        let before = missing.len();
+        lacking(reads, facts, &absent[usize::from(reads.side == Side::Joiner)], &mut missing);
+        if missing.len() == before {
+            continue;
+        }
         let too_old = view.release().is_some_and(|release| !reads.since.is_in(&release));
-        if too_old && rule.check.is_none() {
+        if too_old && !(will_run && rule.check.is_some()) {
             return;
         }
-        let absent = &absent[usize::from(reads.side == Side::Joiner)];
-        let before = missing.len();
-        lacking(reads, facts, absent, &mut missing);
-        whole &= missing.len() == before || reads.scope == Scope::Each;
+        whole &= reads.scope == Scope::Each;
     }
     if !missing.is_empty() {
         let unknown = unknown(rule, &missing[0].0);
@@ -129,14 +135,11 @@ fn run(rule: &'static Rule, facts: &Facts<'_>, absent: &[Absences; 2], out: &mut
     }
     match (rule.run)(facts, &mut Found { findings: out }) {
         Ok(()) => {}
-        Err(Lost::Fault { fault, message }) => out.push(Finding {
-            severity: if rule.severity == Severity::Forceable {
-                Severity::Forceable
-            } else {
-                Severity::Blocker
-            },
-            ..Finding::new(rule, message).fault(fault)
-        }),
+        // Where no check stumbles on it, it is a gap like any other.
+        Err(Lost::Fault { message, .. }) if rule.check.is_none() => {
+            out.push(unknown(rule, &message));
+        }
+        Err(Lost::Fault { fault, message }) => out.push(Finding::new(rule, message).fault(fault)),
         Err(Lost::Unknown { message, objects }) => {
             out.push(unknown(rule, &message).objects(objects))
         }

@@ -2,7 +2,7 @@
 
 use super::engine::Lost;
 use super::finding::{Object, Side};
-use super::policy::Evidence;
+use super::policy::{Evidence, Options};
 use super::rule::{Rule, Scope};
 use crate::error::Fault;
 use crate::model::{
@@ -14,6 +14,8 @@ pub(super) struct Facts<'a> {
     pub(super) pool: View<'a>,
     pub(super) joiner: View<'a>,
     pub(super) evidence: &'a Evidence,
+    /// Whether the vendor's documents are binding, so that remedies must leave the joiner empty.
+    pub(super) documented: bool,
 }
 
 /// One side's database as one rule sees it.
@@ -29,14 +31,16 @@ impl<'a> Facts<'a> {
     pub(super) fn new(
         pool: &'a Snapshot,
         joiner: &'a Snapshot,
-        evidence: &'a Evidence,
+        options: &'a Options,
         rule: &'static Rule,
     ) -> Self {
+        let Options { evidence, policy, .. } = options;
         let localhost = evidence.joiner_host.as_ref();
         Self {
             pool: View { snapshot: pool, side: Side::Pool, rule, localhost: None },
             joiner: View { snapshot: joiner, side: Side::Joiner, rule, localhost },
             evidence,
+            documented: policy.is_documented(),
         }
     }
 
@@ -82,8 +86,9 @@ impl<'a> View<'a> {
                 let (reference, pool) = self.pool()?;
                 self.must_not_be_unreadable(&pool.master)?;
                 Err(Lost::dangling(&pool.master).because(format!(
-                    "pool.master of {reference} leads to no host: the pool is changing its master, \
-                     or its database is damaged"
+                    "host {} does not exist, to which `master` of pool {reference} leads: the pool \
+                     is changing its master, or its database is damaged",
+                    pool.master
                 )))
             }
         }

@@ -38,6 +38,9 @@ pub struct Finding {
     pub remedy: Remedy,
     /// Why the policy overrides this finding, if it does.
     pub overridden: Option<String>,
+    /// Whether XAPI or the policy can refuse the join for this rule.
+    #[serde(skip)]
+    pub(super) binding: bool,
 }
 
 /// How much a finding weighs, heaviest first.
@@ -99,6 +102,7 @@ impl Finding {
             message: message.into(),
             remedy: Remedy::default(),
             overridden: None,
+            binding: rule.check.is_some(),
         }
     }
 
@@ -106,6 +110,12 @@ impl Finding {
     pub fn stops(&self) -> bool {
         matches!(self.severity, Severity::Blocker | Severity::Forceable)
             && self.overridden.is_none()
+    }
+
+    /// Whether it may stand in the way or not: what a check of XAPI's needs is not known, or what the
+    /// policy demands.
+    pub fn leaves_open(&self) -> bool {
+        self.severity == Severity::Unknown && self.binding && self.overridden.is_none()
     }
 
     pub(super) fn fault(mut self, fault: Fault) -> Self {

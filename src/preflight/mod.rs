@@ -8,12 +8,42 @@
 //!
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
 //! snapshots do not tell is a finding of severity [`Unknown`](Severity::Unknown), never a silent pass.
+//!
+//! # Example
+//! ```
+//! use xcp_pool::model::Snapshot;
+//! use xcp_pool::preflight::{self, Policy, Severity, Verdict};
+//!
+//! // Hand-written records are completed; those of real servers are complete as they are.
+//! let mut pool = Snapshot::from_json(br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
+//!     "host": {"OpaqueRef:phantom": {"name_label": "Phantom"}}}"#)?;
+//! let mut joiner = Snapshot::from_json(br#"{"pool": {"OpaqueRef:q": {"master": "OpaqueRef:ignite"}},
+//!     "host": {"OpaqueRef:ignite": {"name_label": "Ignite"}},
+//!     "SR": {"OpaqueRef:nfs": {"name_label": "NFS", "shared": true}}}"#)?;
+//! pool.complete();
+//! joiner.complete();
+//!
+//! let report = preflight::evaluate(&pool, &joiner, &Policy::default());
+//! assert_eq!(report.verdict(), Verdict::Blocked);
+//! let storage = report.findings().iter().find(|f| f.rule.as_str() == "shared-storage").unwrap();
+//! assert_eq!(storage.severity, Severity::Blocker);
+//! assert_eq!(storage.objects[0].name, "NFS");
+//! assert_eq!(storage.fault.as_ref().unwrap().code, "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS");
+//! assert_eq!(storage.remedy.choices[0].code, "forget");
+//! # Ok::<(), xcp_pool::Error>(())
+//! ```
+//!
+#![doc = include_str!("rules.md")]
 
+#[cfg(any(test, feature = "proptest"))]
+pub mod arbitrary;
 mod checks;
 pub mod consequences;
 mod engine;
 mod facts;
 mod finding;
+mod hazards;
+mod laws;
 mod policy;
 pub mod remedy;
 mod report;

@@ -29,7 +29,7 @@ pub enum Verdict {
     NeedsForce,
     /// Nothing stands in the way.
     Ready,
-    /// Nothing that is known stands in the way, but evidence is missing.
+    /// Nothing that is known stands in the way, but what could is not all known.
     Unknown,
 }
 
@@ -82,19 +82,23 @@ impl Report {
                 _ => return Verdict::Blocked,
             }
         }
-        let unknown = self
-            .findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Unknown && finding.overridden.is_none());
+        let unknown = self.findings.iter().any(Finding::leaves_open);
         match verdict {
             Verdict::Ready if unknown => Verdict::Unknown,
             verdict => verdict,
         }
     }
 
-    /// Whether the join takes `pool.join_force`: what only that passes was found, and is accepted.
+    /// Whether the join takes `pool.join_force`: all that only this call passes is accepted, by the
+    /// policy rule by rule, or by [`Options::force`](super::Options).
     pub fn needs_force(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Forceable)
+        let mut forceable = self
+            .findings
+            .iter()
+            .filter(|finding| finding.rule.rule().severity == Severity::Forceable)
+            .peekable();
+        forceable.peek().is_some()
+            && forceable.all(|finding| self.force || finding.overridden.is_some())
     }
 
     /// The report as Markdown: a summary, a table, then the details of each finding.

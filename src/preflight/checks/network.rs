@@ -99,9 +99,7 @@ pub(in crate::preflight) static BONDS: Rule = Rule {
             "destroy the bonds; addresses and management move to each bond's primary NIC",
         );
         let remove = |bond| Action::BondDestroy { bond };
-        if let Some(finding) = must_go(&BONDS, facts, "bonds", bonds, choice, remove) {
-            found.push(finding);
-        }
+        found.extend(must_go(&BONDS, facts, "bonds", bonds, choice, remove));
         Ok(())
     },
     ..Rule::of(RuleCode::Bonds)
@@ -120,9 +118,7 @@ pub(in crate::preflight) static TUNNELS: Rule = Rule {
         let choice =
             Choice::new("destroy", "destroy the tunnels; their networks stay, unconnected");
         let remove = |tunnel| Action::TunnelDestroy { tunnel };
-        if let Some(finding) = must_go(&TUNNELS, facts, "tunnels", tunnels, choice, remove) {
-            found.push(finding);
-        }
+        found.extend(must_go(&TUNNELS, facts, "tunnels", tunnels, choice, remove));
         Ok(())
     },
     ..Rule::of(RuleCode::Tunnels)
@@ -143,11 +139,7 @@ pub(in crate::preflight) static SRIOV_NETWORKS: Rule = Rule {
             "destroy the SR-IOV networks; some NICs need a reboot of the host for it",
         );
         let remove = |network_sriov| Action::NetworkSriovDestroy { network_sriov };
-        if let Some(finding) =
-            must_go(&SRIOV_NETWORKS, facts, "SR-IOV networks", sriovs, choice, remove)
-        {
-            found.push(finding);
-        }
+        found.extend(must_go(&SRIOV_NETWORKS, facts, "SR-IOV networks", sriovs, choice, remove));
         Ok(())
     },
     ..Rule::of(RuleCode::SriovNetworks)

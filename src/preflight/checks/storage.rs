@@ -55,8 +55,9 @@ fn shared_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
             &SHARED_STORAGE,
             format!(
                 "the joiner has shared storage: {}; VMs keep no disks on it once it is forgotten \
-                 ({disks} disks lie there)",
-                names(objects.clone())
+                 ({disks} {} there)",
+                names(objects.clone()),
+                if disks == 1 { "disk lies" } else { "disks lie" }
             ),
         )
         .fault(Fault::bare("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS"))
@@ -68,12 +69,19 @@ fn shared_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     Ok(())
 }
 
-fn pbds<'a>(facts: &Facts<'a>, sr: &'a Sr) -> impl Iterator<Item = (&'a Ref<Pbd>, &'a Pbd)> {
+pub(in crate::preflight) fn pbds<'a>(
+    facts: &Facts<'a>,
+    sr: &'a Sr,
+) -> impl Iterator<Item = (&'a Ref<Pbd>, &'a Pbd)> {
     let snapshot = facts.joiner.snapshot;
     sr.PBDs.iter().filter_map(|pbd| Some((pbd, snapshot.get(pbd)?)))
 }
 
-fn forgetting(facts: &Facts<'_>, reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
+pub(in crate::preflight) fn forgetting(
+    facts: &Facts<'_>,
+    reference: &Ref<Sr>,
+    sr: &Sr,
+) -> Vec<Action> {
     pbds(facts, sr)
         .filter(|(_, pbd)| pbd.currently_attached)
         .map(|(pbd, _)| Action::PbdUnplug { pbd: pbd.clone() })
@@ -81,7 +89,7 @@ fn forgetting(facts: &Facts<'_>, reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
         .collect()
 }
 
-fn destroying(reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
+pub(in crate::preflight) fn destroying(reference: &Ref<Sr>, sr: &Sr) -> Vec<Action> {
     sr.VDIs
         .iter()
         .map(|vdi| Action::VdiDestroy { vdi: vdi.clone() })

@@ -168,11 +168,17 @@ fn updating(
         [wait],
     );
     Some(
-        Finding::new(rule, format!("updates are being applied on {}", view.whose()))
-            .fault(Fault::bare("NOT_SUPPORTED_DURING_UPGRADE"))
-            .objects([object])
-            .expected("no apply_updates in progress")
-            .actual("apply_updates in progress")
-            .remedy(Remedy::default().or(choice)),
+        Finding::new(
+            rule,
+            match view.side {
+                Side::Pool => "updates are being applied in the pool",
+                _ => "updates are being applied on the joiner",
+            },
+        )
+        .fault(Fault::bare("NOT_SUPPORTED_DURING_UPGRADE"))
+        .objects([object])
+        .expected("no apply_updates in progress")
+        .actual("apply_updates in progress")
+        .remedy(Remedy::default().or(choice)),
     )
 }

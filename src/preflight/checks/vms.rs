@@ -70,44 +70,57 @@ fn can_be_stopped(facts: &Facts<'_>, reference: &Ref<Vm>, vm: &Vm) -> bool {
     vm.is_user_vm() && !dom0 && (vm.domid != 0 || !vm.has("domid"))
 }
 
+/// Under the documents a VM must not only stop, but go.
 fn ways_to_stop(facts: &Facts<'_>, vms: &[&(&Ref<Vm>, &Vm)]) -> Remedy {
-    let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
     let each = |choice: Choice, actions: &dyn Fn(&Ref<Vm>, &Vm) -> Vec<Action>| {
         vms.iter().fold(choice, |choice, (reference, vm)| {
+            let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
             choice.with(&object(reference, vm), pool, joiner, actions(reference, vm))
         })
     };
-    let mut remedy = Remedy::default()
-        .or(each(
-            Choice::new("shut-down", "shut down; imported halted, under the same uuid"),
-            &|vm, _| vec![Action::VmCleanShutdown { vm: vm.clone() }],
-        ))
-        .or(each(
-            Choice::new("suspend", "suspend; imported suspended, with the disk of its memory"),
-            &|vm, _| vec![Action::VmSuspend { vm: vm.clone() }],
-        ));
-    let routes: Option<Vec<_>> =
-        vms.iter().map(|(reference, vm)| into_the_pool(facts, reference, vm)).collect();
-    if let Some(routes) = routes {
-        let choice = Choice::new(
-            "migrate",
-            "move it, running, into the pool with its disks, to the pool's default storage",
-        );
-        let choice = vms.iter().zip(routes).fold(choice, |choice, ((reference, vm), route)| {
-            choice.with(&object(reference, vm), pool, joiner, [route])
-        });
-        remedy = remedy.or(choice);
+    let shut_down = each(
+        Choice::new("shut-down", "shut down; imported halted, under the same uuid"),
+        &|vm, _| vec![Action::VmCleanShutdown { vm: vm.clone() }],
+    );
+    let suspend = each(
+        Choice::new("suspend", "suspend; imported suspended, with the disk of its memory"),
+        &|vm, _| vec![Action::VmSuspend { vm: vm.clone() }],
+    );
+    let power_off = each(
+        Choice::new("power-off", "cut the power, for guests that do not shut down"),
+        &|vm, _| vec![Action::VmHardShutdown { vm: vm.clone() }],
+    );
+    let delete = each(Choice::new("delete", "delete it with its disks"), &|reference, vm| {
+        let off = Action::VmHardShutdown { vm: reference.clone() };
+        [off].into_iter().chain(delete(facts, reference, vm)).collect()
+    });
+    let vms: Vec<_> = vms.iter().map(|(reference, vm)| (*reference, *vm)).collect();
+    let migrate = moving(facts, &vms, Migration::Running);
+    if facts.documented {
+        return migrate.into_iter().fold(Remedy::default(), Remedy::or).or(delete);
     }
-    remedy
-        .or(each(
-            Choice::new("power-off", "cut the power, for guests that do not shut down"),
-            &|vm, _| vec![Action::VmHardShutdown { vm: vm.clone() }],
-        ))
-        .or(each(Choice::new("delete", "delete it with its disks"), &|reference, vm| {
-            let mut actions = vec![Action::VmHardShutdown { vm: reference.clone() }];
-            actions.extend(delete(facts, reference, vm));
-            actions
-        }))
+    let remedy = Remedy::default().or(shut_down).or(suspend);
+    migrate.into_iter().fold(remedy, Remedy::or).or(power_off).or(delete)
+}
+
+/// Moving VMs into the pool, if all that they have finds a place there.
+pub(in crate::preflight) fn moving(
+    facts: &Facts<'_>,
+    vms: &[(&Ref<Vm>, &Vm)],
+    state: Migration,
+) -> Option<Choice> {
+    let summary = "move it, with its disks, to the pool's default storage";
+    vms.iter().try_fold(Choice::new("migrate", summary), |choice, (reference, vm)| {
+        let first = match vm.power_state {
+            PowerState::Suspended => Some(Action::VmResume { vm: (*reference).clone() }),
+            PowerState::Paused => Some(Action::VmUnpause { vm: (*reference).clone() }),
+            _ => None,
+        };
+        let route = into_the_pool(facts, reference, vm, state)?;
+        let actions = first.into_iter().chain([route]);
+        let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+        Some(choice.with(&object(*reference, *vm), pool, joiner, actions))
+    })
 }
 
 /// What it takes to delete a VM that does not run: its disks go too, unless others have them.
@@ -140,8 +153,20 @@ fn own_disks(facts: &Facts<'_>, vm: &Vm) -> Vec<Ref<Vdi>> {
     disks
 }
 
-/// The call that moves a running VM into the pool; none if something has no place to go.
-fn into_the_pool(facts: &Facts<'_>, reference: &Ref<Vm>, vm: &Vm) -> Option<Action> {
+/// In what state a VM moves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::preflight) enum Migration {
+    Halted,
+    Running,
+}
+
+/// The call that moves a VM into the pool; none if something of it has no place to go.
+fn into_the_pool(
+    facts: &Facts<'_>,
+    reference: &Ref<Vm>,
+    vm: &Vm,
+    state: Migration,
+) -> Option<Action> {
     let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
     let (master_ref, _) = facts.pool.local().ok()?;
     let (_, pif) = facts.pool.management_pif()?;
@@ -165,6 +190,7 @@ fn into_the_pool(facts: &Facts<'_>, reference: &Ref<Vm>, vm: &Vm) -> Option<Acti
     let vdi_map = own_disks(facts, vm).into_iter().map(|vdi| (vdi, sr.clone())).collect();
     Some(Action::VmMigrateToPool {
         vm: reference.clone(),
+        live: state == Migration::Running,
         host: master_ref.clone(),
         network: pif.network.clone(),
         vdi_map,

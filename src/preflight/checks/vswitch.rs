@@ -10,19 +10,9 @@ use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 const OPENVSWITCH: &str = "openvswitch";
 
-/// Both backends, the pool's first. The joiner asks its own network daemon, not its database.
-fn backends<'a>(facts: &Facts<'a>) -> Result<(&'a str, &'a str), Lost> {
+fn pool_backend<'a>(facts: &Facts<'a>) -> Result<&'a str, Lost> {
     let (_, master) = facts.pool.local()?;
-    let theirs = master.software_version.get("network_backend").map_or("bridge", String::as_str);
-    let (_, me) = facts.joiner.local()?;
-    let stated = me.software_version.get("network_backend").map(String::as_str);
-    match facts.evidence.joiner_bridge_backend.as_deref().or(stated) {
-        Some(mine) => Ok((theirs, mine)),
-        None => Err(Lost::unknown(
-            "the joiner does not state its network backend (host.software_version: \
-             network_backend), and no evidence says what its network daemon uses",
-        )),
-    }
+    Ok(master.software_version.get("network_backend").map_or("bridge", String::as_str))
 }
 
 pub(in crate::preflight) static NETWORK_BACKEND_DIFFERS: Rule = Rule {
@@ -42,11 +32,20 @@ pub(in crate::preflight) static NETWORK_BACKEND_DIFFERS: Rule = Rule {
 };
 
 fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let (theirs, mine) = backends(facts)?;
+    let theirs = pool_backend(facts)?;
+    let (reference, me) = facts.joiner.local()?;
+    // The joiner asks its own network daemon, not its database.
+    let stated = me.software_version.get("network_backend").map(String::as_str);
+    let Some(mine) = facts.evidence.joiner_bridge_backend.as_deref().or(stated) else {
+        return Err(Lost::unknown(
+            "the joiner does not state its network backend (host.software_version: \
+             network_backend), and no evidence says what its network daemon uses (evidence: \
+             joiner_bridge_backend)",
+        ));
+    };
     if theirs == mine {
         return Ok(());
     }
-    let (reference, me) = facts.joiner.local()?;
     found.push(
         Finding::new(
             &NETWORK_BACKEND_DIFFERS,
@@ -68,11 +67,10 @@ pub(in crate::preflight) static SDN_CONTROLLER_DIFFERS: Rule = Rule {
     check: Some("assert_homogeneous_vswitch_configuration"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
-    compares: "under openvswitch, the joiner has no SDN controller, or the pool's: same protocol, \
-               address and port",
+    compares: "if the pool uses openvswitch, the joiner has no SDN controller, or the pool's: same \
+               protocol, address and port",
     remedy: "forget the joiner's SDN controller",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["software_version"]),
         Reads::pool(Class::Pool, Scope::All, &["master"]),
         Reads::pool(Class::Host, Scope::Local, &["software_version"]),
         Reads::joiner(Class::SdnController, Scope::All, &["protocol", "address", "port"]),
@@ -83,8 +81,8 @@ pub(in crate::preflight) static SDN_CONTROLLER_DIFFERS: Rule = Rule {
 };
 
 fn sdn_controller_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let (theirs, mine) = backends(facts)?;
-    if theirs != mine || mine != OPENVSWITCH {
+    // Where the joiner has another backend, it must get the pool's first, and is then compared.
+    if pool_backend(facts)? != OPENVSWITCH {
         return Ok(());
     }
     // The server compares the first that it walks over on each side.

@@ -90,6 +90,11 @@ actions! {
         /// The edition that it has, to go back to.
         before: String,
     }
+    /// `host.destroy`: the pool forgets a dead host.
+    HostDestroy {
+        /// The pool's host.
+        host: Ref<Host>,
+    }
     /// `host.disable`
     HostDisable {
         /// Whose host.
@@ -260,6 +265,8 @@ actions! {
     VmMigrateToPool {
         /// The VM.
         vm: Ref<Vm>,
+        /// Whether it runs meanwhile; else it is halted.
+        live: bool,
         /// The pool's host that will run it.
         host: Ref<Host>,
         /// The pool's network that carries its memory.
@@ -269,6 +276,13 @@ actions! {
         /// Which network each of its interfaces goes to.
         vif_map: BTreeMap<Ref<Vif>, Ref<Network>>,
     }
+    /// `VM.remove_from_other_config`: the VM gets a new seed where it is needed.
+    VmRemoveMacSeed {
+        /// The VM.
+        vm: Ref<Vm>,
+        /// The seed that it has.
+        seed: String,
+    }
     /// `VM.resume`
     VmResume {
         /// The VM.
@@ -276,6 +290,11 @@ actions! {
     }
     /// `VM.start`
     VmStart {
+        /// The VM.
+        vm: Ref<Vm>,
+    }
+    /// `VM.unpause`
+    VmUnpause {
         /// The VM.
         vm: Ref<Vm>,
     }
@@ -300,6 +319,7 @@ impl Action {
             | Self::PoolEnableTlsVerification { side, .. }
             | Self::PoolUninstallCaCertificate { side, .. }
             | Self::PoolUninstallTrustedCertificate { side, .. } => *side,
+            Self::HostDestroy { .. } => Side::Pool,
             _ => Side::Joiner,
         }
     }
@@ -312,6 +332,7 @@ impl Action {
             Self::ClusterHostDisable { .. } => "Cluster_host.disable",
             Self::ClusterHostEnable { .. } => "Cluster_host.enable",
             Self::HostApplyEdition { .. } => "host.apply_edition",
+            Self::HostDestroy { .. } => "host.destroy",
             Self::HostDisable { .. } => "host.disable",
             Self::HostDisableExternalAuth { .. } => "host.disable_external_auth",
             Self::HostEnable { .. } => "host.enable",
@@ -339,9 +360,11 @@ impl Action {
             Self::VmDestroy { .. } => "VM.destroy",
             Self::VmHardShutdown { .. } => "VM.hard_shutdown",
             Self::VmMigrateToPool { .. } => "VM.migrate_send",
+            Self::VmRemoveMacSeed { .. } => "VM.remove_from_other_config",
             Self::VmResume { .. } => "VM.resume",
             Self::VmStart { .. } => "VM.start",
             Self::VmSuspend { .. } => "VM.suspend",
+            Self::VmUnpause { .. } => "VM.unpause",
         })
     }
 
@@ -370,14 +393,15 @@ impl Action {
             Self::HostDisableExternalAuth { host } => {
                 vec![Param::text(host), Param::Map(BTreeMap::new()), Param::Bool(false)]
             }
-            Self::VmMigrateToPool { vm, vdi_map, vif_map, .. } => vec![
+            Self::VmMigrateToPool { vm, live, vdi_map, vif_map, .. } => vec![
                 Param::text(vm),
                 Param::Prelude,
-                Param::Bool(true),
+                Param::Bool(*live),
                 Param::map(vdi_map),
                 Param::map(vif_map),
                 Param::Map(BTreeMap::new()),
             ],
+            Self::VmRemoveMacSeed { vm, .. } => vec![Param::text(vm), Param::text(&"mac_seed")],
             Self::VmResume { vm } | Self::VmStart { vm } => {
                 vec![Param::text(vm), Param::Bool(false), Param::Bool(false)]
             }
@@ -409,6 +433,7 @@ impl Action {
                 (Class::ClusterHost, cluster_host.to_string())
             }
             Self::HostApplyEdition { host, .. }
+            | Self::HostDestroy { host }
             | Self::HostDisable { host, .. }
             | Self::HostDisableExternalAuth { host }
             | Self::HostEnable { host, .. }
@@ -440,9 +465,11 @@ impl Action {
             | Self::VmDestroy { vm }
             | Self::VmHardShutdown { vm }
             | Self::VmMigrateToPool { vm, .. }
+            | Self::VmRemoveMacSeed { vm, .. }
             | Self::VmResume { vm }
             | Self::VmStart { vm }
-            | Self::VmSuspend { vm } => (Class::Vm, vm.to_string()),
+            | Self::VmSuspend { vm }
+            | Self::VmUnpause { vm } => (Class::Vm, vm.to_string()),
         }
     }
 
@@ -452,6 +479,10 @@ impl Action {
             vec![Condition::VmPower { vm: vm.clone(), states: states.to_vec() }]
         };
         match self {
+            Self::HostDestroy { host } => vec![
+                Condition::HaEnabled { enabled: false },
+                Condition::HostLive { host: host.clone(), live: false },
+            ],
             Self::HostReboot { host, .. } => {
                 vec![Condition::HostEnabled { host: host.clone(), enabled: false }]
             }
@@ -467,7 +498,9 @@ impl Action {
             }
             Self::VmCleanShutdown { vm }
             | Self::VmSuspend { vm }
-            | Self::VmMigrateToPool { vm, .. } => power(vm, &[PowerState::Running]),
+            | Self::VmMigrateToPool { vm, live: true, .. } => power(vm, &[PowerState::Running]),
+            Self::VmMigrateToPool { vm, live: false, .. } => power(vm, &[PowerState::Halted]),
+            Self::VmUnpause { vm } => power(vm, &[PowerState::Paused]),
             Self::VmHardShutdown { vm } => {
                 power(vm, &[PowerState::Paused, PowerState::Running, PowerState::Suspended])
             }
@@ -523,13 +556,15 @@ impl Action {
                 Condition::VmPower { vm: vm.clone(), states: vec![PowerState::Halted] }
             }
             Self::VmMigrateToPool { vm, .. } => Condition::gone(vm),
-            Self::VmResume { vm } | Self::VmStart { vm } => {
+            Self::VmRemoveMacSeed { vm, .. } => Condition::VmWithoutMacSeed { vm: vm.clone() },
+            Self::VmResume { vm } | Self::VmStart { vm } | Self::VmUnpause { vm } => {
                 Condition::VmPower { vm: vm.clone(), states: vec![PowerState::Running] }
             }
             Self::VmSuspend { vm } => {
                 Condition::VmPower { vm: vm.clone(), states: vec![PowerState::Suspended] }
             }
             Self::BondDestroy { .. }
+            | Self::HostDestroy { .. }
             | Self::NetworkDestroy { .. }
             | Self::NetworkSriovDestroy { .. }
             | Self::PoolUninstallCaCertificate { .. }

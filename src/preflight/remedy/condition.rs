@@ -39,6 +39,13 @@ pub enum Condition {
         /// The edition.
         edition: String,
     },
+    /// Whether a host is up, as its metrics say.
+    HostLive {
+        /// The host.
+        host: Ref<Host>,
+        /// Up or not.
+        live: bool,
+    },
     /// A host has no external authentication.
     HostNotInDomain {
         /// The host.
@@ -79,6 +86,8 @@ pub enum Condition {
         /// Up or not.
         attached: bool,
     },
+    /// Nothing is being done with the pool.
+    PoolIdle,
     /// An object is there.
     Present {
         /// XAPI's name of the class.
@@ -116,6 +125,11 @@ pub enum Condition {
         /// The states.
         states: Vec<PowerState>,
     },
+    /// A VM has no MAC seed.
+    VmWithoutMacSeed {
+        /// The VM.
+        vm: Ref<Vm>,
+    },
 }
 
 impl Condition {
@@ -149,6 +163,7 @@ impl Condition {
             Self::HostEdition { host, edition } => {
                 field(snapshot, host, "edition").map(|host| host.edition == *edition)
             }
+            Self::HostLive { host, live } => snapshot.is_live(host).map(|is| is == *live),
             Self::HostNotInDomain { host } => field(snapshot, host, "external_auth_type")
                 .map(|host| host.external_auth_type.is_empty()),
             Self::HostEnabled { host, enabled } => {
@@ -182,6 +197,8 @@ impl Condition {
                 false => field(snapshot, pbd, "currently_attached")
                     .map(|pbd| pbd.currently_attached == *attached),
             },
+            Self::PoolIdle => the_pool(snapshot, "current_operations")
+                .map(|pool| pool.current_operations.is_empty()),
             Self::SrAttached { sr, attached } => {
                 let up = covered(snapshot, Class::Pbd)?
                     .pbd
@@ -202,6 +219,9 @@ impl Condition {
             },
             Self::VmPower { vm, states } => {
                 field(snapshot, vm, "power_state").map(|vm| states.contains(&vm.power_state))
+            }
+            Self::VmWithoutMacSeed { vm } => {
+                field(snapshot, vm, "other_config").map(|vm| vm.mac_seed().is_none())
             }
         }
     }

@@ -1,0 +1,117 @@
+//! Worlds that a preflight has something to say about, for property tests (feature `proptest`).
+//!
+//! A [`World`] is a pool and a joiner that could join it without a word, but for its [`Offence`]s:
+//! each is one thing that is wrong, and each alone makes its rule object. Worlds shrink towards
+//! fewer offences and smaller pools. For snapshots that make no sense at all see
+//! [`model::arbitrary`](crate::model::arbitrary).
+//!
+//! # Example
+//! ```
+//! use proptest::prelude::*;
+//! use xcp_pool::preflight::{arbitrary::world, evaluate_with};
+//!
+//! proptest!(|(world in world())| {
+//!     let report = evaluate_with(&world.pool, &world.joiner, &world.options);
+//!     prop_assert!(world.offences.is_empty() || !report.findings().is_empty());
+//! });
+//! ```
+
+mod clean;
+mod offence;
+
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+use super::Options;
+use crate::model::{Snapshot, Timestamp};
+
+pub use offence::Offence;
+
+/// A pool, a host that wants to join it, and what is wrong with them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct World {
+    /// The pool's snapshot.
+    pub pool: Snapshot,
+    /// The joiner's snapshot.
+    pub joiner: Snapshot,
+    /// Evidence that fits both.
+    pub options: Options,
+    /// How large the world is.
+    pub size: Size,
+    /// What is wrong, in the order of [`Offence::ALL`].
+    pub offences: Vec<Offence>,
+}
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Hosts of the pool, 1 at least.
+    pub hosts: usize,
+    /// NICs of each host, each with its network; 1 at least.
+    pub nics: usize,
+    /// VMs of the pool, each with a disk and an interface; every second one runs.
+    pub vms: usize,
+    /// Shared storage repositories of the pool.
+    pub srs: usize,
+}
+
+impl World {
+    /// The world of this size with these offences.
+    pub fn new(size: Size, offences: impl IntoIterator<Item = Offence>) -> Self {
+        let size = Size { hosts: size.hosts.max(1), nics: size.nics.max(1), ..size };
+        let mut offences: Vec<_> = offences.into_iter().collect();
+        offences.sort();
+        offences.dedup();
+        let mut options = Options::default();
+        options.evidence.joiner_time = Some(NOW);
+        options.evidence.master_time = Some(NOW);
+        let (pool, joiner) = (clean::pool(&size), clean::joiner(&size));
+        let mut world = Self { pool, joiner, options, size, offences };
+        for offence in world.offences.clone() {
+            offence.commit(&mut world);
+        }
+        world.pool.complete();
+        world.joiner.complete();
+        world
+    }
+
+    /// The same world without one of its offences.
+    #[must_use]
+    pub fn without(&self, offence: Offence) -> Self {
+        Self::new(self.size, self.offences.iter().copied().filter(|other| *other != offence))
+    }
+
+    /// The same world with VMs on the joiner, halted, each with a disk and an interface.
+    #[must_use]
+    pub fn with_halted_vms(mut self, vms: usize) -> Self {
+        for n in 0..vms {
+            clean::vm(&mut self.joiner, &format!("joiner vm {n}"), clean::SR, clean::network(0));
+        }
+        self.joiner.complete();
+        self
+    }
+}
+
+/// The time in all worlds: 2026-01-01.
+const NOW: Timestamp = Timestamp(1_767_225_600);
+
+/// Any world of up to four hosts, with up to six offences.
+pub fn world() -> impl Strategy<Value = World> {
+    (size(), subsequence(Offence::ALL, 0..=6))
+        .prop_map(|(size, offences)| World::new(size, offences))
+}
+
+/// Any world of up to four hosts that is clean.
+pub fn clean_world() -> impl Strategy<Value = World> {
+    size().prop_map(|size| World::new(size, []))
+}
+
+fn size() -> impl Strategy<Value = Size> {
+    (1..=4_usize, 1..=3_usize, 0..=4_usize, 0..=2_usize).prop_map(|(hosts, nics, vms, srs)| Size {
+        hosts,
+        nics,
+        vms,
+        srs,
+    })
+}

@@ -1,0 +1,316 @@
+//! What can be wrong with a join, one thing at a time.
+
+use super::World;
+use super::clean::{self, add, blank, map, reference};
+use crate::model::*;
+use crate::preflight::RuleCode;
+
+macro_rules! offences {
+    ($( $name:ident => $rule:ident: $what:literal, )*) => {
+        /// One thing that is wrong, named by the rule that objects to it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Offence { $( #[doc = $what] $name, )* }
+
+        impl Offence {
+            /// All offences, mildest last.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The rule that objects.
+            pub fn rule(self) -> RuleCode {
+                match self { $(Self::$name => RuleCode::$rule,)* }
+            }
+        }
+    };
+}
+
+offences! {
+    PoolingUnlicensed => PoolingUnlicensed: "The joiner's licence forbids pools.",
+    PoolSizeRestricted => PoolSizeRestricted: "The joiner's licence forbids large pools; the pool has three hosts.",
+    JoinerHa => JoinerHaEnabled: "HA is on on the joiner.",
+    JoinerClustered => JoinerClusteringEnabled: "The joiner is in a cluster of its own.",
+    ClusterOnVlan => ClusterNetworkOnVlan: "The pool's cluster runs on a VLAN.",
+    PoolHa => PoolHaEnabled: "HA is on in the pool.",
+    OtherHosts => JoinerHasOtherHosts: "The joiner knows another host.",
+    RunningVm => RunningVms: "A VM runs on the joiner.",
+    BusyVm => VmOperations: "A VM of the joiner is being exported.",
+    JoinerGuidance => JoinerPendingGuidance: "The joiner waits for a restart of its toolstack.",
+    MasterGuidance => MasterPendingGuidance: "The master waits for a restart of its toolstack.",
+    OtherPlatform => PlatformDiffers: "The joiner runs another platform.",
+    OtherSoftware => SoftwareVersionDiffers: "The joiner runs another build.",
+    OtherVendor => CpuVendorDiffers: "The joiner has CPUs of another vendor.",
+    SharedStorage => SharedStorage: "The joiner uses an NFS share.",
+    Bond => Bonds: "The joiner has a bond.",
+    Tunnel => Tunnels: "The joiner has a tunnel.",
+    Sriov => SriovNetworks: "The joiner has an SR-IOV network.",
+    Vlan => NonManagementVlans: "The joiner has a VLAN for guests.",
+    ManagementVlan => ManagementVlanDiffers: "The joiner is managed on a VLAN.",
+    Domain => ExternalAuthDiffers: "The joiner is in a domain.",
+    Edition => EditionDiffers: "The joiner has another edition, and nobody knows its rank.",
+    Backend => NetworkBackendDiffers: "The joiner uses the Linux bridge.",
+    Controller => SdnControllerDiffers: "The joiner is under an SDN controller.",
+    OtherApi => ApiVersionDiffers: "The joiner has another API.",
+    OtherSchema => DbSchemaDiffers: "The joiner has another database schema.",
+    ExtraUpdate => UpdatesDiffer: "The joiner has an update that all hosts must have.",
+    Ipv6 => PrimaryAddressTypeDiffers: "The joiner is managed over IPv6.",
+    Nbd => NbdPurposeDiffers: "Networks are for different kinds of NBD.",
+    Tls => TlsVerificationDiffers: "The joiner does not verify certificates.",
+    CaCertificate => CaCertificatesConflict: "Both trust another certificate under one name.",
+    TrustedCertificate => TrustedCertificatesConflict: "Both trust a certificate, the pool for more.",
+    JoinerUpdating => JoinerUpdating: "The joiner is being updated.",
+    PoolUpdating => PoolUpdating: "The pool is being updated.",
+    OldDriver => StorageDriversDiffer: "The joiner's NFS driver is old.",
+    HaltedVm => HaltedVms: "The joiner has a halted VM.",
+    SuspendedVm => SuspendedVms: "The joiner has a suspended VM.",
+    PausedVm => PausedVms: "The joiner has a paused VM.",
+    Template => CustomTemplates: "The joiner has a template of its own.",
+    SameVm => VmImportFails: "The joiner has a copy of a VM of the pool.",
+    SameSeed => MacSeedsClash: "The joiner has a VM with the MAC seed of one of the pool.",
+    LooseNetwork => ExtraNetworks: "The joiner has an internal network.",
+    ExtraNic => NetworksIntroduced: "The joiner has one NIC more.",
+    ExtraStorage => ExtraLocalStorage: "The joiner has a second local storage.",
+    Tag => TagsLost: "The joiner is tagged.",
+    SkewedClock => ClocksDiffer: "The joiner's clock is ten minutes ahead.",
+    OldCpu => PoolCpuLevelDrops: "The joiner's CPU lacks a feature.",
+    NewCpu => JoinerCpuReduced: "The joiner's CPU has one feature more.",
+    DeadMember => MembersDead: "A member is dead.",
+    Expired => CertificatesOutOfDate: "The joiner's certificate ran out.",
+    Rotation => SecretRotationPending: "A rotation of the pool secret is pending.",
+}
+
+impl Offence {
+    pub(super) fn commit(self, world: &mut World) {
+        let size = world.size;
+        let World { pool, joiner, options, .. } = world;
+        let joiner_ref = reference::<Host>("joiner");
+        match self {
+            Self::PoolingUnlicensed => {
+                pool_of(joiner, |pool| {
+                    pool.restrictions.remove("restrict_pooling");
+                });
+            }
+            Self::PoolSizeRestricted => {
+                pool_of(joiner, |pool| {
+                    pool.restrictions.insert("restrict_pool_size".into(), "true".into());
+                });
+                for n in size.hosts..3 {
+                    clean::host(pool, &size, &format!("host {n}"), n);
+                }
+            }
+            Self::JoinerHa => pool_of(joiner, |pool| pool.ha_enabled = true),
+            Self::PoolHa => pool_of(pool, |pool| pool.ha_enabled = true),
+            Self::JoinerClustered => {
+                let cluster = add(joiner, "cluster", blank::<Cluster>());
+                let member = ClusterHost { cluster, host: joiner_ref, enabled: true, ..blank() };
+                add(joiner, "cluster", member);
+            }
+            Self::ClusterOnVlan => {
+                let cluster = add(pool, "cluster", Cluster { pool_auto_join: true, ..blank() });
+                let network = clean::loose_network(pool, "cluster network", "br-cluster");
+                let host = reference("host 0");
+                let pif = add(
+                    pool,
+                    "cluster",
+                    Pif { device: "eth0".into(), VLAN: 9, network, host: host.clone(), ..blank() },
+                );
+                add(pool, "cluster", ClusterHost { cluster, host, PIF: pif, ..blank() });
+            }
+            Self::OtherHosts => {
+                add(joiner, "another", Host { name_label: "another".into(), ..blank() });
+            }
+            Self::RunningVm => self.vm(joiner, |vm| vm.power_state = PowerState::Running),
+            Self::BusyVm => self.vm(joiner, |vm| {
+                vm.is_a_template = true;
+                vm.is_default_template = true;
+                vm.current_operations.insert("OpaqueRef:task".into(), VmOperation::Export);
+            }),
+            Self::JoinerGuidance => host_of(joiner, "joiner", restart_toolstack),
+            Self::MasterGuidance => host_of(pool, "host 0", restart_toolstack),
+            Self::OtherPlatform => host_of(joiner, "joiner", |host| {
+                host.software_version.insert("platform_version".into(), "3.2.1".into());
+            }),
+            Self::OtherSoftware => host_of(joiner, "joiner", |host| {
+                host.software_version.insert("git_id".into(), "1".into());
+            }),
+            Self::OtherVendor => host_of(joiner, "joiner", |host| {
+                host.cpu_info.insert("vendor".into(), "AuthenticAMD".into());
+            }),
+            Self::SharedStorage => {
+                let sr = add(
+                    joiner,
+                    "nfs",
+                    Sr { name_label: "NFS".into(), r#type: "nfs".into(), shared: true, ..blank() },
+                );
+                clean::pbd(joiner, "nfs", "joiner", &sr);
+            }
+            Self::Bond => {
+                add(joiner, "bond", blank::<Bond>());
+            }
+            Self::Tunnel => {
+                add(joiner, "tunnel", blank::<Tunnel>());
+            }
+            Self::Sriov => {
+                add(joiner, "sriov", blank::<NetworkSriov>());
+            }
+            Self::Vlan => {
+                let network = clean::loose_network(joiner, "guests", "xapi7");
+                let pif = add(
+                    joiner,
+                    "guests",
+                    Pif { device: "eth0".into(), VLAN: 7, network, host: joiner_ref, ..blank() },
+                );
+                let below = reference("eth0 of joiner");
+                let vlan = Vlan { tagged_PIF: below, untagged_PIF: pif, tag: 7, ..blank() };
+                add(joiner, "guests", vlan);
+            }
+            Self::ManagementVlan => pif_of(joiner, |pif| pif.VLAN = 50),
+            Self::Domain => host_of(joiner, "joiner", |host| host.external_auth_type = "AD".into()),
+            Self::Edition => host_of(joiner, "joiner", |host| host.edition = "another".into()),
+            Self::Backend => options.evidence.joiner_bridge_backend = Some("bridge".into()),
+            Self::Controller => {
+                add(joiner, "sdn", SdnController { address: "10.0.0.9".into(), ..blank() });
+            }
+            Self::OtherApi => host_of(joiner, "joiner", |host| host.API_version_minor = 21),
+            Self::OtherSchema => host_of(joiner, "joiner", |host| {
+                host.software_version.remove("db_schema");
+            }),
+            Self::ExtraUpdate => {
+                let update = PoolUpdate { enforce_homogeneity: true, ..blank() };
+                let update = add(joiner, "update", update);
+                host_of(joiner, "joiner", |host| host.updates.push(update));
+            }
+            Self::Ipv6 => pif_of(joiner, |pif| pif.primary_address_type = PrimaryAddressType::Ipv6),
+            Self::Nbd => {
+                for (side, purpose) in
+                    [(joiner, NetworkPurpose::InsecureNbd), (pool, NetworkPurpose::Nbd)]
+                {
+                    change_of(&mut side.network, &clean::network(0), |network| {
+                        network.purpose.push(purpose);
+                    });
+                }
+            }
+            Self::Tls => {
+                pool_of(joiner, |pool| pool.tls_verification_enabled = Some(false));
+                host_of(joiner, "joiner", |host| host.tls_verification_enabled = Some(false));
+            }
+            Self::CaCertificate => {
+                for (side, fingerprint) in [(joiner, "aa"), (pool, "bb")] {
+                    certificate(side, "company.pem", |certificate| {
+                        certificate.name = Some("company.pem".into());
+                        certificate.fingerprint_sha256 = Some(fingerprint.into());
+                    });
+                }
+            }
+            Self::TrustedCertificate => {
+                use CertificatePurpose::{Ldaps, Licensing};
+                for (side, purpose) in [(joiner, vec![Ldaps]), (pool, vec![Ldaps, Licensing])] {
+                    certificate(side, "trusted", |certificate| {
+                        certificate.fingerprint_sha256 = Some("cc".into());
+                        certificate.purpose = Some(purpose.clone());
+                    });
+                }
+            }
+            Self::JoinerUpdating => pool_of(joiner, apply_updates),
+            Self::PoolUpdating => pool_of(pool, apply_updates),
+            Self::OldDriver => {
+                change_of(&mut joiner.sm, "nfs", |driver| driver.features.clear());
+            }
+            Self::HaltedVm => self.vm(joiner, |_| {}),
+            Self::SuspendedVm => self.vm(joiner, |vm| vm.power_state = PowerState::Suspended),
+            Self::PausedVm => self.vm(joiner, |vm| vm.power_state = PowerState::Paused),
+            Self::Template => self.vm(joiner, |vm| vm.is_a_template = true),
+            Self::SameVm => {
+                let name = "in both";
+                clean::vm(pool, name, "local storage of host 0", clean::network(0));
+                clean::vm(joiner, name, clean::SR, clean::network(0));
+            }
+            Self::SameSeed => {
+                self.vm(joiner, |vm| vm.other_config = map([("mac_seed", "seed")]));
+                clean::vm(pool, "original", "local storage of host 0", clean::network(0));
+                change_of(&mut pool.vm, "original", |vm| {
+                    vm.other_config = map([("mac_seed", "seed")]);
+                });
+            }
+            Self::LooseNetwork => {
+                clean::loose_network(joiner, "lab", "br-lab");
+            }
+            Self::ExtraNic => {
+                let nic = size.nics;
+                let network = clean::loose_network(joiner, "extra", &format!("xenbr{nic}"));
+                let device = format!("eth{nic}");
+                let (host, physical) = (joiner_ref, true);
+                add(joiner, "extra", Pif { device, network, host, physical, VLAN: -1, ..blank() });
+            }
+            Self::ExtraStorage => {
+                let name_label = "Second disk".into();
+                add(joiner, "second", Sr { name_label, r#type: "ext".into(), ..blank() });
+            }
+            Self::Tag => host_of(joiner, "joiner", |host| host.tags = vec!["rack 4".into()]),
+            Self::SkewedClock => {
+                let ahead = |time: Timestamp| Timestamp(time.0 + 600);
+                options.evidence.joiner_time = options.evidence.joiner_time.map(ahead);
+            }
+            Self::OldCpu => host_of(joiner, "joiner", |host| {
+                let fewer = host.cpu_info.get("features_pv").map(|text| text.replace('8', "0"));
+                host.cpu_info.extend(fewer.map(|fewer| ("features_pv".into(), fewer)));
+            }),
+            Self::NewCpu => host_of(joiner, "joiner", |host| {
+                let more = host.cpu_info.get("features_hvm").map(|text| text.replace('2', "3"));
+                host.cpu_info.extend(more.map(|more| ("features_hvm".into(), more)));
+            }),
+            Self::DeadMember => {
+                clean::host(pool, &size, "dead", 99);
+                change_of(&mut pool.host_metrics, "dead", |metrics| metrics.live = false);
+            }
+            Self::Expired => {
+                change_of(&mut joiner.certificate, "joiner", |certificate| {
+                    certificate.not_after = Timestamp(1);
+                });
+            }
+            Self::Rotation => pool_of(pool, |pool| pool.is_psr_pending = Some(true)),
+        }
+    }
+
+    /// Gives the joiner a VM of this offence's own.
+    fn vm(self, joiner: &mut Snapshot, change: impl FnOnce(&mut Vm)) {
+        let name = format!("{self:?}");
+        clean::vm(joiner, &name, clean::SR, clean::network(0));
+        change_of(&mut joiner.vm, &name, change);
+    }
+}
+
+fn change_of<T: Record>(table: &mut Table<T>, name: &str, change: impl FnOnce(&mut T)) {
+    if let Some(record) = table.get_mut(&reference(name)) {
+        change(record);
+    }
+}
+
+fn pool_of(side: &mut Snapshot, change: impl FnOnce(&mut Pool)) {
+    change_of(&mut side.pool, "pool", change);
+}
+
+fn host_of(side: &mut Snapshot, name: &str, change: impl FnOnce(&mut Host)) {
+    change_of(&mut side.host, name, change);
+}
+
+fn pif_of(joiner: &mut Snapshot, change: impl FnOnce(&mut Pif)) {
+    change_of(&mut joiner.pif, "eth0 of joiner", change);
+}
+
+fn certificate(side: &mut Snapshot, name: &str, change: impl Fn(&mut Certificate)) {
+    let mut certificate = Certificate {
+        r#type: Some(CertificateType::Ca),
+        not_after: Timestamp(i64::MAX),
+        ..blank()
+    };
+    change(&mut certificate);
+    add(side, name, certificate);
+}
+
+fn restart_toolstack(host: &mut Host) {
+    host.pending_guidances = Some(vec![UpdateGuidance::RestartToolstack]);
+}
+
+fn apply_updates(pool: &mut Pool) {
+    pool.current_operations.insert("OpaqueRef:task".into(), PoolOperation::ApplyUpdates);
+}
