@@ -13,6 +13,8 @@ pub struct Table<T> {
     covered: bool,
     rows: BTreeMap<Ref<T>, T>,
     by_uuid: BTreeMap<Uuid, Ref<T>>,
+    /// Whether two records have had one uuid, which only damaged or invented databases show.
+    twins: bool,
 }
 
 impl<T: Record> Table<T> {
@@ -77,13 +79,12 @@ impl<T: Record> Table<T> {
         let uuid = record.uuid().clone();
         let old = self.rows.insert(reference.clone(), record);
         if let Some(old) = old.as_ref().filter(|old| *old.uuid() != uuid) {
-            if self.by_uuid.get(old.uuid()) == Some(&reference) {
-                self.by_uuid.remove(old.uuid());
-            }
+            self.forget_uuid(old.uuid(), &reference);
         }
         if !uuid.is_empty() {
             // Of two records with one uuid the first by ref, in whatever order they came.
             let known = self.by_uuid.entry(uuid).or_insert_with(|| reference.clone());
+            self.twins |= reference != *known;
             if reference < *known {
                 *known = reference;
             }
@@ -94,10 +95,22 @@ impl<T: Record> Table<T> {
     /// Removes a record.
     pub fn remove(&mut self, reference: &Ref<T>) -> Option<T> {
         let old = self.rows.remove(reference)?;
-        if self.by_uuid.get(old.uuid()) == Some(reference) {
-            self.by_uuid.remove(old.uuid());
-        }
+        self.forget_uuid(old.uuid(), reference);
         Some(old)
+    }
+
+    /// A record no longer has this uuid; another may.
+    fn forget_uuid(&mut self, uuid: &Uuid, reference: &Ref<T>) {
+        if self.by_uuid.get(uuid) != Some(reference) {
+            return;
+        }
+        self.by_uuid.remove(uuid);
+        if self.twins {
+            let mut rows = self.rows.iter();
+            if let Some((twin, _)) = rows.find(|(_, record)| record.uuid() == uuid) {
+                self.by_uuid.insert(uuid.clone(), twin.clone());
+            }
+        }
     }
 
     /// Removes all records; the class stays covered.
@@ -109,7 +122,7 @@ impl<T: Record> Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { covered: false, rows: BTreeMap::new(), by_uuid: BTreeMap::new() }
+        Self { covered: false, rows: BTreeMap::new(), by_uuid: BTreeMap::new(), twins: false }
     }
 }
 
@@ -133,5 +146,28 @@ impl<T: Record> Extend<(Ref<T>, T)> for Table<T> {
         for (reference, record) in rows {
             self.insert(reference, record);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sr;
+
+    #[test]
+    fn the_uuid_index_does_not_depend_on_the_order_of_changes() {
+        let sr = |uuid: &str| {
+            let mut sr = Sr::default();
+            sr.set_uuid(uuid.into());
+            sr
+        };
+        let mut table = Table::default();
+        table.insert("OpaqueRef:a".into(), sr("1"));
+        table.insert("OpaqueRef:b".into(), sr("1"));
+        assert_eq!(table.by_uuid(&"1".into()).unwrap().0, &"OpaqueRef:a".into());
+        table.insert("OpaqueRef:a".into(), sr("2"));
+        assert_eq!(table.by_uuid(&"1".into()).unwrap().0, &"OpaqueRef:b".into());
+        table.remove(&"OpaqueRef:b".into());
+        assert_eq!(table.by_uuid(&"1".into()), None);
     }
 }

@@ -37,13 +37,13 @@ use crate::wire::MAX_REQUEST;
 /// use std::time::Duration;
 /// use xcp_pool::transport::{Http, Trust};
 ///
-/// let pin = "SHA256:4B:8F:...".parse();
-/// # let pin = Ok::<_, xcp_pool::Error>(xcp_pool::transport::Fingerprint::of(b""));
+/// # fn example() -> xcp_pool::error::Result<()> {
+/// let pin = "SHA256:4B:8F:…".parse()?;
 /// let http = Http::builder()
-///     .trust(Trust::pins([pin?]))
+///     .trust(Trust::pins([pin]))
 ///     .connect_timeout(Duration::from_secs(5))
 ///     .build()?;
-/// # Ok::<(), xcp_pool::Error>(())
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct Http(Arc<Inner>);
