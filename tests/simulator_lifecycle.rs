@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 use support::{Caller, Failed, raw};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, VmSpec, World};
+use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 /// Steps that the simulator does not repeat, and why.
@@ -592,11 +592,17 @@ fn a_host_with_vms_or_disks_in_use_is_not_ejected() {
     world.act(|scene| scene.edit("phantom", halt)).unwrap();
     let fault = phantom.fault("pool.eject", [ember.clone()]);
     assert!(fault.starts_with("VDI_IN_USE ["), "{fault}");
-    let enable_ha = |database: &mut Database| {
-        let pool = database.refs("pool")[0].clone();
-        database.set("pool", &pool, "ha_enabled", true)
-    };
-    world.act(|scene| scene.edit("phantom", enable_ha)).unwrap();
-    assert_eq!(phantom.fault("pool.eject", [ember.clone()]), "HA_IS_ENABLED");
+    let updates = Value::map([("OpaqueRef:task", "apply_updates")]);
+    for (field, value, fault) in [
+        ("current_operations", updates, "NOT_SUPPORTED_DURING_UPGRADE"),
+        ("ha_enabled", true.into(), "HA_IS_ENABLED"),
+    ] {
+        let set = |database: &mut Database| {
+            let pool = database.refs("pool")[0].clone();
+            database.set("pool", &pool, field, value)
+        };
+        world.act(|scene| scene.edit("phantom", set)).unwrap();
+        assert_eq!(phantom.fault("pool.eject", [ember.clone()]), fault);
+    }
     assert_eq!(world.count("phantom", "host"), 2);
 }

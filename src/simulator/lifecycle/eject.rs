@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::member::level_cpus;
-use super::operation::{self, Obstacle};
+use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::simulator::calls::{self, Answer, Call, FORWARDING_PATIENCE, Progress, storage};
 use crate::simulator::database::{Database, Ref};
@@ -54,19 +54,11 @@ enum Stage {
 type Next = Option<(Stage, Duration)>;
 
 fn begin(state: &mut State, call: &Call, host: &Ref, waited: Duration) -> Result<Next, Fault> {
-    let operations = state.db(call.host)?.schema().enum_values("pool_allowed_operations");
-    let known = operations.contains(&"eject");
+    let known = operation::is_known(state, call.host, "eject");
     if let Some(task) = call.task.as_ref().filter(|_| known) {
-        match operation::begin(state.db_mut(call.host)?, "eject", task) {
-            Ok(()) => {}
-            Err(Obstacle::Refused(fault)) => return Err(fault),
-            Err(Obstacle::Busy) if waited >= operation::PATIENCE => {
-                let pool = state.pool(call.host);
-                return Err(Fault::new("OTHER_OPERATION_IN_PROGRESS", ["pool", &*pool]));
-            }
-            Err(Obstacle::Busy) => {
-                return Ok(Some((Stage::Begin(waited + operation::RETRY), operation::RETRY)));
-            }
+        let turn = operation::begin(state, call.host, "eject", task, waited)?;
+        if let Turn::Waiting(waited) = turn {
+            return Ok(Some((Stage::Begin(waited), operation::RETRY)));
         }
     }
     if *state.me(call.host) == **host {

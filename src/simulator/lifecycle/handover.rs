@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::operation::{self, Obstacle};
+use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::simulator::calls::{Answer, Call, FORWARDING_PATIENCE, Progress, pool};
 use crate::simulator::database::Ref;
@@ -26,10 +26,6 @@ pub(super) fn designate(target: &str) -> Answer {
             Ok(Next::Stage(next, pause)) => {
                 stage = next;
                 Progress::Sleep(pause)
-            }
-            Ok(Next::Busy(waited)) => {
-                stage = Stage::Begin(waited);
-                Progress::Sleep(operation::RETRY)
             }
             Ok(Next::Done) => {
                 finish(state, call);
@@ -56,20 +52,14 @@ enum Stage {
 
 enum Next {
     Stage(Stage, Duration),
-    Busy(Duration),
     Done,
 }
 
 fn begin(state: &mut State, call: &Call, target: &Ref, waited: Duration) -> Result<Next, Fault> {
     if let Some(task) = &call.task {
-        match operation::begin(state.db_mut(call.host)?, "designate_new_master", task) {
-            Ok(()) => {}
-            Err(Obstacle::Refused(fault)) => return Err(fault),
-            Err(Obstacle::Busy) if waited >= operation::PATIENCE => {
-                let pool = state.pool(call.host);
-                return Err(Fault::new("OTHER_OPERATION_IN_PROGRESS", ["pool", &*pool]));
-            }
-            Err(Obstacle::Busy) => return Ok(Next::Busy(waited + operation::RETRY)),
+        let turn = operation::begin(state, call.host, "designate_new_master", task, waited)?;
+        if let Turn::Waiting(waited) = turn {
+            return Ok(Next::Stage(Stage::Begin(waited), operation::RETRY));
         }
     }
     let database = state.db(call.host)?;
@@ -159,10 +149,12 @@ fn follow(state: &mut State, target: HostId, old_master: HostId, incarnation: u6
     let own = state.host(target).incarnation;
     state.after(GLANCE, move |state| {
         if state.host(target).incarnation != own {
-        } else if state.host(old_master).incarnation != incarnation {
-            life::restart_toolstack(state, target, CONNECTION_LOSS);
-        } else {
+            return;
+        }
+        if state.host(old_master).incarnation == incarnation {
             follow(state, target, old_master, incarnation);
+        } else {
+            life::restart_toolstack(state, target, CONNECTION_LOSS);
         }
     });
 }

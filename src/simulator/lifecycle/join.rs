@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::operation::{self, Obstacle};
+use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::model::Snapshot;
 use crate::preflight::{Edition, Editions, Options, RULES, evaluate_with};
@@ -237,21 +237,20 @@ impl Join {
     }
 
     fn begin(
-        &mut self,
+        &self,
         state: &mut State,
         joiner: HostId,
         which: Operation,
         waited: Duration,
     ) -> Result<Next, Fault> {
         let master = self.master(state, joiner)?;
-        let operations = state.db(master)?.schema().enum_values("pool_allowed_operations");
-        if !operations.contains(&which.name()) {
+        if !operation::is_known(state, master, which.name()) {
             let (stage, pause) = which.next();
             return Ok(Next::Stage(stage, pause));
         }
         let task = task::create(state, master, &format!("pool.{}", which.name()), "")?;
-        match operation::begin(state.db_mut(master)?, which.name(), &task) {
-            Ok(()) => {
+        match operation::begin(state, master, which.name(), &task, waited) {
+            Ok(Turn::Ours) => {
                 let mut duration = Duration::from_millis(130);
                 if which == Operation::Certificates {
                     // Sent to each member, then each member is told to rebuild its bundle.
@@ -260,19 +259,13 @@ impl Join {
                 end_operation_after(state, master, task, duration);
                 Ok(Next::Stage(Stage::End(which), duration))
             }
-            Err(obstacle) => {
+            Ok(Turn::Waiting(waited)) => {
                 state.db_mut(master)?.destroy("task", &task);
-                match obstacle {
-                    Obstacle::Refused(fault) => Err(fault),
-                    Obstacle::Busy if waited >= operation::PATIENCE => {
-                        let pool = state.pool(master);
-                        Err(Fault::new("OTHER_OPERATION_IN_PROGRESS", ["pool", &*pool]))
-                    }
-                    Obstacle::Busy => {
-                        let waited = waited + operation::RETRY;
-                        Ok(Next::Stage(Stage::Begin(which, waited), operation::RETRY))
-                    }
-                }
+                Ok(Next::Stage(Stage::Begin(which, waited), operation::RETRY))
+            }
+            Err(fault) => {
+                state.db_mut(master)?.destroy("task", &task);
+                Err(fault)
             }
         }
     }

@@ -6,28 +6,37 @@ use crate::error::Fault;
 use crate::simulator::calls::operations::refresh_pool;
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::value::Value;
+use crate::simulator::world::{HostId, State};
 
-/// Why an operation cannot begin.
-pub(super) enum Obstacle {
-    /// The server refuses it.
-    Refused(Fault),
-    /// The server waits by itself until others have ended.
-    Busy,
+/// Whose turn it is.
+pub(super) enum Turn {
+    /// The operation's: it runs.
+    Ours,
+    /// That of others: the server waits by itself, to ask again after [`RETRY`] with this as the
+    /// time waited.
+    Waiting(Duration),
 }
 
-/// Begins an operation in the name of a task.
+/// Begins an operation on a master's pool in the name of a task.
 ///
 /// Operations of the waiting class (certificates, `eject`) wait for all others; those of the
 /// blocking class wait for waiting ones and are refused by each other.
+///
+/// # Errors
+/// The code of the operation that refuses, or `OTHER_OPERATION_IN_PROGRESS [pool, ref]` when all
+/// waiting was in vain.
 pub(super) fn begin(
-    database: &mut Database,
+    state: &mut State,
+    master: HostId,
     operation: &'static str,
     task: &Ref,
-) -> Result<(), Obstacle> {
-    let Some(pool) = database.objects("pool").next() else { return Ok(()) };
+    waited: Duration,
+) -> Result<Turn, Fault> {
+    let database = state.db_mut(master)?;
+    let Some(pool) = database.objects("pool").next() else { return Ok(Turn::Ours) };
     let reference = Ref::clone(pool.reference());
     if pool.flag("is_psr_pending") {
-        return Err(Obstacle::Refused(Fault::bare("POOL_SECRET_ROTATION_PENDING")));
+        return Err(Fault::bare("POOL_SECRET_ROTATION_PENDING"));
     }
     // An operation whose task was cancelled or is gone runs no more.
     let runs = |task: &str| &*database.text("task", task, "status") == "pending";
@@ -37,23 +46,31 @@ pub(super) fn begin(
     let running: Vec<_> = running.iter().filter_map(|(_, running)| running.as_str()).collect();
     let refusal = running.iter().find_map(|running| blocking_code(running));
     match refusal {
-        Some(code) if blocking_code(operation).is_some() => {
-            return Err(Obstacle::Refused(Fault::bare(code)));
+        Some(code) if blocking_code(operation).is_some() => return Err(Fault::bare(code)),
+        _ if !running.is_empty() && waited >= PATIENCE => {
+            return Err(Fault::new("OTHER_OPERATION_IN_PROGRESS", ["pool", &*reference]));
         }
-        _ if !running.is_empty() => return Err(Obstacle::Busy),
+        _ if !running.is_empty() => return Ok(Turn::Waiting(waited + RETRY)),
         _ => {}
     }
     for (task, _) in over {
         end(database, &task);
     }
-    let begun = database.update("pool", &reference, "current_operations", |operations| {
+    database.update("pool", &reference, "current_operations", |operations| {
         if let Value::Map(operations) = operations {
             operations.insert(0, (Ref::clone(task), operation.into()));
         }
-    });
-    begun.map_err(Obstacle::Refused)?;
+    })?;
     refresh_pool(database);
-    Ok(())
+    Ok(Turn::Ours)
+}
+
+/// Whether a master's release knows an operation.
+pub(super) fn is_known(state: &State, master: HostId, operation: &str) -> bool {
+    let database = state.db(master).ok();
+    database.is_some_and(|database| {
+        database.schema().enum_values("pool_allowed_operations").contains(&operation)
+    })
 }
 
 /// Ends the operation of a task.
@@ -90,4 +107,4 @@ fn blocking_code(operation: &str) -> Option<&'static str> {
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// After how long of that it gives up (`helpers.ml`).
-pub(super) const PATIENCE: Duration = Duration::from_secs(7200);
+const PATIENCE: Duration = Duration::from_secs(7200);

@@ -211,8 +211,10 @@ impl World {
         state.find(host).and_then(|id| state.host(id).emergency.clone())
     }
 
-    /// The errors that a host's last `pool.join` ignored, of which its caller hears nothing: each
-    /// stands for an object that did not make it into the pool.
+    /// The errors that a host's last `pool.join` ignored.
+    ///
+    /// Its caller hears nothing of them; each stands for an object that did not make it into the
+    /// pool.
     pub fn ignored_errors(&self, host: &str) -> Vec<Fault> {
         let state = self.state();
         state.find(host).map(|id| state.host(id).ignored.clone()).unwrap_or_default()
@@ -446,8 +448,10 @@ impl Scene<'_> {
         }
     }
 
-    /// Makes a host unable to rename the bridge of its management VLAN, as a joiner has to whose
-    /// pool calls it otherwise: its `pool.join` fails with this error when all else is done.
+    /// Makes a host unable to rename the bridge of its management VLAN.
+    ///
+    /// A joiner has to do that whose pool names the bridge otherwise: its `pool.join` fails with
+    /// this error when all else is done.
     pub fn break_bridge_change(&mut self, host: &str, fault: Fault) {
         if let Some(id) = self.state.find(host) {
             self.state.host_mut(id).bridge_trouble = Some(fault);
