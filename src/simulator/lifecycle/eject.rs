@@ -54,8 +54,8 @@ enum Stage {
 type Next = Option<(Stage, Duration)>;
 
 fn begin(state: &mut State, call: &Call, host: &Ref, waited: Duration) -> Result<Next, Fault> {
-    let known = operation::is_known(state, call.host, "eject");
-    if let Some(task) = call.task.as_ref().filter(|_| known) {
+    let modern = operation::is_modern(state, call.host);
+    if let Some(task) = call.task.as_ref().filter(|_| modern) {
         let turn = operation::begin(state, call.host, "eject", task, waited)?;
         if let Turn::Waiting(waited) = turn {
             return Ok(Some((Stage::Begin(waited), operation::RETRY)));

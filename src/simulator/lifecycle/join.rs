@@ -244,7 +244,7 @@ impl Join {
         waited: Duration,
     ) -> Result<Next, Fault> {
         let master = self.master(state, joiner)?;
-        if !operation::is_known(state, master, which.name()) {
+        if !operation::is_modern(state, master) {
             let (stage, pause) = which.next();
             return Ok(Next::Stage(stage, pause));
         }

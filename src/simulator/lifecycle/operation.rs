@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::Fault;
 use crate::simulator::calls::operations::refresh_pool;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::release::Release;
 use crate::simulator::value::Value;
 use crate::simulator::world::{HostId, State};
 
@@ -65,12 +66,9 @@ pub(super) fn begin(
     Ok(Turn::Ours)
 }
 
-/// Whether a master's release knows an operation.
-pub(super) fn is_known(state: &State, master: HostId, operation: &str) -> bool {
-    let database = state.db(master).ok();
-    database.is_some_and(|database| {
-        database.schema().enum_values("pool_allowed_operations").contains(&operation)
-    })
+/// Whether a master's release knows certificates and `eject` as operations (since 8.3).
+pub(super) fn is_modern(state: &State, master: HostId) -> bool {
+    state.host(master).release > Release::XcpNg82
 }
 
 /// Ends the operation of a task.
