@@ -2,6 +2,7 @@
 
 mod failure;
 mod link;
+mod members;
 mod pins;
 mod resolve;
 mod tls;

@@ -54,6 +54,10 @@ impl TlsConnector {
         Ok(Self { config: Arc::new(config), trust })
     }
 
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// Shakes hands, and looks whose hand it was.
     fn wrap<In: Transport>(
         &self,
