@@ -20,6 +20,8 @@ type Step<T> = Result<T, Stop>;
 /// A place in a window onto a JSON text.
 pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
+    /// The same as text, if all of it is: then no string has to be checked again.
+    pub(super) text: Option<&'a str>,
     pub(super) at: usize,
     /// Whether the text ends where the window ends.
     pub(super) last: bool,
@@ -94,8 +96,11 @@ impl<'a> Cursor<'a> {
         let quoted = &self.bytes[start..end];
         let inside = &quoted[1..quoted.len() - 1];
         let text = if inside.iter().all(|b| *b != b'\\' && *b >= 0x20) {
-            let text = std::str::from_utf8(inside);
-            Cow::Borrowed(text.map_err(|_| Stop::Wrong("a string is not UTF-8".into()))?)
+            let text = match self.text {
+                Some(text) => text.get(start + 1..end - 1),
+                None => std::str::from_utf8(inside).ok(),
+            };
+            Cow::Borrowed(text.ok_or_else(|| Stop::Wrong("a string is not UTF-8".into()))?)
         } else {
             Cow::Owned(serde_json::from_slice(quoted).map_err(Stop::Value)?)
         };
@@ -147,10 +152,16 @@ impl<'a> Cursor<'a> {
     /// If it is complete but not of that type, it is not taken, and can be skipped.
     pub(super) fn value<T: DeserializeOwned>(&mut self) -> Step<T> {
         self.peek()?;
-        let mut values = serde_json::Deserializer::from_slice(&self.bytes[self.at..]).into_iter();
-        match values.next() {
+        // A place before a value is never inside a character.
+        let (value, taken) = match self.text.and_then(|text| text.get(self.at..)) {
+            Some(text) => next_of(serde_json::Deserializer::from_str(text).into_iter()),
+            None => {
+                next_of(serde_json::Deserializer::from_slice(&self.bytes[self.at..]).into_iter())
+            }
+        };
+        match value {
             Some(Ok(value)) => {
-                self.at += values.byte_offset();
+                self.at += taken;
                 Ok(value)
             }
             None => Err(Stop::More),
@@ -179,13 +190,20 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The first of the values, and how many bytes it took.
+fn next_of<'de, R: serde_json::de::Read<'de>, T: DeserializeOwned>(
+    mut values: serde_json::StreamDeserializer<'de, R, T>,
+) -> (Option<serde_json::Result<T>>, usize) {
+    (values.next(), values.byte_offset())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde::Deserialize;
 
     fn cursor(text: &str, last: bool) -> Cursor<'_> {
-        Cursor { bytes: text.as_bytes(), at: 0, last }
+        Cursor { bytes: text.as_bytes(), text: Some(text), at: 0, last }
     }
 
     #[test]

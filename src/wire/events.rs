@@ -161,7 +161,8 @@ fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Chan
     };
     if let Some(bytes) = early {
         seen = true;
-        apply(&mut Cursor { bytes, at: 0, last: true }, snapshot, &class, &reference)?;
+        let mut cursor = Cursor { bytes, text: None, at: 0, last: true };
+        apply(&mut cursor, snapshot, &class, &reference)?;
     }
     let Some(known) = Class::from_name(&class) else {
         if !snapshot.unmodelled.contains(&*class) {

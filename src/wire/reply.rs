@@ -21,16 +21,23 @@ use crate::error::{Error, ErrorKind, Fault, Result};
 /// `Fault` if the server raised one; `Protocol` for what is no such reply, HTML for example, and
 /// for a result of another type.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    decode_seed(body, PhantomData)
+    match std::str::from_utf8(body) {
+        Ok(text) => decode_text(text),
+        // Only an unused part may be no text.
+        Err(_) => decode_from(serde_json::Deserializer::from_slice(body), body),
+    }
 }
 
-/// The same, with a seed for the result.
-pub(crate) fn decode_seed<'de, S: DeserializeSeed<'de>>(
-    body: &'de [u8],
-    seed: S,
-) -> Result<S::Value> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let envelope = Envelope(seed)
+/// The same for what is known to be text.
+pub(crate) fn decode_text<T: DeserializeOwned>(body: &str) -> Result<T> {
+    decode_from(serde_json::Deserializer::from_str(body), body.as_bytes())
+}
+
+fn decode_from<'de, R: serde_json::de::Read<'de>, T: DeserializeOwned>(
+    mut deserializer: serde_json::Deserializer<R>,
+    body: &[u8],
+) -> Result<T> {
+    let envelope = Envelope(PhantomData)
         .deserialize(&mut deserializer)
         .and_then(|envelope| deserializer.end().map(|()| envelope))
         .map_err(|error| not_a_reply(body, error))?;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Problem, Record, Ref, Snapshot, with_class};
 use crate::wire::cursor::{Cursor, Stop};
-use crate::wire::reply::{Raised, decode, not_a_reply};
+use crate::wire::reply::{Raised, decode, decode_text, not_a_reply};
 use crate::wire::snapshot::without_position;
 
 /// Where a reply's bytes come from.
@@ -26,13 +26,22 @@ pub enum Source {
 /// largest single record.
 pub struct Reply {
     source: Option<Box<dyn Read + Send>>,
-    window: Vec<u8>,
+    window: Window,
+    /// How much of the window has been taken.
     start: usize,
-    end: usize,
+    /// The beginning of a character whose end has not arrived.
+    carry: Vec<u8>,
     taken: u64,
     max: u64,
     /// The window's size, to begin with.
     first: usize,
+}
+
+/// Text, as every reply should be; bytes, if it is not UTF-8. Then only the records that are not
+/// are lost.
+enum Window {
+    Bytes(Vec<u8>),
+    Text(String),
 }
 
 /// Large against a record (a few kB), so that few records are cut; small against caches.
@@ -44,21 +53,16 @@ const MAX_RECORD: usize = 32 << 20;
 impl Reply {
     /// A reply of at most `max` bytes.
     pub fn new(source: Source, max: u64) -> Self {
-        match source {
-            Source::Bytes(window) => {
-                let (end, taken) = (window.len(), window.len() as u64);
-                Self { source: None, window, start: 0, end, taken, max, first: WINDOW }
-            }
-            Source::Reader(reader) => Self {
-                source: Some(reader),
-                window: Vec::new(),
-                start: 0,
-                end: 0,
-                taken: 0,
-                max,
-                first: WINDOW,
-            },
-        }
+        let (source, bytes) = match source {
+            Source::Bytes(bytes) => (None, bytes),
+            Source::Reader(reader) => (Some(reader), Vec::new()),
+        };
+        let taken = bytes.len() as u64;
+        let carry = Vec::new();
+        let mut reply =
+            Self { source, window: Window::EMPTY, start: 0, carry, taken, max, first: WINDOW };
+        reply.look_at(bytes);
+        reply
     }
 
     /// The same with a window that cuts nearly everything.
@@ -74,11 +78,16 @@ impl Reply {
     pub fn result<T: DeserializeOwned>(mut self) -> Result<T> {
         if let Some(mut source) = self.source.take() {
             let limit = self.max.saturating_add(1);
-            source.by_ref().take(limit).read_to_end(&mut self.window).map_err(broken)?;
-            (self.end, self.taken) = (self.window.len(), self.window.len() as u64);
+            let mut bytes = Vec::new();
+            source.by_ref().take(limit).read_to_end(&mut bytes).map_err(broken)?;
+            self.taken = bytes.len() as u64;
+            self.look_at(bytes);
         }
         self.check_size()?;
-        decode(&self.window[self.start..self.end])
+        match &self.window {
+            Window::Bytes(bytes) => decode(bytes),
+            Window::Text(text) => decode_text(text),
+        }
     }
 
     /// Decodes the result of `get_all_records`, one ref and record after another.
@@ -158,14 +167,11 @@ impl Reply {
         mut step: impl FnMut(&mut Cursor<'_>) -> Result<T, Stop>,
     ) -> Result<T> {
         loop {
-            let mut cursor = Cursor {
-                bytes: &self.window[self.start..self.end],
-                at: 0,
-                last: self.source.is_none(),
-            };
+            let mut cursor = self.cursor();
             match step(&mut cursor) {
                 Ok(value) => {
-                    self.start += cursor.at;
+                    let taken = cursor.at;
+                    self.start += taken;
                     return Ok(value);
                 }
                 Err(Stop::More) if self.source.is_some() => self.fill()?,
@@ -174,29 +180,70 @@ impl Reply {
         }
     }
 
+    /// What has not been taken.
+    fn cursor(&self) -> Cursor<'_> {
+        let last = self.source.is_none();
+        match &self.window {
+            Window::Bytes(bytes) => Cursor {
+                bytes: bytes.get(self.start..).unwrap_or_default(),
+                text: None,
+                at: 0,
+                last,
+            },
+            Window::Text(text) => {
+                let text = text.get(self.start..).unwrap_or_default();
+                Cursor { bytes: text.as_bytes(), text: Some(text), at: 0, last }
+            }
+        }
+    }
+
+    /// Takes these bytes for the window, as text if they are.
+    fn look_at(&mut self, bytes: Vec<u8>) {
+        self.start = 0;
+        self.window = match String::from_utf8(bytes) {
+            Ok(text) => Window::Text(text),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let is_cut = error.utf8_error().error_len().is_none() && self.source.is_some();
+                let mut bytes = error.into_bytes();
+                if is_cut {
+                    self.carry = bytes.split_off(valid);
+                }
+                // Only what was cut is gone, so that the rest is checked once more, and is text.
+                match String::from_utf8(bytes) {
+                    Ok(text) => Window::Text(text),
+                    Err(error) => Window::Bytes(error.into_bytes()),
+                }
+            }
+        };
+    }
+
     /// Reads until the window is full or the reply ends.
     fn fill(&mut self) -> Result<()> {
-        self.window.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if self.end >= self.window.len() / 2 {
-            if self.end > MAX_RECORD {
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    format!("a record of the reply is larger than {MAX_RECORD} bytes"),
-                ));
-            }
-            self.window.resize((2 * self.window.len()).max(self.first), 0);
+        let mut bytes = match std::mem::replace(&mut self.window, Window::EMPTY) {
+            Window::Bytes(bytes) => bytes,
+            Window::Text(text) => text.into_bytes(),
+        };
+        let size = bytes.capacity();
+        bytes.drain(..self.start);
+        bytes.append(&mut self.carry);
+        let mut end = bytes.len();
+        let size = if end < size / 2 { size } else { (2 * size).max(self.first).max(end + 1) };
+        if end > MAX_RECORD {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a record of the reply is larger than {MAX_RECORD} bytes"),
+            ));
         }
+        bytes.resize(size, 0);
         while let Some(source) = &mut self.source {
-            let room = &mut self.window[self.end..];
-            if room.is_empty() {
-                return Ok(());
+            if end == bytes.len() {
+                break;
             }
-            match source.read(room) {
+            match source.read(&mut bytes[end..]) {
                 Ok(0) => self.source = None,
                 Ok(n) => {
-                    self.end += n;
+                    end += n;
                     self.taken += n as u64;
                     self.check_size()?;
                 }
@@ -204,17 +251,20 @@ impl Reply {
                 Err(error) => return Err(broken(error)),
             }
         }
+        bytes.truncate(end);
+        self.look_at(bytes);
         Ok(())
     }
 
     /// Makes sure that nothing but white space follows.
     fn finish(&mut self) -> Result<()> {
         loop {
-            let mut rest = Cursor { bytes: &self.window[self.start..self.end], at: 0, last: true };
+            let mut rest = self.cursor();
             if rest.peek().is_ok() {
                 return Err(Error::new(ErrorKind::Protocol, "there is text after the reply"));
             }
-            self.start = self.end;
+            let taken = rest.bytes.len();
+            self.start += taken;
             if self.source.is_none() {
                 return Ok(());
             }
@@ -233,10 +283,10 @@ impl Reply {
     }
 
     fn wrong(&self, stop: Stop) -> Error {
-        let at_start = self.taken == self.end as u64 && self.start == 0;
+        let start = self.cursor().bytes;
+        let at_start = self.taken == (start.len() + self.carry.len()) as u64;
         match stop {
-            _ if at_start && self.window.get(..self.end).is_some_and(no_object) => {
-                let start = &self.window[..self.end];
+            _ if at_start && no_object(start) => {
                 // Only to have the parser's words for it.
                 match serde_json::from_slice::<serde::de::IgnoredAny>(start) {
                     Err(error) => not_a_reply(start, error),
@@ -253,6 +303,10 @@ impl Reply {
             }
         }
     }
+}
+
+impl Window {
+    const EMPTY: Self = Self::Text(String::new());
 }
 
 impl fmt::Debug for Reply {
