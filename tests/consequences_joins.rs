@@ -201,6 +201,7 @@ fn real_refs(
         ("host", "metrics", "host_metrics"),
         ("PIF", "metrics", "PIF_metrics"),
         ("VM", "metrics", "VM_metrics"),
+        ("VM", "guest_metrics", "VM_guest_metrics"),
     ] {
         for (reference, record) in expected[class].as_object().unwrap() {
             let id = record[field].as_str().unwrap();
@@ -351,6 +352,7 @@ fn assert_nothing_hidden(changes: &Changes) {
     hidden(&added.vif, &[]);
     hidden(&added.vm, &["memory_overhead", "generation_id"]);
     hidden(&added.vm_metrics, &["uuid"]);
+    hidden(&added.vm_guest_metrics, &["uuid"]);
     let looked_at = added.host.len()
         + added.host_metrics.len()
         + added.network.len()
@@ -363,7 +365,8 @@ fn assert_nothing_hidden(changes: &Changes) {
         + added.vbd.len()
         + added.vif.len()
         + added.vm.len()
-        + added.vm_metrics.len();
+        + added.vm_metrics.len()
+        + added.vm_guest_metrics.len();
     assert_eq!(looked_at, added.len());
 }
 

@@ -71,6 +71,7 @@ const FAILOVER: &[Class] = &[
     Class::HostMetrics,
     Class::Vm,
     Class::VmMetrics,
+    Class::VmGuestMetrics,
     Class::VmAppliance,
     Class::VmGroup,
     Class::Vbd,

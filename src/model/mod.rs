@@ -35,4 +35,4 @@ pub use storage::{Pbd, Sm, Sr, Vbd, Vdi};
 pub use table::Table;
 pub use timestamp::Timestamp;
 pub use version::Version;
-pub use vm::{Vm, VmAppliance, VmGroup, VmMetrics};
+pub use vm::{Vm, VmAppliance, VmGroup, VmGuestMetrics, VmMetrics};

@@ -92,6 +92,7 @@ classes! {
     Vif vif "VIF" "vif",
     Vm vm "VM" "vm",
     VmMetrics vm_metrics "VM_metrics" "vm_metrics",
+    VmGuestMetrics vm_guest_metrics "VM_guest_metrics" "vm_guest_metrics",
     VmAppliance vm_appliance "VM_appliance" "vm_appliance",
     VmGroup vm_group "VM_group" "vm_group",
     Sm sm "SM" "sm",

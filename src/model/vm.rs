@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::record::record;
 use super::{
-    DomainType, Host, PlacementPolicy, PowerState, Ref, Sr, Timestamp, UpdateGuidance, Uuid, Vbd,
-    Vdi, Vgpu, Vif, VmOperation, Vusb,
+    DomainType, Host, Pci, PlacementPolicy, PowerState, Ref, Sr, Timestamp, UpdateGuidance, Uuid,
+    Vbd, Vdi, Vgpu, Vif, VmOperation, Vusb,
 };
 
 record! {
@@ -47,11 +47,14 @@ record! {
         platform: BTreeMap<String, String>,
         /// `mac_seed` must be the VM's alone in its pool.
         other_config: BTreeMap<String, String>,
+        /// Physical devices passed through to it while it runs.
+        attached_PCIs: Vec<Ref<Pci>>,
         domid: i64,
         /// CPU features of its last boot: `vendor`, `features`.
         last_boot_CPU_flags: BTreeMap<String, String>,
         is_control_domain: bool,
         metrics: Ref<VmMetrics>,
+        guest_metrics: Ref<VmGuestMetrics>,
         ha_always_run: bool,
         /// `restart`, `best-effort` or empty.
         ha_restart_priority: String,
@@ -87,6 +90,17 @@ record! {
         nested_virt: bool,
         nomigrate: bool,
         current_domain_type: DomainType,
+    }
+}
+
+record! {
+    /// What a VM's guest says of itself.
+    VmGuestMetrics, "VM_guest_metrics", vm_guest_metrics {
+        uuid: Uuid,
+        /// `major`, `minor`, `micro`, `build`; empty without drivers.
+        PV_drivers_version: BTreeMap<String, String>,
+        /// `feature-suspend`, `feature-shutdown` and others: `1` if the guest can do it.
+        other: BTreeMap<String, String>,
     }
 }
 

@@ -9,7 +9,9 @@ use super::forecast::{Forecast, Show};
 use super::import::{Import, Plan, VmName, is_default_template};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
-use crate::model::{Class, Network, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmMetrics};
+use crate::model::{
+    Class, Network, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmGuestMetrics, VmMetrics,
+};
 use crate::preflight::Side;
 
 /// What becomes of the joiner's VMs, its templates, snapshots and control domain.
@@ -334,6 +336,9 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
         if pool.get(&replacement.vm.metrics).is_some() {
             f.changes.remove(&replacement.vm.metrics);
         }
+        if pool.get(&replacement.vm.guest_metrics).is_some() {
+            f.changes.remove(&replacement.vm.guest_metrics);
+        }
     }
     for (reference, vm) in &pool.vm {
         let parent = places.get(&vm.parent).filter(|n| order[**n].destroyed);
@@ -358,6 +363,8 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
 }
 
 /// The records of class `VM_metrics`, which are made before the VMs; answers how many get no VM.
+///
+/// Those of `VM_guest_metrics` are made with them.
 fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Option<usize> {
     const HIDES: &str = "which VM_metrics appear";
     let known = f.knows::<Vm>(Side::Joiner, &["metrics"], HIDES)
@@ -377,6 +384,12 @@ fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Option<usize> {
                 new.uuid = Uuid::default();
                 f.changes.add(joined(&vm.metrics), new);
             }
+        }
+        if let Some(guest) = joiner.vm_guest_metrics.get(&vm.guest_metrics).filter(|_| f.whole) {
+            let mut new = guest.clone();
+            new.absent.insert(place::<VmGuestMetrics>("uuid"));
+            new.uuid = Uuid::default();
+            f.changes.add(joined(&vm.guest_metrics), new);
         }
     }
     known.then_some(if plan.clash.is_some() { count } else { 0 })

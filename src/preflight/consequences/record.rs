@@ -29,6 +29,13 @@ pub(super) fn add(
     } else {
         new.absent.insert(place::<Vm>("metrics"));
     }
+    if f.joiner.vm_guest_metrics.get(&vm.guest_metrics).is_some() {
+        new.guest_metrics = joined(&vm.guest_metrics);
+    } else if f.joiner.vm_guest_metrics.covered() && vm.has("guest_metrics") {
+        new.guest_metrics = Ref::null();
+    } else {
+        new.absent.insert(place::<Vm>("guest_metrics"));
+    }
     let suspended = new.power_state == PowerState::Suspended;
     f.changes.add(there.clone(), new);
     for (id, vbd) in plan.vbds.iter().filter_map(|vbds| vbds.get(reference)).flatten() {
@@ -49,6 +56,7 @@ pub(super) fn add(
 fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
     let mut new = vm.clone();
     let mut unknown = vec!["memory_overhead"];
+    new.attached_PCIs.clear();
     new.current_operations.clear();
     new.power_state = power_state_after(vm);
     new.domain_type = domain_type(vm);
