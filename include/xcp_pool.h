@@ -836,6 +836,7 @@ xcp_status xcp_election_json(const char *input_json,
  *   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
  * - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would go;
  * - `pool.set_ha_host_failures_to_tolerate [pool, n]`;
+ * - `host.get_vms_which_prevent_evacuation [host]`: what keeps each VM that cannot leave a host;
  * - `oracle.plan_for_n_failures [n]`: "all", "excluding_non_agile" or "none";
  * - `oracle.compute_max []`, `oracle.all_protected_vms []`, `oracle.update_pool_status []`;
  * - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);

@@ -1,5 +1,6 @@
-//! Whether one VM could run on one host, memory and CPU features aside.
+//! Whether one VM could run on one host, memory aside.
 
+use super::cpu;
 use crate::error::Fault;
 use crate::model::{DomainType, Host, PowerState, Ref, Snapshot, Vm};
 
@@ -14,10 +15,32 @@ pub(super) fn obstacle(
     vm: &Vm,
     host_ref: &Ref<Host>,
 ) -> Option<Fault> {
+    check(snapshot, vm_ref, vm, host_ref, false)
+}
+
+/// The same with the CPU checks, as before a migration.
+pub(super) fn obstacle_with_cpu(
+    snapshot: &Snapshot,
+    vm_ref: &Ref<Vm>,
+    vm: &Vm,
+    host_ref: &Ref<Host>,
+) -> Option<Fault> {
+    check(snapshot, vm_ref, vm, host_ref, true)
+}
+
+fn check(
+    snapshot: &Snapshot,
+    vm_ref: &Ref<Vm>,
+    vm: &Vm,
+    host_ref: &Ref<Host>,
+    with_cpu: bool,
+) -> Option<Fault> {
     let host = snapshot.host.get(host_ref)?;
+    let cpu = || cpu::obstacle(snapshot, vm_ref, vm, host_ref, host);
     parameters(vm)
         .or_else(|| host_is_up(snapshot, vm, host_ref, host))
         .or_else(|| hardware(vm_ref, vm, host_ref, host))
+        .or_else(|| with_cpu.then(cpu).flatten())
         .or_else(|| storage(snapshot, vm_ref, vm, host_ref))
         .or_else(|| networks(snapshot, vm_ref, vm, host_ref))
         .or_else(|| devices(snapshot, vm, host_ref, host))

@@ -70,6 +70,7 @@ mod arguments;
 mod calls;
 mod database;
 mod envelope;
+mod evidence;
 mod front;
 mod housekeeping;
 mod join;

@@ -1,5 +1,6 @@
 //! How many hosts may fail, and which VM restarts where.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 
 use serde::de::DeserializeOwned;
@@ -26,6 +27,7 @@ use crate::model::{Ref, Snapshot, Vm};
 ///   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
 /// - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would go;
 /// - `pool.set_ha_host_failures_to_tolerate [pool, n]`;
+/// - `host.get_vms_which_prevent_evacuation [host]`: what keeps each VM that cannot leave a host;
 /// - `oracle.plan_for_n_failures [n]`: "all", "excluding_non_agile" or "none";
 /// - `oracle.compute_max []`, `oracle.all_protected_vms []`, `oracle.update_pool_status []`;
 /// - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
@@ -143,6 +145,11 @@ impl Question {
     /// The answer, and what the call writes to the pool.
     fn ask(&self, planner: &Planner<'_>) -> Result<(Value, Option<PoolStatus>), Failure> {
         let answer = match self.method.as_str() {
+            "host.get_vms_which_prevent_evacuation" => {
+                let obstacles = planner.host_evacuation(&self.param(0)?)?.obstacles;
+                let told = obstacles.into_iter().map(|(vm, fault)| (vm.to_string(), told(fault)));
+                json!(told.collect::<BTreeMap<_, _>>())
+            }
             "oracle.all_protected_vms" => json!(planner.protected_vms()),
             "oracle.compute_max" => json!(planner.maximum().value),
             "oracle.host_free_memory" => json!(planner.host_free_memory(&self.param(0)?)?),
@@ -199,16 +206,18 @@ impl Answer {
     /// What the server would raise; what is wrong with the question fails.
     fn of(failure: Failure, n: usize) -> Result<Self, Failure> {
         match (failure.status, failure.fault) {
-            (XCP_E_FAULT, Some(fault)) => {
-                let code = std::iter::once(fault.code);
-                Ok(Self::Error(code.chain(fault.params).collect()))
-            }
+            (XCP_E_FAULT, Some(fault)) => Ok(Self::Error(told(fault))),
             (status, fault) => {
                 let message = format!("input_json.calls[{n}]: {}", failure.message);
                 Err(Failure { fault, ..Failure::new(status, message) })
             }
         }
     }
+}
+
+/// An error as the server sends it: its code, then its parameters.
+fn told(fault: Fault) -> Vec<String> {
+    std::iter::once(fault.code).chain(fault.params).collect()
 }
 
 fn write(snapshot: &mut Snapshot, status: &PoolStatus) {

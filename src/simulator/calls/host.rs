@@ -1,15 +1,15 @@
 //! Hosts: maintenance, evacuation, death.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::operations::{has_tools, refresh_host};
+use super::operations::refresh_host;
 use super::{Answer, Args, Call, Progress, on_host, vm};
 use crate::error::Fault;
+use crate::failover::{HostEvacuation, Planner};
 use crate::simulator::database::{Database, Object, Ref};
-use crate::simulator::life;
 use crate::simulator::value::Value;
 use crate::simulator::world::State;
+use crate::simulator::{evidence, life};
 
 pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
     let host = args.text(0);
@@ -23,9 +23,9 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
         "host.assert_can_evacuate" => assert_can_evacuate(state, call, host).into(),
         "host.get_vms_which_prevent_evacuation" => state
             .db(call.host)
-            .and_then(|database| obstacles(database, host))
-            .map(|obstacles| {
-                Value::Map(obstacles.into_iter().map(|(vm, why)| (vm, fault_value(&why))).collect())
+            .and_then(|database| plan(database, host))
+            .map(|plan| {
+                Value::map(plan.obstacles.iter().map(|(vm, why)| (vm.as_str(), fault_value(why))))
             })
             .into(),
         "host.get_servertime" | "host.get_server_localtime" => {
@@ -139,64 +139,12 @@ pub(super) fn is_available(database: &Database, host: &Object<'_>) -> bool {
 }
 
 /// Where each VM of a host would go, and why others cannot.
-type Plan = (Vec<(Ref, Ref)>, Vec<(Ref, Fault)>);
-
-/// The plan of an evacuation (`compute_evacuation_plan_no_wlb`, `xapi_host.ml`).
-fn plan(database: &Database, host: &str) -> Result<Plan, Fault> {
-    let row = database.require("host", host)?;
-    let mut free: BTreeMap<Ref, i64> = database
-        .objects("host")
-        .filter(|other| **other.reference() != *host && is_available(database, other))
-        .map(|other| (other.reference().clone(), free_memory(database, &other)))
-        .collect();
-    let (mut moves, mut obstacles) = (Vec::new(), Vec::new());
-    let resident = row.refs("resident_VMs").into_iter();
-    let mut vms: Vec<_> = resident
-        .filter_map(|vm| database.object("VM", &vm))
-        .filter(|vm| !vm.flag("is_control_domain"))
-        .collect();
-    vms.sort_by_key(|vm| std::cmp::Reverse(needed_memory(vm)));
-    for vm in vms {
-        let name = vm.reference();
-        let why = |code: &str, more: &[&str]| {
-            let params = std::iter::once(&**name).chain(more.iter().copied());
-            Fault::new(code, params)
-        };
-        if free.is_empty() {
-            obstacles.push((name.clone(), why("NO_HOSTS_AVAILABLE", &[])));
-            continue;
-        }
-        if !has_tools(database, &vm) {
-            obstacles.push((name.clone(), why("VM_LACKS_FEATURE", &[])));
-            continue;
-        }
-        let seeing: Vec<_> = free
-            .keys()
-            .filter(|host| vm::missing(database, &vm, host).is_none())
-            .cloned()
-            .collect();
-        if seeing.is_empty() {
-            let missing = free.keys().find_map(|host| vm::missing(database, &vm, host));
-            let (code, object) = missing.unwrap_or(("NO_HOSTS_AVAILABLE", "".into()));
-            obstacles.push((name.clone(), why(code, &[&object])));
-            continue;
-        }
-        let need = needed_memory(&vm);
-        match seeing.into_iter().find(|host| free.get(host).is_some_and(|free| *free >= need)) {
-            Some(target) => {
-                if let Some(free) = free.get_mut(&target) {
-                    *free -= need;
-                }
-                moves.push((name.clone(), target));
-            }
-            None => obstacles.push((name.clone(), why("HOST_NOT_ENOUGH_FREE_MEMORY", &[]))),
-        }
-    }
-    Ok((moves, obstacles))
-}
-
-fn obstacles(database: &Database, host: &str) -> Result<Vec<(Ref, Fault)>, Fault> {
-    plan(database, host).map(|(_, obstacles)| obstacles)
+fn plan(database: &Database, host: &str) -> Result<HostEvacuation, Fault> {
+    database.require("host", host)?;
+    let broken = || Fault::new("INTERNAL_ERROR", ["the database cannot be read"]);
+    let snapshot = evidence::snapshot(database, evidence::FAILOVER).ok_or_else(broken)?;
+    let planned = Planner::new(&snapshot).and_then(|planner| planner.host_evacuation(&host.into()));
+    planned.map_err(|error| error.fault().cloned().unwrap_or_else(broken))
 }
 
 fn fault_value(fault: &Fault) -> Value {
@@ -205,11 +153,11 @@ fn fault_value(fault: &Fault) -> Value {
 
 /// `CANNOT_EVACUATE_HOST` with every obstacle in one text.
 fn assert_can_evacuate(state: &State, call: &Call, host: &str) -> Result<(), Fault> {
-    let obstacles = obstacles(state.db(call.host)?, host)?;
+    let obstacles = plan(state.db(call.host)?, host)?.obstacles;
     if obstacles.is_empty() {
         return Ok(());
     }
-    let packed = obstacles.iter().map(|(_, fault)| {
+    let packed = obstacles.values().map(|fault| {
         let parts = std::iter::once(&fault.code).chain(&fault.params);
         parts.map(String::as_str).collect::<Vec<_>>().join(",")
     });
@@ -221,15 +169,12 @@ fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
     let host: Ref = args.text(0).into();
     let planned = state.db(call.host).and_then(|database| plan(database, &host));
     let mut moves = match planned {
-        Ok((_, obstacles)) if !obstacles.is_empty() => {
-            return Answer::Now(Err(obstacles
-                .into_iter()
-                .next()
-                .map_or_else(|| Fault::bare("CANNOT_EVACUATE_HOST"), |(_, fault)| fault)));
-        }
-        Ok((moves, _)) if moves.is_empty() => return Answer::done(),
-        Ok((moves, _)) => moves.into_iter(),
         Err(fault) => return Answer::Now(Err(fault)),
+        Ok(plan) => match plan.obstacles.into_values().next() {
+            Some(fault) => return Answer::Now(Err(fault)),
+            None if plan.moves.is_empty() => return Answer::done(),
+            None => plan.moves.into_iter(),
+        },
     };
     let mut current = None::<vm::Migration>;
     Answer::Later(Box::new(move |state, call| {
@@ -240,7 +185,12 @@ fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
         }
         match moves.next() {
             None => Progress::Done(Ok(Value::void())),
-            Some((vm, target)) => match vm::Migration::begin(state, call, &vm, &target) {
+            Some((vm, target)) => match vm::Migration::begin(
+                state,
+                call,
+                &vm.as_str().into(),
+                &target.as_str().into(),
+            ) {
                 Ok(migration) => {
                     current = Some(migration);
                     Progress::Sleep(state.timings.migrate)

@@ -157,11 +157,16 @@ fn arrive(state: &mut State, call: &Call, journey: &Journey) -> Result<Ref, Faul
         })?;
         vdis.insert(vdi, copy);
     }
+    let booted_as = if running { row.get("domain_type") } else { "unspecified".into() };
     let database = state.db_mut(receiver)?;
     database.create(
         "VM_metrics",
         &metrics,
-        [("uuid", Value::text(metrics_uuid)), ("memory_actual", row.get("memory_target"))],
+        [
+            ("uuid", Value::text(metrics_uuid)),
+            ("memory_actual", row.get("memory_target")),
+            ("current_domain_type", booted_as),
+        ],
     )?;
     if running {
         database.create("VM_guest_metrics", &guest, guest_values(guest_uuid))?;

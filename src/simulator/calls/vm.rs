@@ -163,12 +163,14 @@ fn run_on(state: &mut State, call: &Call, vm: &str, host: &str, power: &str) -> 
     let database = state.db_mut(call.host)?;
     let row = database.require("VM", vm)?;
     let (metrics, old_guest) = (row.shared_text("metrics"), row.shared_text("guest_metrics"));
+    let kind = row.get("domain_type");
     set_attached(database, vm, true)?;
     database.set("VM", vm, "resident_on", host)?;
     database.set("VM", vm, "domid", domid)?;
     set_power(database, vm, power)?;
     if database.contains("VM_metrics", &metrics) {
         database.set("VM_metrics", &metrics, "start_time", date)?;
+        database.set("VM_metrics", &metrics, "current_domain_type", kind)?;
     }
     database.destroy("VM_guest_metrics", &old_guest);
     database.create("VM_guest_metrics", &guest, guest_values(uuid))?;

@@ -360,7 +360,11 @@ impl<'a> Records<'a> {
             None => Value::null_ref(),
             Some(host) => self.named("host", host)?.into(),
         };
-        let metrics = self.add("VM_metrics", vec![("memory_actual", spec.memory.into())])?;
+        let booted_as = if spec.power == "Halted" { "unspecified" } else { "hvm" };
+        let metrics = self.add(
+            "VM_metrics",
+            vec![("memory_actual", spec.memory.into()), ("current_domain_type", text(booted_as))],
+        )?;
         let mut values = vec![
             ("name_label", text(&spec.name)),
             ("power_state", text(spec.power)),
