@@ -23,6 +23,7 @@
 //! by its uuid, is followed; two masters are an error. A host that was ejected, or never belonged
 //! to the pool, is not followed, and its session is closed at once.
 
+mod beside;
 mod builder;
 mod call;
 mod credentials;

@@ -69,7 +69,9 @@ impl<'a> Control<'a> {
     }
 
     pub(super) fn begin<'c>(&'c mut self, clock: &'c dyn Clock, of: usize) -> Run<'c, 'a> {
-        Run { control: self, clock, began: clock.now(), of, step: 0, summary: String::new() }
+        let began = clock.now();
+        let (summary, awaited) = Default::default();
+        Run { control: self, clock, began, of, before: 0, step: 0, summary, awaited }
     }
 }
 
@@ -79,8 +81,12 @@ pub(super) struct Run<'c, 'a> {
     clock: &'c dyn Clock,
     began: Duration,
     of: usize,
+    /// How many steps came before those of the part that runs now.
+    before: usize,
     step: usize,
     summary: String,
+    /// What is waited for, empty if nothing is.
+    awaited: String,
 }
 
 /// How long to wait between two looks: short at first, since much is done at once.
@@ -98,8 +104,9 @@ pub(super) enum Look<T> {
 impl Run<'_, '_> {
     /// Says that a step begins.
     pub(super) fn step(&mut self, n: usize, summary: &str) -> Result<()> {
-        self.step = n + 1;
+        self.step = self.before + n + 1;
         summary.clone_into(&mut self.summary);
+        self.awaited.clear();
         self.tell(None, None);
         self.check()
     }
@@ -126,16 +133,22 @@ impl Run<'_, '_> {
         self.control.cancel.check()?;
         match self.elapsed() < self.control.deadline {
             true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Timeout,
-                format!(
-                    "the deadline of {} s passed in step {} of {}: {}",
-                    self.control.deadline.as_secs(),
-                    self.step,
-                    self.of,
-                    self.summary
-                ),
-            )),
+            false => {
+                let awaited = match self.awaited.as_str() {
+                    "" => String::new(),
+                    awaited => format!(", which waits for {awaited}"),
+                };
+                Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the deadline of {} s passed in step {} of {}: {}{awaited}",
+                        self.control.deadline.as_secs(),
+                        self.step,
+                        self.of,
+                        self.summary
+                    ),
+                ))
+            }
         }
     }
 
@@ -145,13 +158,16 @@ impl Run<'_, '_> {
         mut look: impl FnMut(&mut Self) -> Result<Look<T>>,
     ) -> Result<T> {
         let mut pause = FIRST_PAUSE;
-        let mut told = String::new();
+        self.awaited.clear();
         loop {
             match look(self)? {
-                Look::Seen(value) => return Ok(value),
-                Look::Awaited(awaited) if awaited != told => {
+                Look::Seen(value) => {
+                    self.awaited.clear();
+                    return Ok(value);
+                }
+                Look::Awaited(awaited) if awaited != self.awaited => {
                     self.tell(None, Some(&awaited));
-                    told = awaited;
+                    self.awaited = awaited;
                 }
                 Look::Awaited(_) => {}
             }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::control::{Control, Look, Run};
 use super::outcome::{Outcome, Why};
 use super::overview::Overview;
-use super::steps::{self, Did, Sides};
-use crate::client::{Client, Scope, TaskEnd};
+use super::steps::{self, Did, Heard, Sides, awaited, same};
+use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
@@ -83,44 +83,47 @@ pub fn join(
     consent: &Consent,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Joined>> {
-    plan.check()?;
-    let Purpose::Join { options } = &plan.purpose;
-    let first = pool.settled_snapshot(Scope::Preflight)?;
-    same("pool", &plan.pool.uuid, first.the_pool()?.1.uuid.clone())?;
     let mut run = control.begin(pool.clock(), plan.steps.len());
+    join_in(pool, joiner, plan, consent, &mut run)
+}
+
+/// The same, as a part of a longer run.
+pub(super) fn join_in(
+    pool: &Client,
+    joiner: &Client,
+    plan: &Plan,
+    consent: &Consent,
+    run: &mut Run<'_, '_>,
+) -> Result<Outcome<Joined>> {
+    plan.check()?;
+    let Purpose::Join { options } = &plan.purpose else {
+        return steps::other_purpose(plan, "a join");
+    };
+    let first = pool.settled_snapshot(Scope::Preflight)?;
+    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     let sides = Sides { pool, joiner };
     if first.host.by_uuid(&plan.host.uuid).is_some() {
-        return settle(pool, plan, None, &mut run);
+        return settle(pool, plan, None, run);
     }
     let before = joiner.settled_snapshot(Scope::Preflight)?;
     let (_, host) = before.master()?;
-    same("host", &plan.host.uuid, host.uuid.clone())?;
+    same("host", &plan.host.uuid, &host.uuid)?;
 
     let mut undo = Vec::new();
-    let attempt = attempt(sides, plan, options, consent, &mut undo, &mut run);
-    let (snapshots, evidence) = match attempt {
-        Ok(Attempt::Joining(snapshots, evidence)) => (snapshots, evidence),
+    let attempt = attempt(sides, plan, options, consent, &mut undo, run);
+    let (snapshots, heard) = match attempt {
+        Ok(Attempt::Joining(snapshots, heard)) => (snapshots, heard),
         Ok(Attempt::Refused(why)) => {
-            return Ok(Outcome::NotDone(why.seen(take_back(sides, undo, &mut run))));
+            return Ok(Outcome::NotDone(why.seen(take_back(sides, undo, run))));
         }
         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
         Err(error) => {
-            let taken_back = take_back(sides, undo, &mut run);
+            let taken_back = take_back(sides, undo, run);
             let why = Why::new("a step failed").error(error).seen(taken_back);
             return Ok(Outcome::NotDone(why));
         }
     };
-    settle_after(sides, plan, &snapshots, evidence, &mut run)
-}
-
-fn same(what: &str, planned: &Uuid, found: Uuid) -> Result<()> {
-    match *planned == found {
-        true => Ok(()),
-        false => Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("the plan is for {what} {planned}, the client's is {found}"),
-        )),
-    }
+    settle_after(sides, plan, &snapshots, heard, run)
 }
 
 /// The databases just before the join.
@@ -130,8 +133,8 @@ struct Before {
 }
 
 enum Attempt {
-    /// The join was called; whether it was done is to be seen. The fault is what it answered.
-    Joining(Box<Before>, Option<Error>),
+    /// The join was called; whether it was done is to be seen.
+    Joining(Box<Before>, Heard),
     /// The join was not called.
     Refused(Why),
 }
@@ -153,7 +156,7 @@ fn attempt(
                 }
             }
             Work::Join { force } => return call_join(sides, options, *force, run),
-            Work::Settle => break,
+            _ => break,
         }
     }
     Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that joins"))
@@ -181,15 +184,8 @@ fn call_join(
     let method = if force { "pool.join_force" } else { "pool.join" };
     let params = (master.address.as_str(), credentials.user(), credentials.password());
     // From here on nothing is certain but what the databases show.
-    let answer = match sides.joiner.start(method, &params) {
-        Ok(task) => match task.wait::<()>(&mut |done| run.tell(Some(done), None))? {
-            TaskEnd::Done(()) => None,
-            end => end.into_result().err(),
-        },
-        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-        Err(error) => Some(error),
-    };
-    Ok(Attempt::Joining(before, answer))
+    let heard = steps::order(sides.joiner, method, &params, run)?;
+    Ok(Attempt::Joining(before, heard))
 }
 
 /// Waits for the host at the master, unless the join was refused outright.
@@ -197,13 +193,13 @@ fn settle_after(
     sides: Sides<'_>,
     plan: &Plan,
     before: &Before,
-    answer: Option<Error>,
+    heard: Heard,
     run: &mut Run<'_, '_>,
 ) -> Result<Outcome<Joined>> {
-    if let Some(error) = answer {
+    let certain = matches!(heard, Heard::Fault(_));
+    if let Some(error) = heard.error() {
         // A fault may come after the deed: the databases decide.
         let refused_at = run.now();
-        let certain = error.kind() == ErrorKind::Fault;
         let grace = if certain { Duration::from_secs(15) } else { ROLE_GRACE };
         let arrived = run.until(|run| {
             let snapshot = match sides.pool.snapshot(Scope::Overview) {
@@ -323,16 +319,6 @@ fn settle(
         after: Overview::of(&after)?,
         missing,
     }))
-}
-
-/// What passes by itself while hosts restart is waited for; the rest ends the operation.
-fn awaited<T>(error: Error, whom: &str) -> Result<Look<T>> {
-    match error.kind() {
-        ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Fault => {
-            Ok(Look::Awaited(format!("{whom} to answer")))
-        }
-        _ => Err(error),
-    }
 }
 
 enum Readiness {

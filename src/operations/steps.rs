@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::control::{Look, Run};
-use crate::client::{Client, Scope, TaskEnd};
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::Snapshot;
-use crate::plan::{Consent, Step};
+use crate::client::{Client, Scope};
+use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::model::{Snapshot, Task, TaskStatus, Uuid};
+use crate::plan::{Consent, Plan, Step};
 use crate::preflight::Side;
 use crate::preflight::remedy::{Action, Param};
 use crate::wire::Params;
@@ -125,16 +125,160 @@ fn call_as_task(
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<()> {
-    match client.start(method, params) {
-        // The task's result is not looked at: what was done is read from the state afterwards.
-        Ok(task) => match task.wait::<String>(&mut |done| run.tell(Some(done), None))? {
-            TaskEnd::Done(_) => Ok(()),
-            end => end.into_result().map(drop),
-        },
-        Err(error) if has_no_async_form(&error) => {
-            client.call::<serde::de::IgnoredAny>(method, params).map(drop)
+    // The task's result is not looked at: what was done is read from the state afterwards.
+    match order(client, method, params, run)? {
+        Heard::Done => Ok(()),
+        Heard::Fault(error) | Heard::Nothing(error) => Err(error),
+    }
+}
+
+/// How a call that changes the world ended, as far as its caller heard.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The server says that it is done.
+    Done,
+    /// The server raised this; what it had done by then may stay.
+    Fault(Error),
+    /// Nothing: the call may have been done, may be under way, or never came in.
+    Nothing(Error),
+}
+
+impl Heard {
+    fn of(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Fault => Self::Fault(error),
+            _ => Self::Nothing(error),
         }
-        Err(error) => Err(error),
+    }
+
+    /// What was heard instead of success.
+    pub(super) fn error(self) -> Option<Error> {
+        match self {
+            Self::Done => None,
+            Self::Fault(error) | Self::Nothing(error) => Some(error),
+        }
+    }
+}
+
+/// Makes a call, once, as a task where XAPI has it as one, and follows it to its end.
+///
+/// # Errors
+/// `Cancelled`, which leaves the call running. Nothing was sent for `InvalidInput` and `Trust`.
+pub(super) fn order(
+    client: &Client,
+    method: &str,
+    params: &(impl Params + ?Sized),
+    run: &mut Run<'_, '_>,
+) -> Result<Heard> {
+    let passes = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::InvalidInput | ErrorKind::Trust)
+    };
+    let task = match client.start(method, params) {
+        Ok(task) => task,
+        Err(error) if passes(&error) => return Err(error),
+        Err(error) if has_no_async_form(&error) => {
+            return match client.call::<serde::de::IgnoredAny>(method, params) {
+                Ok(_) => Ok(Heard::Done),
+                Err(error) if passes(&error) => Err(error),
+                Err(error) => Ok(Heard::of(error)),
+            };
+        }
+        Err(error) => return Ok(Heard::of(error)),
+    };
+    let mut told = None;
+    let ended = run.until(|run| {
+        let record = match task.record() {
+            Ok(record) => record,
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            // Gone, with a master that restarted for example.
+            Err(error) => return Ok(Look::Seen(Err(error))),
+        };
+        if told != Some(record.progress) {
+            told = Some(record.progress);
+            run.tell(told, None);
+        }
+        Ok(match record.status {
+            TaskStatus::Pending | TaskStatus::Cancelling => {
+                Look::Awaited(format!("{method} to end"))
+            }
+            _ => Look::Seen(Ok(record)),
+        })
+    });
+    let lost =
+        |error: Error| Heard::Nothing(error.context(format!("the end of {method} is not known")));
+    let record = match ended {
+        Ok(Ok(record)) => record,
+        Ok(Err(error)) => return Ok(lost(error)),
+        Err(error) if error.kind() == ErrorKind::Timeout => return Ok(lost(error)),
+        Err(error) => return Err(error),
+    };
+    // It would vanish by itself within the day.
+    let _ = client.call::<()>("task.destroy", &(task.reference(),));
+    if record.status == TaskStatus::Success {
+        return Ok(Heard::Done);
+    }
+    let mut info = record.error_info.into_iter();
+    let fault = match info.next() {
+        Some(code) => Fault { code, params: info.collect() },
+        None => Fault::bare("TASK_CANCELLED"),
+    };
+    Ok(Heard::Fault(Error::from(fault).context(method)))
+}
+
+/// The tasks of a method that the master knows of, pending or ended.
+pub(super) fn tasks(client: &Client, method: &str) -> Result<Vec<Task>> {
+    let mut found = Vec::new();
+    for name in [format!("Async.{method}"), method.to_owned()] {
+        let expression = format!("field \"name__label\"=\"{name}\"");
+        found.extend(client.records_where::<Task>(&expression)?.records().cloned());
+    }
+    Ok(found)
+}
+
+/// Whether a method is being carried out, by whomever's order.
+pub(super) fn is_under_way(client: &Client, method: &str) -> Result<bool> {
+    let pending = |task: &Task| matches!(task.status, TaskStatus::Pending | TaskStatus::Cancelling);
+    Ok(tasks(client, method)?.iter().any(pending))
+}
+
+/// What a plan that was made anew destroys otherwise than the one that was agreed to.
+pub(super) fn difference(planned: &Plan, anew: &Plan) -> Vec<String> {
+    let only = |sign: char, here: &Plan, there: &Plan| {
+        let there: Vec<_> = there.losses().collect();
+        let only = here.losses().filter(|loss| !there.contains(loss));
+        only.map(|loss| format!("{sign} {loss}")).collect::<Vec<_>>()
+    };
+    let mut lines = only('+', anew, planned);
+    lines.extend(only('-', planned, anew));
+    lines
+}
+
+/// Fails unless the plan is of this object.
+pub(super) fn same(what: &str, planned: &Uuid, found: &Uuid) -> Result<()> {
+    match planned == found {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the plan is for {what} {planned}, the client's is {found}"),
+        )),
+    }
+}
+
+/// Fails for a plan that is for something else.
+pub(super) fn other_purpose<T>(plan: &Plan, wanted: &str) -> Result<T> {
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!("the plan is for {}, not for {wanted}", plan.purpose),
+    ))
+}
+
+/// What passes by itself while hosts restart is waited for; the rest ends the operation.
+pub(super) fn awaited<T>(error: Error, whom: &str) -> Result<Look<T>> {
+    match error.kind() {
+        ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Fault | ErrorKind::State => {
+            Ok(Look::Awaited(format!("{whom} to answer ({error})")))
+        }
+        _ => Err(error),
     }
 }
 

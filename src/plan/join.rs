@@ -94,14 +94,10 @@ pub fn join(
         },
         None => joiner.master().map_err(|error| error.context("joiner"))?,
     };
-    let pool_name = match pool_record.name_label.as_str() {
-        "" => format!("the pool of {}", master.name_label),
-        name => name.to_owned(),
-    };
     let mut plan = Plan {
         schema: Plan::SCHEMA,
         purpose: Purpose::Join { options: options.clone() },
-        pool: Subject::new(pool_record, pool_ref, &pool_name),
+        pool: Subject::pool(pool_record, pool_ref, master),
         host: Subject::new(host, host_ref, &host.name_label),
         steps: Vec::new(),
         unsolved: Vec::new(),

@@ -1,16 +1,25 @@
 //! What to do, as data: steps that can be printed, reviewed, hashed, saved and replayed.
 //!
-//! A [`Plan`] is made from a [`Report`](crate::preflight::Report) and the caller's choices, and
-//! decides everything beforehand: running it leaves no choice open. What it destroys is listed, and
-//! nothing of it runs without a [`Consent`] to that very list.
+//! A [`Plan`] decides everything beforehand: running it leaves no choice open. What stands in its way
+//! is listed as [`Unsolved`], all of it at once, and so is what it destroys: nothing of that happens
+//! without a [`Consent`] to that very list.
+//!
+//! | to | plan | operation |
+//! |---|---|---|
+//! | make a host a member | [`join`], of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
+//! | have a host leave | [`eject`] | [`operations::eject`](crate::operations::eject) |
 
 mod consent;
 mod digest;
+mod eject;
+mod impact;
 mod join;
 mod step;
 
 pub use consent::Consent;
 pub use digest::Digest;
+pub use eject::eject;
+pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::{Choices, join};
 pub use step::{Purpose, Step, Subject, Unsolved, Work};
 
@@ -19,6 +28,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Snapshot};
 use crate::preflight::remedy::Loss;
 
 /// Steps in order, with what they are for, what they destroy and what they leave to a person.
@@ -99,6 +109,9 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} and {}", self.purpose, self.pool, self.host)?;
+        if let Purpose::Eject { impact } = &self.purpose {
+            write!(f, "{impact}")?;
+        }
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:>4}. {step}", n + 1)?;
         }
@@ -116,4 +129,18 @@ impl fmt::Display for Plan {
         }
         write!(f, "plan {}", self.digest())
     }
+}
+
+/// What a snapshot would have to cover for a plan to know what it does.
+fn missing_classes(snapshot: &Snapshot, needed: &[Class]) -> Vec<Unsolved> {
+    let missing = needed.iter().filter(|class| !snapshot.covers(**class)).map(|class| {
+        let message = format!("the snapshot has no records of class {class}");
+        Unsolved::new("evidence-missing", message, "Take a snapshot that has them.")
+    });
+    let unreadable = snapshot.problems.iter().filter(|problem| needed.contains(&problem.class));
+    let unreadable = unreadable.map(|problem| {
+        let message = format!("a record cannot be read: {problem}");
+        Unsolved::new("evidence-missing", message, "Look at the object by hand.")
+    });
+    missing.chain(unreadable).collect()
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Record, Ref, Uuid};
+use super::Impact;
+use crate::model::{Host, Pool, Record, Ref, Uuid};
 use crate::preflight::remedy::{Action, Condition, Loss};
 use crate::preflight::{Options, Side};
 
@@ -13,6 +14,11 @@ use crate::preflight::{Options, Side};
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Purpose {
+    /// The host leaves the pool.
+    Eject {
+        /// What goes with it.
+        impact: Impact,
+    },
     /// The host becomes a member of the pool.
     Join {
         /// What the preflight was asked, and is asked again before the join.
@@ -56,6 +62,13 @@ pub enum Work {
         /// The call.
         action: Action,
     },
+    /// Waits until the host that left answers as a pool of its own.
+    Alone {
+        /// The address that it had in the pool.
+        address: String,
+    },
+    /// `pool.eject` of the host.
+    Eject,
     /// `pool.join` on the joiner, or `pool.join_force`.
     Join {
         /// Whether `pool.join_force` is called.
@@ -81,6 +94,20 @@ impl Subject {
     pub(super) fn new<T: Record>(record: &T, reference: &Ref<T>, name: &str) -> Self {
         let name = if name.is_empty() { reference.short().into_owned() } else { name.to_owned() };
         Self { uuid: record.uuid().clone(), name }
+    }
+
+    /// A pool, named after its master if it has no name.
+    pub(super) fn pool(pool: &Pool, reference: &Ref<Pool>, master: &Host) -> Self {
+        match pool.name_label.as_str() {
+            "" => Self::new(pool, reference, &format!("the pool of {}", master.name_label)),
+            name => Self::new(pool, reference, name),
+        }
+    }
+}
+
+impl Unsolved {
+    pub(super) fn new(rule: &str, message: String, by_person: &str) -> Self {
+        Self { rule: rule.to_owned(), message, by_person: by_person.to_owned() }
     }
 }
 
@@ -122,6 +149,7 @@ pub(super) fn key(step: &Step) -> String {
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Eject { .. } => f.write_str("eject"),
             Self::Join { .. } => f.write_str("join"),
         }
     }

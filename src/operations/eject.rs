@@ -1,0 +1,326 @@
+//! A host leaves its pool.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::control::{Control, Look, Run};
+use super::outcome::{Outcome, Why};
+use super::overview::Overview;
+use super::steps::{self, Heard, awaited, same};
+use crate::client::{Client, LoginFailure, Role, Scope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Host, Pbd, Ref, Snapshot, Uuid};
+use crate::plan::{self, Consent, Plan, Purpose, Work};
+
+/// A host that has left its pool, and what is left of both.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Ejected {
+    /// The host's uuid, the same as before.
+    pub host: Uuid,
+    /// Whether the pool did not know the host any more when the operation began.
+    pub already_gone: bool,
+    /// The uuid of the pool of its own that the host has now.
+    ///
+    /// None if the host answers, but not to this client: see [`Self::notes`].
+    pub alone: Option<Uuid>,
+    /// The pool before; none if the host had left already.
+    pub before: Option<Overview>,
+    /// The pool after.
+    pub after: Overview,
+    /// What is worth knowing, a line each.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Ejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.before {
+            Some(before) => writeln!(f, "before\n{before}\nafter\n{}", self.after)?,
+            None => writeln!(f, "had left already\n{}", self.after)?,
+        }
+        match &self.alone {
+            Some(pool) => write!(f, "the host is alone in pool {pool}")?,
+            None => f.write_str("the host has left")?,
+        }
+        self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))
+    }
+}
+
+/// How long the pool may still show the host after a call that got no answer.
+///
+/// A request that is on its way arrives within the time of one call; what is under way after that
+/// is seen as a task.
+const SILENCE_GRACE: Duration = Duration::from_secs(60);
+
+/// How long a host may take to say whether it left, after a call that failed.
+const ROLE_GRACE: Duration = Duration::from_secs(300);
+
+/// Has a host leave its pool, as planned; sees for itself that it left, and that it is back alone.
+///
+/// `pool` is a client of the pool's master. Just before the call everything is looked at anew: what
+/// would be refused is not tried, and if something else would be destroyed than `consent` covers,
+/// nothing is done and the difference is told. If the host has left already, only the wait is left.
+/// Storage that a failed attempt detached is attached again.
+///
+/// The outcome is `Done` once the pool does not know the host and the host answers as a pool of its
+/// own; `NotDone` if it stays a member; `Unknown` if the deadline passed before, with what was seen.
+///
+/// # Errors
+/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
+/// to a person, `Cancelled`; what keeps a server from being asked at all.
+pub fn eject(
+    pool: &Client,
+    plan: &Plan,
+    consent: &Consent,
+    control: &mut Control<'_>,
+) -> Result<Outcome<Ejected>> {
+    plan.check()?;
+    let Purpose::Eject { .. } = &plan.purpose else {
+        return steps::other_purpose(plan, "an ejection");
+    };
+    let address = plan.steps.iter().find_map(|step| match &step.work {
+        Work::Alone { address } => Some(address.as_str()),
+        _ => None,
+    });
+    let address = address.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, "the plan does not say where the host will be")
+    })?;
+    let mut run = control.begin(pool.clock(), plan.steps.len());
+    let first = pool.settled_snapshot(Scope::Failover)?;
+    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
+    let leaving = Leaving { pool, plan, address };
+    let mut before = None;
+    if first.host.by_uuid(&plan.host.uuid).is_some() {
+        before = Some(Overview::of(&first)?);
+        run.step(0, &plan.steps[0].summary)?;
+        if let Some(outcome) = leaving.leave(consent, &mut run)? {
+            return Ok(outcome);
+        }
+    }
+    leaving.come_back(before, &mut run)
+}
+
+struct Leaving<'a> {
+    pool: &'a Client,
+    plan: &'a Plan,
+    address: &'a str,
+}
+
+/// What the host says of itself.
+enum Stand {
+    /// Still, or again, a member.
+    Member,
+    /// The master of another pool.
+    Alone(Uuid),
+    /// Somebody answers, whom this client does not trust or who does not take its password.
+    Stranger(Error),
+    /// Nobody answers, or not yet.
+    Silent(Error),
+}
+
+impl Leaving<'_> {
+    /// Has the host leave; none once it has.
+    fn leave(&self, consent: &Consent, run: &mut Run<'_, '_>) -> Result<Option<Outcome<Ejected>>> {
+        // Somebody may be at it already: this caller, before it was interrupted.
+        let now = run.until(|_| {
+            Ok(match steps::is_under_way(self.pool, METHOD)? {
+                true => Look::Awaited(String::from("another pool.eject to end")),
+                false => Look::Seen(self.pool.settled_snapshot(Scope::Failover)?),
+            })
+        });
+        let now = match now {
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                let why = Why::new("another pool.eject is under way").error(error);
+                return Ok(Some(Outcome::Unknown(why)));
+            }
+            now => now?,
+        };
+        let Some((reference, _)) = now.host.by_uuid(&self.plan.host.uuid) else { return Ok(None) };
+        let anew = plan::eject(&now, reference)?;
+        if !anew.unsolved.is_empty() {
+            let refusals = anew.unsolved.iter().map(ToString::to_string);
+            let why = Why::new("the host cannot leave as things stand").seen(refusals);
+            return Ok(Some(Outcome::NotDone(why)));
+        }
+        let new = steps::difference(self.plan, &anew);
+        if !consent.missing(&anew.losses().cloned().collect::<Vec<_>>()).is_empty() {
+            let why = Why::new("other things would be destroyed than were agreed to").seen(new);
+            return Ok(Some(Outcome::NotDone(why)));
+        }
+        let attached: Vec<_> = attached(&now, reference).cloned().collect();
+        let heard = steps::order(self.pool, METHOD, &(reference,), run)?;
+        self.look(heard, &attached, run)
+    }
+
+    /// Sees what became of the call; none if the host has left.
+    fn look(
+        &self,
+        heard: Heard,
+        attached: &[Ref<Pbd>],
+        run: &mut Run<'_, '_>,
+    ) -> Result<Option<Outcome<Ejected>>> {
+        let called = run.now();
+        let refused = matches!(heard, Heard::Fault(_));
+        let said_done = matches!(heard, Heard::Done);
+        let seen = run.until(|run| {
+            let look = || -> Result<(bool, bool)> {
+                let under_way = steps::is_under_way(self.pool, METHOD)?;
+                let snapshot = self.pool.snapshot(Scope::Overview)?;
+                Ok((snapshot.host.by_uuid(&self.plan.host.uuid).is_some(), under_way))
+            };
+            let under_way = match look() {
+                Ok((false, _)) => return Ok(Look::Seen(None)),
+                Ok((true, under_way)) => under_way,
+                Err(error) => return awaited(error, "the pool's master"),
+            };
+            let waited = run.now().saturating_sub(called);
+            if under_way || said_done || (!refused && waited < SILENCE_GRACE) {
+                return Ok(Look::Awaited(String::from("the pool to forget the host")));
+            }
+            Ok(match self.stand() {
+                Stand::Silent(error) if waited < ROLE_GRACE => {
+                    Look::Awaited(format!("the host to say whether it left ({error})"))
+                }
+                stand => Look::Seen(Some(stand)),
+            })
+        });
+        let error = heard.error();
+        let why = |reason: &str| {
+            let why = Why::new(reason.to_owned());
+            match error {
+                Some(error) => why.error(error),
+                None => why,
+            }
+        };
+        let name = &self.plan.host.name;
+        match seen {
+            Ok(None) => Ok(None),
+            Ok(Some(Stand::Member)) => {
+                let again = self.attach_again(attached, run);
+                let why = why("the host is still a member").seen(again);
+                Ok(Some(Outcome::NotDone(why)))
+            }
+            Ok(Some(Stand::Alone(own))) => Ok(Some(Outcome::NotDone(
+                why("the host left, but the pool still has its record").seen([
+                    format!("{name} is the master of pool {own}"),
+                    String::from("host.destroy removes its record once it is not live any more"),
+                ]),
+            ))),
+            Ok(Some(Stand::Stranger(other) | Stand::Silent(other))) => {
+                let seen = format!("{name} at {}: {other}", self.address);
+                Ok(Some(Outcome::Unknown(
+                    why("it cannot be told whether the host left").seen([seen]),
+                )))
+            }
+            Err(late) if late.kind() == ErrorKind::Timeout => Ok(Some(Outcome::Unknown(
+                why("it cannot be told whether the host left").seen([late.to_string()]),
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until the host is back as a pool of its own.
+    fn come_back(
+        &self,
+        before: Option<Overview>,
+        run: &mut Run<'_, '_>,
+    ) -> Result<Outcome<Ejected>> {
+        let summary = self.plan.steps.last().map_or("", |step| step.summary.as_str());
+        let last = self.plan.steps.len().saturating_sub(1);
+        let name = &self.plan.host.name;
+        let back = run.step(last, summary).and_then(|()| {
+            run.until(|_| {
+                Ok(match self.stand() {
+                    Stand::Member => Look::Awaited(format!("{name} to leave")),
+                    Stand::Silent(error) => {
+                        Look::Awaited(format!("{name} at {} ({error})", self.address))
+                    }
+                    Stand::Stranger(error) => Look::Seen((None, vec![stranger(name, &error)])),
+                    Stand::Alone(pool) => match self.pool.beside(self.address) {
+                        Ok(host) => match host.snapshot(Scope::Overview) {
+                            Ok(own) => Look::Seen(self.recognise(pool, &own)),
+                            Err(error) => return awaited(error, name),
+                        },
+                        Err(error) => return awaited(error, name),
+                    },
+                })
+            })
+        });
+        let (alone, notes) = match back {
+            Ok(back) => back,
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                let why = Why::new("the host left the pool, but is not back on its own yet");
+                return Ok(Outcome::Unknown(why.error(error)));
+            }
+            Err(error) => return Err(error),
+        };
+        let after = Overview::of(&self.pool.snapshot(Scope::Failover)?)?;
+        let (host, already_gone) = (self.plan.host.uuid.clone(), before.is_none());
+        Ok(Outcome::Done(Ejected { host, already_gone, alone, before, after, notes }))
+    }
+
+    /// Whether this is the host, and what is to be known of it.
+    fn recognise(&self, pool: Uuid, own: &Snapshot) -> (Option<Uuid>, Vec<String>) {
+        if own.host.by_uuid(&self.plan.host.uuid).is_none() {
+            let note = format!("at {} there is another host now", self.address);
+            return (None, vec![note]);
+        }
+        let unverified =
+            |(_, pool): (_, &crate::model::Pool)| pool.tls_verification_enabled == Some(false);
+        let mut notes = Vec::new();
+        if own.the_pool().is_ok_and(unverified) {
+            let how = "pool.enable_tls_verification before it joins a pool that has it";
+            notes.push(format!("it does not verify certificates: {how}"));
+        }
+        (Some(pool), notes)
+    }
+
+    fn stand(&self) -> Stand {
+        let error = match self.pool.role_of(self.address) {
+            Ok(Role::Member(_)) => return Stand::Member,
+            Ok(Role::Master(pool)) if pool == self.plan.pool.uuid => return Stand::Member,
+            Ok(Role::Master(pool)) => return Stand::Alone(pool),
+            Err(error) => error,
+        };
+        match LoginFailure::of(&error) {
+            LoginFailure::Certificate | LoginFailure::BadPassword | LoginFailure::NotXapi => {
+                Stand::Stranger(error)
+            }
+            _ => Stand::Silent(error),
+        }
+    }
+
+    /// Attaches what a failed attempt detached; says what became of it.
+    fn attach_again(&self, attached: &[Ref<Pbd>], run: &mut Run<'_, '_>) -> Vec<String> {
+        let Ok(now) = self.pool.snapshot(Scope::Overview) else {
+            return vec![String::from("storage that was detached stays so")];
+        };
+        let detached = attached.iter().filter_map(|pbd| Some((pbd, now.get(pbd)?)));
+        let detached = detached.filter(|(_, record)| !record.currently_attached);
+        detached
+            .map(|(pbd, record)| {
+                let name = now.get(&record.SR).map_or("?", |sr| sr.name_label.as_str());
+                let plugged = steps::order(self.pool, "PBD.plug", &(pbd,), run);
+                match plugged.map(Heard::error) {
+                    Ok(None) => format!("{name:?} is attached again"),
+                    Ok(Some(error)) | Err(error) => {
+                        format!("{name:?} was detached and could not be attached again: {error}")
+                    }
+                }
+            })
+            .collect()
+    }
+}
+
+fn attached<'a>(snapshot: &'a Snapshot, host: &'a Ref<Host>) -> impl Iterator<Item = &'a Ref<Pbd>> {
+    let own = snapshot.pbd.iter().filter(|(_, pbd)| pbd.host == *host && pbd.currently_attached);
+    own.map(|(reference, _)| reference)
+}
+
+fn stranger(name: &str, error: &Error) -> String {
+    format!("somebody answers where {name} was, but not to this client: {error}")
+}
+
+const METHOD: &str = "pool.eject";
