@@ -14,9 +14,6 @@ use crate::wire::{Call, Reply};
 /// How long one host may take to say what it is.
 const PROBE: Duration = Duration::from_secs(15);
 
-/// How many hosts are asked at a time.
-const AT_ONCE: usize = 8;
-
 /// More hosts than XAPI supports in one pool.
 const MAX_HOSTS: usize = 128;
 
@@ -105,10 +102,18 @@ impl Client {
 
     fn probe_all(&self, endpoints: &[Endpoint], deadline: Duration) -> Vec<Answer> {
         let stop = self.options.cancel.child();
+        let at_once = self.transport.at_once().max(1);
+        if at_once == 1 {
+            let ask = |endpoint: &Endpoint| Answer {
+                endpoint: endpoint.clone(),
+                outcome: self.probe(endpoint, deadline, &stop),
+            };
+            return endpoints.iter().map(ask).collect();
+        }
         let (send, receive) = mpsc::channel();
         let next = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            for _ in 0..endpoints.len().min(AT_ONCE) {
+            for _ in 0..endpoints.len().min(at_once) {
                 let (send, stop, next) = (send.clone(), &stop, &next);
                 scope.spawn(move || {
                     loop {

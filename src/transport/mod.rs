@@ -34,6 +34,13 @@ pub trait Transport: Send + Sync {
     fn clock(&self) -> &dyn Clock {
         &SystemClock
     }
+
+    /// How many requests to different hosts may be under way at a time; eight if not said.
+    ///
+    /// A simulator in virtual time may answer one, so that a run can be repeated exactly.
+    fn at_once(&self) -> usize {
+        8
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
@@ -44,6 +51,10 @@ impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
     fn clock(&self) -> &dyn Clock {
         (**self).clock()
     }
+
+    fn at_once(&self) -> usize {
+        (**self).at_once()
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for &T {
@@ -53,6 +64,10 @@ impl<T: Transport + ?Sized> Transport for &T {
 
     fn clock(&self) -> &dyn Clock {
         (**self).clock()
+    }
+
+    fn at_once(&self) -> usize {
+        (**self).at_once()
     }
 }
 

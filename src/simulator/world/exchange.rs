@@ -283,6 +283,7 @@ fn carry_on(state: &mut State, at: Duration, call: Call, mut job: Job) {
 
 fn refused(name: &str) -> Error {
     Error::new(ErrorKind::Transport, format!("{name} refused the connection"))
+        .with_source(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
 }
 
 fn reset(name: &str) -> Error {

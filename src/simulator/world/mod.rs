@@ -138,7 +138,7 @@ impl World {
     ///
     /// Hosts are reached at their names and at their addresses.
     pub fn transport(&self) -> WorldTransport {
-        WorldTransport { world: self.clone() }
+        WorldTransport { world: self.clone(), in_turn: false }
     }
 
     /// Posts a body to a host's `/jsonrpc` from outside, as [`transport`](Self::transport) does.
@@ -479,6 +479,19 @@ impl Scene<'_> {
 #[derive(Clone, Debug)]
 pub struct WorldTransport {
     world: World,
+    in_turn: bool,
+}
+
+impl WorldTransport {
+    /// The same, over which clients ask one host after the other.
+    ///
+    /// In virtual time whoever waits moves the clock, so that requests at the same time meet hosts
+    /// at times that depend on the machine. Asked in turn, the same seed gives the same run.
+    #[must_use]
+    pub fn in_turn(mut self) -> Self {
+        self.in_turn = true;
+        self
+    }
 }
 
 impl Transport for WorldTransport {
@@ -500,6 +513,10 @@ impl Transport for WorldTransport {
     fn clock(&self) -> &dyn Clock {
         self
     }
+
+    fn at_once(&self) -> usize {
+        if self.in_turn { 1 } else { AT_ONCE }
+    }
 }
 
 impl Clock for WorldTransport {
@@ -518,6 +535,9 @@ impl Clock for WorldTransport {
 fn unknown(host: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, format!("the world has no host {host:?}"))
 }
+
+/// As transports have it that do not say.
+const AT_ONCE: usize = 8;
 
 /// How often a call that waits in real time looks whether it was cancelled.
 const GLANCE_AT_CANCEL: Duration = Duration::from_millis(50);
