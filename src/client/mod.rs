@@ -43,6 +43,7 @@ pub use builder::ClientBuilder;
 pub use credentials::Credentials;
 pub use local::LocalSession;
 pub use login::LoginFailure;
+pub(crate) use probe::{Asked, ask};
 pub use probe::{Role, probe};
 pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};

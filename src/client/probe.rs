@@ -1,13 +1,14 @@
 //! What one host says that it is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::client::Credentials;
 use crate::client::builder::Options;
 use crate::client::call::perform;
 use crate::client::session::Session;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Pool, Ref, Uuid};
+use crate::model::{Host, Pool, Ref, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Reply};
 
@@ -33,25 +34,75 @@ pub fn probe(
     limits: Limits,
     cancel: &Cancel,
 ) -> Result<Role> {
+    match ask(transport, endpoint, credentials, limits, cancel)? {
+        Asked::Busy(error) => Err(error),
+        Asked::Master(pool, _) => Ok(Role::Master(pool.uuid)),
+        Asked::Member(master) => Ok(Role::Member(master)),
+    }
+}
+
+/// What one host answered to a login and to the reads after it.
+pub(crate) enum Asked {
+    /// It took the login, as only masters do, and then did not answer.
+    Busy(Error),
+    /// It is the master of this pool, and this is its own ref.
+    Master(Box<Pool>, Ref<Host>),
+    /// It is a member, whose master is at this address.
+    Member(String),
+}
+
+/// Asks one host what it is, and of which pool; the limits are those of the whole question.
+pub(crate) fn ask(
+    transport: &dyn Transport,
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    limits: Limits,
+    cancel: &Cancel,
+) -> Result<Asked> {
+    let until = transport.clock().now().saturating_add(limits.overall);
     let options = Options::new(limits, cancel.clone());
     let session = match Session::log_in_at(transport, &options, endpoint, credentials) {
         Ok(session) => session,
         Err(error) => {
             let member = error.fault().and_then(|fault| fault.master_address());
             return match member.map(str::to_owned) {
-                Some(master) => Ok(Role::Member(master)),
+                Some(master) => Ok(Asked::Member(master)),
                 None => Err(error),
             };
         }
     };
-    let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
-    let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
-    let pools = perform(transport, endpoint, &call, limits, cancel, decode);
+    let answer = read(transport, endpoint, &session, until, limits, cancel);
     // What it is has been said, or not; the session is of no further use.
     let _ = session.log_out(transport);
-    let pools = pools.map_err(|failure| failure.error)?;
+    match answer {
+        Ok((pool, host)) => Ok(Asked::Master(pool, host)),
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Err(error) => Ok(Asked::Busy(error)),
+    }
+}
+
+fn read(
+    transport: &dyn Transport,
+    endpoint: &Endpoint,
+    session: &Session,
+    until: Duration,
+    mut limits: Limits,
+    cancel: &Cancel,
+) -> Result<(Box<Pool>, Ref<Host>)> {
+    let mut left = || {
+        limits.overall = until.saturating_sub(transport.clock().now());
+        limits
+    };
+    let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
+    let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
+    let pools = perform(transport, endpoint, &call, left(), cancel, decode)
+        .map_err(|failure| failure.error)?;
+    let call =
+        Call::new("session.get_this_host", Some(&session.reference), &(&session.reference,))?;
+    let host = perform(transport, endpoint, &call, left(), cancel, Reply::result)
+        .map_err(|failure| failure.error)?;
     match pools.into_values().next() {
-        Some(pool) => Ok(Role::Master(pool.uuid)),
+        Some(pool) => Ok((Box::new(pool), host)),
         None => Err(Error::new(ErrorKind::Protocol, format!("{endpoint} has no pool record"))),
     }
 }

@@ -7,16 +7,23 @@
 //!
 //! Every wait ends at the [`Control`]'s deadline or when it is cancelled. [`Outcome::Unknown`] says
 //! that calling again later will look again; [`Why`] has what was seen.
+//!
+//! [`diagnose`] says in what state a pool is, also when no master answers: each of its
+//! [`Members`] is asked for itself.
 
 mod control;
+mod diagnose;
 mod eject;
 mod join;
+mod members;
 mod outcome;
 mod overview;
 mod steps;
 
 pub use control::{Control, Progress};
+pub use diagnose::{Contact, Diagnosis, HostReport, PoolState, Records, diagnose};
 pub use eject::{Ejected, eject};
 pub use join::{Joined, join};
+pub use members::Members;
 pub use outcome::{Outcome, Why};
 pub use overview::Overview;

@@ -1,0 +1,238 @@
+//! A diagnosis in words, for somebody who was woken up by it.
+
+use std::fmt;
+
+use super::{Contact, Diagnosis, HostReport, PoolState, Records};
+use crate::election::Role;
+
+impl fmt::Display for PoolState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Healthy => f.write_str("healthy: one master, and every member follows it"),
+            Self::Astray { members } => {
+                write!(f, "the master answers, but not all is well with {}", members.join(", "))
+            }
+            Self::MasterStarting { master } => {
+                write!(f, "the toolstack of the master {master} is starting, busy or stopped")
+            }
+            Self::MasterAwayUnderHa { master } => {
+                write!(f, "the master {master} does not answer, and HA is on: it should act now")
+            }
+            Self::MasterAway { master } => {
+                write!(f, "the master {master} does not answer: it is dead, or cut off from here")
+            }
+            Self::NoMaster { followed } => match followed.as_slice() {
+                [] => f.write_str("hosts answer, but none of them is the master"),
+                followed => write!(f, "members follow {}, which is no master", followed.join(", ")),
+            },
+            Self::HalfHandedOver { broken } => write!(
+                f,
+                "a hand-over failed half-way: {} lost its role, and nobody is master",
+                broken.join(", ")
+            ),
+            Self::TwoMasters { masters } => {
+                write!(f, "SPLIT: {} all say that they are the master", masters.join(" and "))
+            }
+            Self::NotAsked => f.write_str("hosts are there, but they could not be asked"),
+            Self::NobodyAnswers => f.write_str("no host answers"),
+        }
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        if let Some(pool) = &self.pool {
+            write!(f, " ({pool})")?;
+        }
+        writeln!(f, ": {}", self.state)?;
+        let width = self.hosts.iter().map(|host| host.label().chars().count()).max().unwrap_or(0);
+        for host in &self.hosts {
+            writeln!(f, "  {:<width$}  {}: {host}", host.label(), host.endpoint)?;
+        }
+        let ha = match self.ha_enabled {
+            Some(true) => "HA is enabled in the pool",
+            Some(false) => "HA is disabled in the pool",
+            None => "whether HA is enabled is not known",
+        };
+        let records = match self.records {
+            Records::Master => String::from("as the master says"),
+            Records::None => String::from("no records"),
+            Records::Snapshot { age: Some(age) } => {
+                format!("by records that are {} old", duration(age))
+            }
+            Records::Snapshot { age: None } => String::from("by the last records"),
+        };
+        write!(f, "{ha} ({records})")?;
+        for note in &self.notes {
+            write!(f, "\nnote: {note}")?;
+        }
+        for (n, advice) in self.advice.iter().enumerate() {
+            write!(f, "\n{}. {advice}", n + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for HostReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.contact {
+            Contact::Answers => f.write_str("answers")?,
+            Contact::Busy { .. } => f.write_str("takes logins, but does not answer in time")?,
+            Contact::Forbidden { .. } => f.write_str("refuses user or password")?,
+            Contact::Refuses { .. } => f.write_str("refuses connections")?,
+            Contact::Silent { .. } => {
+                write!(f, "does not answer within {} s", self.took.as_secs().max(1))?;
+            }
+            Contact::Starting => f.write_str("is starting")?,
+            Contact::Strange { why } => write!(f, "answers oddly: {why}")?,
+            Contact::Untrusted { .. } => f.write_str("shows a certificate that is not trusted")?,
+        }
+        match &self.role {
+            Some(Role::Master) => f.write_str(", is master")?,
+            Some(Role::Slave(address)) => write!(f, ", follows {address}")?,
+            Some(Role::Broken) => f.write_str(", has lost its role")?,
+            None => {}
+        }
+        match (self.emergency_mode, &self.emergency_error) {
+            (Some(true), Some(error)) if self.contact != Contact::Starting => {
+                write!(f, ", in emergency mode: {error}")?;
+            }
+            (Some(true), _) if self.contact != Contact::Starting => {
+                f.write_str(", in emergency mode")?;
+            }
+            _ => {}
+        }
+        match self.ha_armed {
+            Some(true) => f.write_str(", HA armed")?,
+            Some(false) => f.write_str(", HA not armed")?,
+            None => {}
+        }
+        if let Some(version) = &self.version {
+            write!(f, ", toolstack {version}")?;
+        }
+        match self.belongs {
+            Some(false) => f.write_str(", of another pool"),
+            None if self.name.is_none() => f.write_str(", not known to belong to the pool"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What to do, in order.
+pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
+    let lines: Vec<String> = match &diagnosis.state {
+        PoolState::Healthy => Vec::new(),
+        PoolState::Astray { .. } => astray(diagnosis),
+        PoolState::MasterStarting { master } => vec![
+            format!("Wait: a toolstack is back in a minute or two, a host that boots in ten."),
+            format!(
+                "If it does not come back, look at {master} itself (console, management board): its \
+                 VMs may well run. Do not promote another host while its machine is on."
+            ),
+        ],
+        PoolState::MasterAwayUnderHa { master } => vec![
+            format!(
+                "Wait some minutes: the survivors elect a master by themselves, and fence {master} \
+                 if they must."
+            ),
+            String::from(
+                "Do not promote anybody by hand. If nothing happens, look whether the survivors \
+                 still reach the HA storage.",
+            ),
+        ],
+        PoolState::MasterAway { master } => vec![
+            format!(
+                "Look at {master} itself (console, management board, a neighbour's network): is it \
+                 off, or only cut off from here?"
+            ),
+            format!("If it runs, mend the network or restart its toolstack; promote nobody."),
+            format!(
+                "If it is dead, switch it off and keep it off, then recover: plan::recovery with \
+                 that confirmation, and operations::recover."
+            ),
+        ],
+        PoolState::NoMaster { .. } => vec![
+            String::from("Wait two minutes and ask again: a change of master may be under way."),
+            String::from(
+                "If it stays so, promote the host that was meant to be master, or the best of \
+                 election::emergency.",
+            ),
+        ],
+        PoolState::HalfHandedOver { broken } => vec![
+            String::from("Wait two minutes and ask again: the hosts may still be changing roles."),
+            format!(
+                "If it stays so, promote {} in an emergency (it has the newest database), and point \
+                 the others to it: operations::recover does both.",
+                broken.join(" or ")
+            ),
+        ],
+        PoolState::TwoMasters { masters } => vec![
+            format!(
+                "Start nothing, stop nothing that writes to shared storage: VMs may run twice. Keep \
+                 people from working on {}.",
+                masters.join(" and ")
+            ),
+            String::from(
+                "Decide which of them has the newer records, switch the other one off, and only then \
+                 point the members to the first (pool.recover_slaves there).",
+            ),
+        ],
+        PoolState::NotAsked => vec![String::from(
+            "Mend what keeps the hosts from being asked: password, certificate, address.",
+        )],
+        PoolState::NobodyAnswers => vec![String::from(
+            "Look at the network between here and the hosts first, then at their power.",
+        )],
+    };
+    lines
+}
+
+fn astray(diagnosis: &Diagnosis) -> Vec<String> {
+    let mut lines = Vec::new();
+    for host in diagnosis.hosts.iter().filter(|host| host.belongs != Some(false)) {
+        let label = host.label();
+        let code = host.emergency_error.as_ref().map(|error| error.code.as_str());
+        match (&host.contact, &host.role, code) {
+            (Contact::Starting, _, _) => {
+                lines.push(format!("Wait for {label}, which is starting."));
+            }
+            (_, Some(Role::Broken), _) => lines.push(format!(
+                "Point {label} to the master: pool.recover_slaves on the master, or \
+                 operations::recover."
+            )),
+            (_, _, Some("HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR")) => lines.push(format!(
+                "Update the master: {label} runs a newer toolstack and refuses to follow it."
+            )),
+            (_, _, Some("HOST_UNKNOWN_TO_MASTER")) => lines.push(format!(
+                "The master does not know {label}, or its pool secret: it was ejected or forgotten \
+                 while it was away; it has to join anew."
+            )),
+            (_, _, Some("HOST_MASTER_CANNOT_TALK_BACK")) => lines.push(format!(
+                "Mend the network from the master to {label}: it hears the master, but is not heard."
+            )),
+            (Contact::Answers, Some(Role::Slave(_)), _) if host.belongs == Some(true) => {
+                if host.emergency_mode == Some(true) {
+                    lines.push(format!("Wait for {label}: it is looking for the master."));
+                }
+            }
+            (Contact::Answers, role, _) if *role != Some(Role::Master) => lines.push(format!(
+                "Point {label} to the master: pool.recover_slaves on the master, or \
+                 operations::recover."
+            )),
+            (Contact::Silent { .. } | Contact::Refuses { .. }, _, _) => lines.push(format!(
+                "Look at {label}: the master counts it dead ten minutes after it last heard of it."
+            )),
+            _ => {}
+        }
+    }
+    lines
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
+}
