@@ -102,6 +102,7 @@ fn understand(error: Error, report: &mut HostReport) -> Result<()> {
         LoginFailure::Emergency(fault) => {
             report.emergency_mode = Some(true);
             report.ha_armed = ha_armed(&fault.code);
+            // A member that follows a broken host raises the same; neither of them is a master.
             if fault.code == "HOST_BROKEN" {
                 report.role = Some(Role::Broken);
             }

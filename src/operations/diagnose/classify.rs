@@ -38,9 +38,9 @@ pub enum PoolState {
         /// The host that members follow, which is no master.
         followed: Vec<String>,
     },
-    /// A hand-over failed half-way: these hosts have lost their role (`HOST_BROKEN`).
+    /// A hand-over failed half-way, and a host has lost its role (`HOST_BROKEN`).
     HalfHandedOver {
-        /// The hosts.
+        /// The host, and those that follow it: they raise what it answered them.
         broken: Vec<String>,
     },
     /// These hosts all say that they are the pool's master.

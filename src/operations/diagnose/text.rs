@@ -27,7 +27,7 @@ impl fmt::Display for PoolState {
             },
             Self::HalfHandedOver { broken } => write!(
                 f,
-                "a hand-over failed half-way: {} lost its role, and nobody is master",
+                "a hand-over failed half-way: nobody is master; {} lost the role, or follow who did",
                 broken.join(", ")
             ),
             Self::TwoMasters { masters } => {
@@ -91,7 +91,7 @@ impl fmt::Display for HostReport {
         match &self.role {
             Some(Role::Master) => f.write_str(", is master")?,
             Some(Role::Slave(address)) => write!(f, ", follows {address}")?,
-            Some(Role::Broken) => f.write_str(", has lost its role")?,
+            Some(Role::Broken) => f.write_str(", has lost its role or follows a host that has")?,
             None => {}
         }
         match (self.emergency_mode, &self.emergency_error) {
@@ -162,8 +162,8 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
         PoolState::HalfHandedOver { broken } => vec![
             String::from("Wait two minutes and ask again: the hosts may still be changing roles."),
             format!(
-                "If it stays so, promote {} in an emergency (it has the newest database), and point \
-                 the others to it: operations::recover does both.",
+                "If it stays so, promote {} in an emergency (they have the newest database), best the \
+                 one that was to be master, and point the others to it: operations::recover does both.",
                 broken.join(" or ")
             ),
         ],
@@ -212,9 +212,7 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
                 "Mend the network from the master to {label}: it hears the master, but is not heard."
             )),
             (Contact::Answers, Some(Role::Slave(_)), _) if host.belongs == Some(true) => {
-                if host.emergency_mode == Some(true) {
-                    lines.push(format!("Wait for {label}: it is looking for the master."));
-                }
+                lines.push(format!("Wait for {label}: it is looking for the master."));
             }
             (Contact::Answers, role, _) if *role != Some(Role::Master) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
