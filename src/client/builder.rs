@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::client::bounds::Bounds;
 use crate::client::gate::Gate;
 use crate::client::session::Session;
 use crate::client::{Client, Credentials, LoginFailure, lock};
@@ -83,6 +84,10 @@ impl ClientBuilder {
     }
 
     /// How long a call may take, and how large its reply may be; 60 s and 512 MiB if not given.
+    ///
+    /// Whatever a call needs on its way is within its time: logging in again, following a redirect,
+    /// searching the master, being sent a second time. Only a session that has to be closed gets a
+    /// second more.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
@@ -141,7 +146,9 @@ impl ClientBuilder {
         let Self { transport, mut options, pool_uuid } = self;
         options.start.insert(0, endpoint.clone());
         let others = options.start.len() > 1;
-        let logged_in = Session::log_in(&*transport, &options, endpoint, credentials);
+        let cancel = options.cancel.clone();
+        let bounds = Bounds::new(transport.clock(), options.limits, &cancel);
+        let logged_in = Session::log_in(&*transport, &options, endpoint, credentials, bounds);
         let (session, error) = match logged_in {
             Ok(session) => (session, None),
             Err(error) if others && LoginFailure::of(&error).may_pass() => {
@@ -155,6 +162,7 @@ impl ClientBuilder {
             credentials: credentials.clone(),
             options,
             session: Mutex::new(Arc::new(session)),
+            retired: Mutex::default(),
             gate: Gate::default(),
             members: Mutex::default(),
             suspect: AtomicBool::new(false),
@@ -162,13 +170,12 @@ impl ClientBuilder {
             closed: AtomicBool::new(error.is_some()),
         };
         if error.is_some() {
-            let deadline = client.clock().now() + client.options.limits.overall;
-            let session = client.find_master(deadline)?;
+            let session = client.find_master(bounds)?;
             *lock(&client.session) = Arc::new(session);
             client.closed.store(false, Ordering::Relaxed);
         } else if pool_uuid.is_some() {
             // From here on, dropping the client logs out.
-            client.verify_pool(&client.session())?;
+            client.verify_pool(&client.session(), bounds)?;
         }
         Ok(client)
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde::de::DeserializeOwned;
 
+use crate::client::bounds::Bounds;
 use crate::client::login::is_out_of_service;
 use crate::client::session::Lost;
 use crate::client::{Client, policy};
@@ -128,12 +129,13 @@ impl Client {
         limits: Limits,
         decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
+        let bounds = self.bounds(limits);
         if self.suspect.load(Ordering::Relaxed) && !policy::is_read(method) {
             // The last write got no answer: is this still the master? A read finds out.
-            self.ask_pool()?;
+            self.ask_pool(bounds)?;
         }
-        self.bind()?;
-        self.request_unbound(method, params, limits, &self.options.cancel, Repeat::Yes, decode)
+        self.bind(bounds)?;
+        self.request_unbound(method, params, bounds, Repeat::Yes, decode)
     }
 
     /// A request that may come before it is known which pool this client belongs to.
@@ -141,25 +143,22 @@ impl Client {
         &self,
         method: &str,
         params: &(impl Params + ?Sized),
-        limits: Limits,
-        cancel: &Cancel,
+        bounds: Bounds<'_>,
         repeat: Repeat,
         mut decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
-        let deadline = self.clock().now().saturating_add(limits.overall);
         let is_read = policy::is_read(method);
         let (mut seen, mut repeated) = (Vec::new(), false);
         let mut session = self.session();
         loop {
             let call = Call::new(method, Some(&session.reference), params)?;
-            let mut limits = limits;
-            limits.overall = deadline.saturating_sub(self.clock().now());
+            let limits = bounds.limits(self.clock());
             let failure = match perform(
                 &*self.transport,
                 &session.endpoint,
                 &call,
                 limits,
-                cancel,
+                bounds.cancel,
                 &mut decode,
             ) {
                 Ok(value) => {
@@ -174,9 +173,7 @@ impl Client {
                     self.suspect.store(true, Ordering::Relaxed);
                     return Err(failure.error);
                 }
-                Some(Lost::Connection) if deadline <= self.clock().now() => {
-                    return Err(failure.error);
-                }
+                Some(_) if bounds.are_over(self.clock()) => return Err(failure.error),
                 // A kept connection may just have been closed by the other side.
                 Some(Lost::Connection)
                     if !repeated && failure.error.kind() == ErrorKind::Transport =>
@@ -194,7 +191,7 @@ impl Client {
                 return Err(failure.error);
             }
             seen.push(lost);
-            session = self.renew(&session, lost, deadline)?;
+            session = self.renew(&session, lost, bounds)?;
             if repeat == Repeat::No || !policy::is_refused_whole(method) {
                 return Err(failure.error);
             }

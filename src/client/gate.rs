@@ -4,6 +4,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::transport::Cancel;
+
+/// How often a thread that waits looks whether it was cancelled.
+const GLANCE_AT_CANCEL: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub(super) struct Gate {
@@ -29,31 +33,35 @@ struct Copied {
 impl Gate {
     /// Runs `act`, unless another thread is at it: then waits for its end, and shares its failure.
     ///
-    /// None if another thread did it, and succeeded.
+    /// None if another thread did it, and succeeded. A thread that ran out of its own time, or was
+    /// told to stop, says nothing about the others: then one of those acts.
     pub(super) fn run<T>(
         &self,
         wait: Duration,
+        cancel: &Cancel,
         act: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let until = Instant::now() + wait;
+        let start = Instant::now();
         let mut state = self.lock();
-        if state.busy {
+        while state.busy {
             let round = state.round;
             while state.round == round {
-                let left = until.saturating_duration_since(Instant::now());
+                cancel.check()?;
+                let left = wait.saturating_sub(start.elapsed());
                 if left.is_zero() {
                     return Err(Error::new(
                         ErrorKind::Timeout,
                         "the master was not found in time by the thread that looks for it",
                     ));
                 }
-                let waited = self.changed.wait_timeout(state, left);
+                let waited = self.changed.wait_timeout(state, left.min(GLANCE_AT_CANCEL));
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
-            return match &state.failure {
-                None => Ok(None),
-                Some(failure) => Err(failure.error()),
-            };
+            match &state.failure {
+                None => return Ok(None),
+                Some(Copied { kind: ErrorKind::Cancelled | ErrorKind::Timeout, .. }) => {}
+                Some(failure) => return Err(failure.error()),
+            }
         }
         state.busy = true;
         drop(state);
@@ -113,7 +121,7 @@ mod tests {
                         let (gate, runs) = (&gate, &runs);
                         scope.spawn(move || {
                             std::thread::sleep(Duration::from_millis(n * 10));
-                            gate.run(Duration::from_secs(10), || {
+                            gate.run(Duration::from_secs(10), &Cancel::new(), || {
                                 runs.fetch_add(1, Ordering::SeqCst);
                                 std::thread::sleep(Duration::from_millis(200));
                                 match fails {
@@ -139,22 +147,66 @@ mod tests {
         let gate = Gate::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                gate.run(Duration::ZERO, || {
+                gate.run(Duration::ZERO, &Cancel::new(), || {
                     std::thread::sleep(Duration::from_millis(300));
                     Ok(())
                 })
             });
             std::thread::sleep(Duration::from_millis(50));
-            let error = gate.run(Duration::from_millis(50), || Ok(())).unwrap_err();
+            let error = gate.run(Duration::from_millis(50), &Cancel::new(), || Ok(())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout);
+        });
+    }
+
+    #[test]
+    fn who_is_stopped_or_late_does_not_decide_for_the_others() {
+        for kind in [ErrorKind::Cancelled, ErrorKind::Timeout] {
+            let gate = Gate::default();
+            let wait = Duration::from_secs(10);
+            let leader_is_in = std::sync::Barrier::new(2);
+            let outcome = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    gate.run(wait, &Cancel::new(), || {
+                        leader_is_in.wait();
+                        std::thread::sleep(Duration::from_millis(100));
+                        Err::<i64, _>(Error::new(kind, "mine alone"))
+                    })
+                });
+                leader_is_in.wait();
+                gate.run(wait, &Cancel::new(), || Ok(5))
+            });
+            assert_eq!(outcome.unwrap(), Some(5), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_can_be_cancelled() {
+        let (gate, cancel) = (Gate::default(), Cancel::new());
+        let leader_is_in = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                gate.run(Duration::MAX, &Cancel::new(), || {
+                    leader_is_in.wait();
+                    std::thread::sleep(Duration::from_millis(600));
+                    Ok(())
+                })
+            });
+            leader_is_in.wait();
+            cancel.cancel();
+            let start = Instant::now();
+            let error = gate.run(Duration::MAX, &cancel, || Ok(())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
         });
     }
 
     #[test]
     fn a_panic_does_not_close_the_gate() {
         let gate = Gate::default();
-        let panics = || gate.run(Duration::ZERO, || -> Result<()> { panic!("on purpose") });
+        let cancel = Cancel::new();
+        let panics =
+            || gate.run(Duration::ZERO, &cancel, || -> Result<()> { panic!("on purpose") });
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
-        assert_eq!(gate.run(Duration::ZERO, || Ok(5)).unwrap(), Some(5));
+        assert_eq!(gate.run(Duration::ZERO, &cancel, || Ok(5)).unwrap(), Some(5));
     }
 }

@@ -22,8 +22,24 @@
 //! answer a read, they are all asked at the same time, and the one that is master of *this* pool,
 //! by its uuid, is followed; two masters are an error. A host that was ejected, or never belonged
 //! to the pool, is not followed, and its session is closed at once.
+//!
+//! # Sessions are closed, but for one case
+//! Dropping a client closes its session, and those that were replaced on the way; until then they
+//! stay open, since tasks and other threads may still be using them.
+//!
+//! A login that the server carries out, but whose reply does not arrive (the connection broke, the
+//! time was over, the caller cancelled), leaves a session behind that nobody knows. It cannot be
+//! found again: the class `session` has neither `get_all` nor `get_all_records` and sends no events,
+//! and a session is addressed by its ref or uuid, which only the lost reply had.
+//! `session.logout_subject_identifier` would not do: it ends *all* other sessions of a user from a
+//! directory, those of other programs included, and a local user such as root is no such subject.
+//! The server itself drops a session after 24 hours without a call, and the oldest of an originator
+//! beyond 500 (xen-api `Xapi_globs`, `Db_gc_util`). That is why the originator does not differ from
+//! login to login: a program that fails again and again is then bounded by its own 500, and costs no
+//! other program its sessions.
 
 mod beside;
+mod bounds;
 mod builder;
 mod call;
 mod credentials;
@@ -49,6 +65,7 @@ pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};
 pub use watch::Watch;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -73,6 +90,8 @@ pub struct Client {
     credentials: Credentials,
     options: Options,
     session: Mutex<Arc<Session>>,
+    /// Sessions that were replaced, but that the pool may still have.
+    retired: Mutex<VecDeque<Arc<Session>>>,
     /// Lets one thread renew the session.
     gate: Gate,
     /// Where the pool's hosts were when they were last seen.
@@ -112,7 +131,7 @@ impl Client {
     /// # Errors
     /// As [`Self::call`], if it must be asked for.
     pub fn pool_uuid(&self) -> Result<Uuid> {
-        self.bind()?;
+        self.bind(self.usual_bounds())?;
         Ok(lock(&self.pool_uuid).clone().unwrap_or_default())
     }
 
@@ -131,8 +150,8 @@ impl Client {
     /// Dropping the client does the same, and ignores errors.
     ///
     /// # Errors
-    /// `Transport`, `Timeout` if the server could not be told; its session then ends by itself
-    /// after a day without use.
+    /// `Transport`, `Timeout` if the server could not be told within 5 s; its session then ends by
+    /// itself after a day without use.
     pub fn close(self) -> Result<()> {
         self.log_out()
     }

@@ -1,9 +1,9 @@
 //! What one host says that it is.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::client::Credentials;
+use crate::client::bounds::Bounds;
 use crate::client::builder::Options;
 use crate::client::call::perform;
 use crate::client::session::Session;
@@ -59,9 +59,9 @@ pub(crate) fn ask(
     limits: Limits,
     cancel: &Cancel,
 ) -> Result<Asked> {
-    let until = transport.clock().now().saturating_add(limits.overall);
     let options = Options::new(limits, cancel.clone());
-    let session = match Session::log_in_at(transport, &options, endpoint, credentials) {
+    let bounds = Bounds::new(transport.clock(), limits, cancel).small();
+    let session = match Session::log_in_at(transport, &options, endpoint, credentials, bounds) {
         Ok(session) => session,
         Err(error) => {
             let member = error.fault().and_then(|fault| fault.master_address());
@@ -71,9 +71,9 @@ pub(crate) fn ask(
             };
         }
     };
-    let answer = read(transport, endpoint, &session, until, limits, cancel);
+    let answer = read(transport, endpoint, &session, bounds);
     // What it is has been said, or not; the session is of no further use.
-    let _ = session.log_out(transport);
+    let _ = session.log_out(transport, bounds.closing(transport.clock()));
     match answer {
         Ok((pool, host)) => Ok(Asked::Master(pool, host)),
         Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
@@ -85,21 +85,16 @@ fn read(
     transport: &dyn Transport,
     endpoint: &Endpoint,
     session: &Session,
-    until: Duration,
-    mut limits: Limits,
-    cancel: &Cancel,
+    bounds: Bounds<'_>,
 ) -> Result<(Box<Pool>, Ref<Host>)> {
-    let mut left = || {
-        limits.overall = until.saturating_sub(transport.clock().now());
-        limits
-    };
+    let left = || bounds.limits(transport.clock());
     let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
     let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
-    let pools = perform(transport, endpoint, &call, left(), cancel, decode)
+    let pools = perform(transport, endpoint, &call, left(), bounds.cancel, decode)
         .map_err(|failure| failure.error)?;
     let call =
         Call::new("session.get_this_host", Some(&session.reference), &(&session.reference,))?;
-    let host = perform(transport, endpoint, &call, left(), cancel, Reply::result)
+    let host = perform(transport, endpoint, &call, left(), bounds.cancel, Reply::result)
         .map_err(|failure| failure.error)?;
     match pools.into_values().next() {
         Some(pool) => Ok((Box::new(pool), host)),

@@ -3,12 +3,13 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::client::bounds::Bounds;
 use crate::client::call::perform;
 use crate::client::session::Session;
 use crate::client::{Client, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Host, Record, Ref, Snapshot};
-use crate::transport::{Cancel, Endpoint, Limits};
+use crate::transport::Endpoint;
 use crate::wire::{Call, Reply};
 
 /// How long one host may take to say what it is.
@@ -42,34 +43,34 @@ enum Outcome {
 
 impl Client {
     /// Searches the master, again and again until the time is over; at least once.
-    pub(super) fn find_master(&self, deadline: Duration) -> Result<Session> {
+    pub(super) fn find_master(&self, bounds: Bounds<'_>) -> Result<Session> {
         let clock = self.clock();
-        let patience = clock.now() + self.options.patience;
+        let patience = clock.now().saturating_add(self.options.patience);
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.search(deadline) {
+            let error = match self.search(bounds) {
                 Ok(session) => return Ok(session),
                 Err(error) => error,
             };
-            self.options.cancel.check()?;
-            let now = clock.now();
-            if !is_worth_waiting(&error) || now + pause >= patience.min(deadline) {
+            bounds.cancel.check()?;
+            let end = patience.min(bounds.deadline);
+            if !is_worth_waiting(&error) || clock.now().saturating_add(pause) >= end {
                 return Err(error);
             }
-            clock.sleep(pause, &self.options.cancel)?;
+            clock.sleep(pause, bounds.cancel)?;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
     /// Asks all hosts that are known, at the same time.
-    fn search(&self, deadline: Duration) -> Result<Session> {
+    fn search(&self, bounds: Bounds<'_>) -> Result<Session> {
         let mut waiting = self.candidates();
         let mut asked: Vec<Endpoint> = Vec::new();
         let mut answers = Vec::new();
         // Members name masters that were not known.
         while !waiting.is_empty() && asked.len() < MAX_HOSTS {
             asked.extend(waiting.iter().cloned());
-            let new = self.probe_all(&waiting, deadline);
+            let new = self.probe_all(&waiting, bounds);
             waiting = Vec::new();
             for answer in &new {
                 if let Outcome::Member(master) = &answer.outcome {
@@ -84,7 +85,7 @@ impl Client {
                 break;
             }
         }
-        self.choose(answers)
+        self.choose(answers, bounds)
     }
 
     /// Where the master may be: where it was, where it was first looked for, where members are.
@@ -100,13 +101,13 @@ impl Client {
         list
     }
 
-    fn probe_all(&self, endpoints: &[Endpoint], deadline: Duration) -> Vec<Answer> {
-        let stop = self.options.cancel.child();
+    fn probe_all(&self, endpoints: &[Endpoint], bounds: Bounds<'_>) -> Vec<Answer> {
+        let stop = bounds.cancel.child();
         let at_once = self.transport.at_once().max(1);
         if at_once == 1 {
             let ask = |endpoint: &Endpoint| Answer {
                 endpoint: endpoint.clone(),
-                outcome: self.probe(endpoint, deadline, &stop),
+                outcome: self.probe(endpoint, Bounds { cancel: &stop, ..bounds }),
             };
             return endpoints.iter().map(ask).collect();
         }
@@ -119,7 +120,7 @@ impl Client {
                     loop {
                         let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                         let Some(endpoint) = endpoints.get(n) else { return };
-                        let outcome = self.probe(endpoint, deadline, stop);
+                        let outcome = self.probe(endpoint, Bounds { cancel: stop, ..bounds });
                         let answer = Answer { endpoint: endpoint.clone(), outcome };
                         // The receiver waits until all have been heard.
                         let _ = send.send(answer);
@@ -151,13 +152,11 @@ impl Client {
     }
 
     /// Asks one host what it is.
-    fn probe(&self, endpoint: &Endpoint, deadline: Duration, stop: &Cancel) -> Outcome {
-        let mut options = self.options.clone();
-        options.cancel = stop.clone();
-        let left = deadline.saturating_sub(self.clock().now());
-        options.limits.overall = options.limits.overall.min(PROBE).min(left);
-        let transport = &*self.transport;
-        let session = match Session::log_in_at(transport, &options, endpoint, &self.credentials) {
+    fn probe(&self, endpoint: &Endpoint, bounds: Bounds<'_>) -> Outcome {
+        let (options, transport, clock) = (&self.options, &*self.transport, self.clock());
+        let bounds = bounds.within(clock, PROBE).small();
+        let found = Session::log_in_at(transport, options, endpoint, &self.credentials, bounds);
+        let session = match found {
             Ok(session) => session,
             Err(error) => {
                 let named = error.fault().and_then(|fault| fault.master_address());
@@ -168,28 +167,28 @@ impl Client {
                 };
             }
         };
-        let known = self.verify_pool(&session).and_then(|()| {
+        let known = self.verify_pool(&session, bounds).and_then(|()| {
             let call = Call::new(
                 "session.get_this_host",
                 Some(&session.reference),
                 &(&session.reference,),
             )?;
-            let limits: Limits = options.limits;
-            perform(transport, endpoint, &call, limits, stop, Reply::result)
+            let limits = bounds.limits(clock);
+            perform(transport, endpoint, &call, limits, bounds.cancel, Reply::result)
                 .map_err(|failure| failure.error)
         });
         match known {
             Ok(host) => Outcome::Master(session, host),
             Err(error) => {
                 // The error that matters is the one at hand.
-                let _ = session.log_out(transport);
+                let _ = session.log_out(transport, bounds.closing(clock));
                 Outcome::Nothing(error)
             }
         }
     }
 
     /// The one master among the answers.
-    fn choose(&self, answers: Vec<Answer>) -> Result<Session> {
+    fn choose(&self, answers: Vec<Answer>, bounds: Bounds<'_>) -> Result<Session> {
         let mut masters: Vec<(Session, Ref<Host>)> = Vec::new();
         let mut others = Vec::new();
         for answer in answers {
@@ -199,17 +198,19 @@ impl Client {
             }
         }
         let mut masters = masters.into_iter();
-        let Some((first, host)) = masters.next() else { return Err(nobody(others)) };
+        let Some((first, host)) = masters.next() else {
+            return Err(nobody(others, bounds.are_over(self.clock())));
+        };
         let mut second = None;
         for (session, other) in masters {
             // One host may be known by two addresses.
             if other != host && second.is_none() {
                 second = Some(session.endpoint.clone());
             }
-            let _ = session.log_out(&*self.transport);
+            let _ = session.log_out(&*self.transport, bounds.closing(self.clock()));
         }
         let Some(second) = second else { return Ok(first) };
-        let _ = first.log_out(&*self.transport);
+        let _ = first.log_out(&*self.transport, bounds.closing(self.clock()));
         Err(Error::new(
             ErrorKind::State,
             format!("{} and {second} both say that they are the pool's master", first.endpoint),
@@ -243,7 +244,7 @@ fn is_worth_waiting(error: &Error) -> bool {
 ///
 /// If all hosts failed alike in a way that waiting does not mend, it is that one; else it says what
 /// each of them answered.
-fn nobody(answers: Vec<Answer>) -> Error {
+fn nobody(answers: Vec<Answer>, too_late: bool) -> Error {
     let mut answered = false;
     let mut words = Vec::new();
     let mut lasting = None;
@@ -267,7 +268,11 @@ fn nobody(answers: Vec<Answer>) -> Error {
     if let Some(error) = lasting {
         return error;
     }
-    let kind = if answered { ErrorKind::State } else { ErrorKind::Transport };
+    let kind = match (answered, too_late) {
+        (true, _) => ErrorKind::State,
+        (false, true) => ErrorKind::Timeout,
+        (false, false) => ErrorKind::Transport,
+    };
     Error::new(kind, "no host of the pool says that it is the master")
         .with_source(Answers(words.join("; ")))
 }

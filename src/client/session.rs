@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use crate::client::bounds::{Bounds, CLOSING};
 use crate::client::builder::Options;
 use crate::client::call::{Repeat, perform};
 use crate::client::{Client, Credentials, LoginFailure, lock};
@@ -34,8 +34,9 @@ pub(super) enum Lost {
 /// A pool has one master, and a hand-over in progress has two; longer chains are loops.
 const MAX_REDIRECTS: usize = 4;
 
-/// Long enough for a master that is busy, short enough for a program that ends.
-const LOGOUT: Limits = Limits::within(Duration::from_secs(5));
+/// Replaced sessions that are kept to be closed with the client. More than any day has; the oldest
+/// beyond are closed at once.
+const MAX_RETIRED: usize = 32;
 
 impl Session {
     /// Logs in at a host, or at the master that it leads to.
@@ -44,11 +45,12 @@ impl Session {
         options: &Options,
         endpoint: &Endpoint,
         credentials: &Credentials,
+        bounds: Bounds<'_>,
     ) -> Result<Self> {
         let mut asked = vec![endpoint.clone()];
         loop {
             let endpoint = &asked[asked.len() - 1];
-            let error = match Self::log_in_at(transport, options, endpoint, credentials) {
+            let error = match Self::log_in_at(transport, options, endpoint, credentials, bounds) {
                 Ok(session) => return Ok(session),
                 Err(error) => error,
             };
@@ -79,23 +81,36 @@ impl Session {
         options: &Options,
         endpoint: &Endpoint,
         credentials: &Credentials,
+        bounds: Bounds<'_>,
     ) -> Result<Self> {
         // The server ignores the version.
         let params =
             (credentials.user(), credentials.password(), "1.0", options.originator.as_str());
         let call = Call::new("session.login_with_password", None, &params)?;
-        let reference =
-            perform(transport, endpoint, &call, options.limits, &options.cancel, Reply::result)
-                .map(|text: String| Secret::new(text))
-                .map_err(|failure| failure.error)?;
+        let limits = bounds.small().limits(transport.clock());
+        let reference = perform(transport, endpoint, &call, limits, bounds.cancel, Reply::result)
+            .map(|text: String| Secret::new(text))
+            .map_err(|failure| failure.error)?;
         Ok(Self { endpoint: endpoint.clone(), reference })
     }
 
-    pub(super) fn log_out(&self, transport: &dyn Transport) -> Result<()> {
+    /// Closes it, also when the client is cancelled: a session that stays open hurts others.
+    ///
+    /// Told twice if the connection breaks: that changes nothing, and the connection was perhaps an
+    /// old one that the server had just closed.
+    pub(super) fn log_out(&self, transport: &dyn Transport, limits: Limits) -> Result<()> {
         let call = Call::new("session.logout", Some(&self.reference), &())?;
-        // Also when the client is cancelled: a session that stays open hurts others.
-        match perform(transport, &self.endpoint, &call, LOGOUT, &Cancel::new(), Reply::result::<()>)
-        {
+        let never = Cancel::new();
+        let bounds = Bounds::new(transport.clock(), limits, &never);
+        let say = || {
+            let limits = bounds.limits(transport.clock());
+            perform(transport, &self.endpoint, &call, limits, &never, Reply::result::<()>)
+        };
+        let said = match say() {
+            Err(failure) if failure.error.kind() == ErrorKind::Transport => say(),
+            said => said,
+        };
+        match said {
             Err(failure) if !failure.session_lost => Err(failure.error),
             _ => Ok(()),
         }
@@ -155,49 +170,64 @@ impl Client {
         &self,
         stale: &Arc<Session>,
         lost: Lost,
-        deadline: Duration,
+        bounds: Bounds<'_>,
     ) -> Result<Arc<Session>> {
-        let wait = deadline.saturating_sub(self.clock().now());
-        let renewed = self.gate.run(wait, || {
+        let renewed = self.gate.run(bounds.left(self.clock()), bounds.cancel, || {
             let current = self.session();
             if !Arc::ptr_eq(&current, stale) {
                 return Ok(current);
             }
-            let session = Arc::new(self.replace(stale, lost, deadline)?);
+            let session = Arc::new(self.replace(stale, lost, bounds)?);
             *lock(&self.session) = session.clone();
+            if lost != Lost::Session {
+                self.retire(stale.clone(), bounds);
+            }
             Ok(session)
         })?;
         Ok(renewed.unwrap_or_else(|| self.session()))
     }
 
-    fn replace(&self, stale: &Session, lost: Lost, deadline: Duration) -> Result<Session> {
+    /// Keeps a session that was replaced without knowing whether the pool still has it.
+    ///
+    /// It is closed with the client and not before: what another thread or a task is doing with it
+    /// would fail half-way.
+    fn retire(&self, session: Arc<Session>, bounds: Bounds<'_>) {
+        let oldest = {
+            let mut retired = lock(&self.retired);
+            retired.push_back(session);
+            if retired.len() > MAX_RETIRED { retired.pop_front() } else { None }
+        };
+        if let Some(oldest) = oldest {
+            let oldest = self.where_the_pool_is(&oldest);
+            // Nobody is left who would want to know.
+            let _ = oldest.log_out(&*self.transport, bounds.closing(self.clock()));
+        }
+    }
+
+    /// An old session, to be closed at today's master: sessions are the pool's.
+    fn where_the_pool_is(&self, old: &Session) -> Session {
+        Session { endpoint: self.endpoint(), reference: old.reference.clone() }
+    }
+
+    fn replace(&self, stale: &Session, lost: Lost, bounds: Bounds<'_>) -> Result<Session> {
         // As long as nothing was read, any pool would do, and only the host that was named is it.
         let bound = lock(&self.pool_uuid).is_some();
         // A host that answers knows best; of one that does not, the others may know.
         if matches!(lost, Lost::Connection) && bound {
-            return self.find_master(deadline);
+            return self.find_master(bounds);
         }
         let (transport, options) = (&*self.transport, &self.options);
-        let found = Session::log_in(transport, options, &stale.endpoint, &self.credentials);
-        let error = match found {
-            Ok(session) => match self.verify_pool(&session) {
-                Ok(()) => {
-                    if matches!(lost, Lost::Role) {
-                        // The pool still has the old session, which nobody would ever close.
-                        let old = Session {
-                            endpoint: session.endpoint.clone(),
-                            reference: stale.reference.clone(),
-                        };
-                        let _ = old.log_out(transport);
-                    }
-                    return Ok(session);
-                }
-                Err(error) => {
-                    // The error that matters is the one at hand.
-                    let _ = session.log_out(transport);
-                    error
-                }
-            },
+        let found = Session::log_in(transport, options, &stale.endpoint, &self.credentials, bounds);
+        let verified = found.and_then(|session| match self.verify_pool(&session, bounds) {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                // The error that matters is the one at hand.
+                let _ = session.log_out(transport, bounds.closing(self.clock()));
+                Err(error)
+            }
+        });
+        let error = match verified {
+            Ok(session) => return Ok(session),
             Err(error) => error,
         };
         let others_may_know = match LoginFailure::of(&error) {
@@ -205,7 +235,11 @@ impl Client {
             LoginFailure::OtherPool => self.knows_others(&stale.endpoint),
             _ => true,
         };
-        if bound && others_may_know { self.find_master(deadline) } else { Err(error) }
+        if bound && others_may_know && !bounds.are_over(self.clock()) {
+            self.find_master(bounds)
+        } else {
+            Err(error)
+        }
     }
 
     fn knows_others(&self, than: &Endpoint) -> bool {
@@ -214,31 +248,29 @@ impl Client {
 
     /// Fails if a session is with another pool than this client's; learns the pool if it is the
     /// first.
-    pub(super) fn verify_pool(&self, session: &Session) -> Result<()> {
+    pub(super) fn verify_pool(&self, session: &Session, bounds: Bounds<'_>) -> Result<()> {
         let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
         let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
-        let (limits, cancel) = (self.options.limits, &self.options.cancel);
+        let (limits, cancel) = (bounds.small().limits(self.clock()), bounds.cancel);
         let pools = perform(&*self.transport, &session.endpoint, &call, limits, cancel, decode)
             .map_err(|failure| failure.error)?;
         self.bind_to_first(&pools, &session.endpoint)
     }
 
     /// Makes sure that it is known which pool this client belongs to.
-    pub(super) fn bind(&self) -> Result<()> {
+    pub(super) fn bind(&self, bounds: Bounds<'_>) -> Result<()> {
         if lock(&self.pool_uuid).is_some() {
             return Ok(());
         }
-        self.ask_pool()
+        self.ask_pool(bounds)
     }
 
     /// Asks which pool it is, and compares or notes it.
-    pub(super) fn ask_pool(&self) -> Result<()> {
-        let (limits, cancel) = (self.options.limits, &self.options.cancel);
+    pub(super) fn ask_pool(&self, bounds: Bounds<'_>) -> Result<()> {
         let pools = self.request_unbound(
             "pool.get_all_records",
             &(),
-            limits,
-            cancel,
+            bounds.small(),
             Repeat::Yes,
             Reply::result::<BTreeMap<Ref<Pool>, Pool>>,
         )?;
@@ -272,6 +304,16 @@ impl Client {
         if self.closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.session().log_out(&*self.transport)
+        let clock = self.clock();
+        let bounds = Bounds::new(clock, Limits::within(CLOSING), &self.options.cancel).small();
+        let closed = self.session().log_out(&*self.transport, bounds.limits(clock));
+        let retired = std::mem::take(&mut *lock(&self.retired));
+        // A master that did not answer the first does not get to hold up the end.
+        if closed.is_ok() {
+            for old in &retired {
+                self.where_the_pool_is(old).log_out(&*self.transport, bounds.limits(clock))?;
+            }
+        }
+        closed
     }
 }

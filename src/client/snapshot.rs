@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::client::bounds::Bounds;
 use crate::client::call::Repeat;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Record, Snapshot, with_class};
-use crate::transport::{Cancel, Limits};
 use crate::wire::{Batch, Change};
 
 /// How often a moving pool is asked again before it is called restless.
@@ -34,7 +34,7 @@ impl Client {
     /// As [`Self::snapshot`].
     pub fn snapshot_of(&self, classes: &[Class]) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new();
-        match self.first_batch(classes, &mut snapshot) {
+        match self.first_batch(classes, &mut snapshot, self.usual_bounds()) {
             Ok(_) => Ok(snapshot),
             Err(error) if events_are_refused(&error) => self.snapshot_by_class(classes),
             Err(error) => Err(error),
@@ -43,20 +43,21 @@ impl Client {
 
     /// Reads the records of a scope, and asks again until nothing changes any more.
     ///
+    /// All of it has the time of one call.
+    ///
     /// # Errors
     /// As [`Self::snapshot`]; `State` if the pool does not come to rest.
     pub fn settled_snapshot(&self, scope: Scope) -> Result<Snapshot> {
-        let classes = scope.classes();
+        let (classes, bounds) = (scope.classes(), self.usual_bounds());
         let mut snapshot = Snapshot::new();
-        let mut batch = match self.first_batch(classes, &mut snapshot) {
+        let mut batch = match self.first_batch(classes, &mut snapshot, bounds) {
             Ok(batch) => batch,
             Err(error) if events_are_refused(&error) => return self.snapshot_by_class(classes),
             Err(error) => return Err(error),
         };
         for _ in 0..MAX_ROUNDS {
             let since = Since { token: &batch.token, wait: Duration::ZERO };
-            let cancel = &self.options.cancel;
-            batch = self.batch(classes, since, &mut snapshot, cancel, Repeat::Yes, |_| {})?;
+            batch = self.batch(classes, since, &mut snapshot, bounds, Repeat::Yes, |_| {})?;
             if batch.events == 0 {
                 return Ok(snapshot);
             }
@@ -75,13 +76,12 @@ impl Client {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn snapshot_by_class(&self, classes: &[Class]) -> Result<Snapshot> {
-        self.bind_without_pool(classes)?;
+        self.bind_without_pool(classes, self.usual_bounds())?;
         let mut snapshot = Snapshot::new();
         for class in classes {
             let method = format!("{class}.get_all_records");
-            let limits = self.options.limits;
-            let cancel = &self.options.cancel;
-            let result = self.request_unbound(&method, &(), limits, cancel, Repeat::Yes, |reply| {
+            let bounds = self.usual_bounds();
+            let result = self.request_unbound(&method, &(), bounds, Repeat::Yes, |reply| {
                 with_class!(*class, T => {
                     T::table_mut(&mut snapshot).clear();
                 });
@@ -101,15 +101,19 @@ impl Client {
     }
 
     /// The first batch of events: everything there is.
-    pub(super) fn first_batch(&self, classes: &[Class], snapshot: &mut Snapshot) -> Result<Batch> {
+    pub(super) fn first_batch(
+        &self,
+        classes: &[Class],
+        snapshot: &mut Snapshot,
+        bounds: Bounds<'_>,
+    ) -> Result<Batch> {
         if classes.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "a snapshot of no classes"));
         }
-        self.bind_without_pool(classes)?;
+        self.bind_without_pool(classes, bounds)?;
         // With an empty token the answer comes at once, unless there is no object at all.
         let since = Since { token: "", wait: Duration::ZERO };
-        let cancel = &self.options.cancel;
-        let batch = self.batch(classes, since, snapshot, cancel, Repeat::Yes, |_| {})?;
+        let batch = self.batch(classes, since, snapshot, bounds, Repeat::Yes, |_| {})?;
         for class in classes.iter().filter(|class| batch.knows(**class)) {
             with_class!(*class, T => T::table_mut(snapshot).cover());
         }
@@ -124,15 +128,13 @@ impl Client {
         classes: &[Class],
         since: Since<'_>,
         snapshot: &mut Snapshot,
-        cancel: &Cancel,
+        bounds: Bounds<'_>,
         repeat: Repeat,
         mut each: impl FnMut(Change),
     ) -> Result<Batch> {
         let names: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
         let params = (names, since.token, since.wait.as_secs_f64());
-        let mut limits: Limits = self.options.limits;
-        limits.overall = limits.overall.saturating_add(since.wait);
-        self.request_unbound("event.from", &params, limits, cancel, repeat, |reply| {
+        self.request_unbound("event.from", &params, bounds, repeat, |reply| {
             if since.token.is_empty() {
                 *snapshot = Snapshot::new();
             }
@@ -141,8 +143,8 @@ impl Client {
     }
 
     /// Makes sure that it is known which pool this client belongs to, if the records will not say.
-    fn bind_without_pool(&self, classes: &[Class]) -> Result<()> {
-        if classes.contains(&Class::Pool) { Ok(()) } else { self.bind() }
+    fn bind_without_pool(&self, classes: &[Class], bounds: Bounds<'_>) -> Result<()> {
+        if classes.contains(&Class::Pool) { Ok(()) } else { self.bind(bounds) }
     }
 
     /// Fails if a snapshot is of another pool.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::bounds::Bounds;
 use crate::client::call::Repeat;
 use crate::client::session::Session;
 use crate::client::snapshot::Since;
@@ -47,12 +48,20 @@ pub struct Watch<'a> {
     cancel: Cancel,
     /// Whether the last batch did not add up.
     doubtful: bool,
-    /// How long to wait after the last error.
+    /// Whether the last answer said nothing, and did not wait for anything either.
+    in_haste: bool,
+    /// How long the server may hold a request.
+    hold: Duration,
+    /// How long to wait before the next question.
     pause: Duration,
 }
 
 /// How long the server holds a request when nothing happens.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// Every call waits that long at least (xen-api `Xapi_event`, batching); a server that says at once
+/// that nothing happened would else be asked thousands of times a second.
+const SHORTEST_WAIT: Duration = Duration::from_millis(40);
 
 /// Pauses after errors.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -73,7 +82,7 @@ impl Client {
     /// As [`Self::watch`].
     pub fn watch_of(&self, classes: &[Class]) -> Result<Watch<'_>> {
         let mut snapshot = Snapshot::new();
-        let batch = self.first_batch(classes, &mut snapshot)?;
+        let batch = self.first_batch(classes, &mut snapshot, self.usual_bounds())?;
         Ok(Watch {
             client: self,
             classes: classes.to_vec(),
@@ -83,6 +92,8 @@ impl Client {
             changes: VecDeque::new(),
             doubtful: false,
             cancel: self.options.cancel.child(),
+            in_haste: false,
+            hold: WAIT,
             pause: Duration::ZERO,
         })
     }
@@ -99,6 +110,16 @@ impl Watch<'_> {
         self.cancel.clone()
     }
 
+    /// How long the server may hold a request when nothing happens; half a minute if not given.
+    ///
+    /// That is also how long [`poll`](Self::poll) waits, and how much later than the client's
+    /// [limits](crate::client::ClientBuilder::limits) a host that has fallen silent is noticed.
+    #[must_use]
+    pub fn hold(mut self, time: Duration) -> Self {
+        self.hold = time;
+        self
+    }
+
     /// Waits for changes, half a minute at most; answers how many there are now.
     ///
     /// # Errors
@@ -113,6 +134,7 @@ impl Watch<'_> {
             _ => self.read_again(),
         };
         self.pause = match &result {
+            Ok(()) if std::mem::take(&mut self.in_haste) => FIRST_PAUSE,
             Ok(()) => Duration::ZERO,
             Err(error) if error.kind() == ErrorKind::Cancelled => Duration::ZERO,
             Err(_) => (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE),
@@ -121,15 +143,22 @@ impl Watch<'_> {
     }
 
     fn go_on(&mut self, batch: Batch) -> Result<()> {
-        let wait = if self.doubtful { Duration::ZERO } else { WAIT };
+        let wait = if self.doubtful { Duration::ZERO } else { self.hold };
         let since = Since { token: &batch.token, wait };
+        let clock = self.client.clock();
+        let mut limits = self.client.options.limits;
+        limits.overall = limits.overall.saturating_add(wait);
+        let bounds = Bounds::new(clock, limits, &self.cancel);
+        let start = clock.now();
         let (snapshot, changes) = (&mut self.snapshot, &mut self.changes);
         let next =
-            self.client.batch(&self.classes, since, snapshot, &self.cancel, Repeat::No, |change| {
+            self.client.batch(&self.classes, since, snapshot, bounds, Repeat::No, |change| {
                 changes.push_back(change)
             });
         match next {
             Ok(next) => {
+                self.in_haste =
+                    next.events == 0 && !wait.is_zero() && clock.now() < start + SHORTEST_WAIT;
                 // The server forgets deletions after some hundred others. But it also counts
                 // after it has looked: what is still missing a moment later is lost.
                 let complete = self.is_complete(&next);
@@ -169,7 +198,8 @@ impl Watch<'_> {
     fn read_again(&mut self) -> Result<()> {
         self.cancel.check()?;
         let mut fresh = Snapshot::new();
-        let batch = self.client.first_batch(&self.classes, &mut fresh)?;
+        let bounds = Bounds::new(self.client.clock(), self.client.options.limits, &self.cancel);
+        let batch = self.client.first_batch(&self.classes, &mut fresh, bounds)?;
         self.session = self.client.session();
         for class in &self.classes {
             with_class!(*class, T => differences::<T>(*class, &self.snapshot, &fresh, &mut self.changes));

@@ -115,7 +115,7 @@ impl Transport for Link {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let deadline = deadline(timeout);
-        let stalled = wait::stall().map(|stall| Instant::now() + stall);
+        let stalled = wait::stall().and_then(|stall| Instant::now().checked_add(stall));
         loop {
             let slice = slice(deadline, timeout.reason)?;
             if self.read_timeout != Some(slice) {

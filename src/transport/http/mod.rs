@@ -100,6 +100,9 @@ const MAX_IDLE: usize = 16;
 /// Hosts whose connections are kept; more than anybody talks to at a time.
 const MAX_AGENTS: usize = 1024;
 
+/// As good as no limit; ureq panics where a longer one does not fit into its clock.
+const FOR_EVER: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// XAPI itself keeps idle connections for ever; a firewall on the way may not.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
@@ -166,6 +169,7 @@ impl Transport for Http {
             Some(timeout) => timeout.min(request.limits.overall),
             None => request.limits.overall,
         };
+        let overall = overall.min(FOR_EVER);
         let context = failure::Context {
             what: request.endpoint.to_string(),
             overall,
@@ -274,7 +278,7 @@ impl HttpBuilder {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
-            .timeout_connect(Some(options.connect_timeout))
+            .timeout_connect(Some(options.connect_timeout.min(FOR_EVER)))
             .user_agent(concat!("xcp_pool/", env!("CARGO_PKG_VERSION")))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
