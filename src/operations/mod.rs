@@ -14,6 +14,8 @@
 mod control;
 mod diagnose;
 mod eject;
+mod evidence;
+mod hand_over;
 mod join;
 mod members;
 mod outcome;
@@ -23,6 +25,8 @@ mod steps;
 pub use control::{Control, Progress};
 pub use diagnose::{Contact, Diagnosis, HostReport, PoolState, Records, diagnose};
 pub use eject::{Ejected, eject};
+pub use evidence::evidence;
+pub use hand_over::{HandedOver, hand_over};
 pub use join::{Joined, join};
 pub use members::Members;
 pub use outcome::{Outcome, Why};

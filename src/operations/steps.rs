@@ -170,6 +170,26 @@ pub(super) fn order(
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<Heard> {
+    follow(client, method, params, false, run)
+}
+
+/// The same, but leaves the task in the database: the trace of what was done lately.
+pub(super) fn order_and_keep(
+    client: &Client,
+    method: &str,
+    params: &(impl Params + ?Sized),
+    run: &mut Run<'_, '_>,
+) -> Result<Heard> {
+    follow(client, method, params, true, run)
+}
+
+fn follow(
+    client: &Client,
+    method: &str,
+    params: &(impl Params + ?Sized),
+    keep: bool,
+    run: &mut Run<'_, '_>,
+) -> Result<Heard> {
     let passes = |error: &Error| {
         matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::InvalidInput | ErrorKind::Trust)
     };
@@ -212,8 +232,10 @@ pub(super) fn order(
         Err(error) if error.kind() == ErrorKind::Timeout => return Ok(lost(error)),
         Err(error) => return Err(error),
     };
-    // It would vanish by itself within the day.
-    let _ = client.call::<()>("task.destroy", &(task.reference(),));
+    if !keep {
+        // It would vanish by itself within the day.
+        let _ = client.call::<()>("task.destroy", &(task.reference(),));
+    }
     if record.status == TaskStatus::Success {
         return Ok(Heard::Done);
     }

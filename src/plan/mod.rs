@@ -6,12 +6,14 @@
 //!
 //! | to | plan | operation |
 //! |---|---|---|
-//! | make a host a member | [`join`], of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
-//! | have a host leave | [`eject`] | [`operations::eject`](crate::operations::eject) |
+//! | make a host a member | [`join`](join()), of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
+//! | have a host leave | [`eject`](eject()) | [`operations::eject`](crate::operations::eject) |
+//! | have another host be master | [`hand_over`](hand_over()) | [`operations::hand_over`](crate::operations::hand_over) |
 
 mod consent;
 mod digest;
 mod eject;
+mod hand_over;
 mod impact;
 mod join;
 mod step;
@@ -19,6 +21,7 @@ mod step;
 pub use consent::Consent;
 pub use digest::Digest;
 pub use eject::eject;
+pub use hand_over::{Member, hand_over};
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::{Choices, join};
 pub use step::{Purpose, Step, Subject, Unsolved, Work};
@@ -109,8 +112,12 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} and {}", self.purpose, self.pool, self.host)?;
-        if let Purpose::Eject { impact } = &self.purpose {
-            write!(f, "{impact}")?;
+        match &self.purpose {
+            Purpose::Eject { impact } => write!(f, "{impact}")?,
+            Purpose::HandOver { warnings, confirmed, .. } => {
+                hand_over::warnings(warnings, confirmed, f)?;
+            }
+            _ => {}
         }
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:>4}. {step}", n + 1)?;

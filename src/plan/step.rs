@@ -1,10 +1,12 @@
 //! One step of a plan.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Impact;
+use super::{Impact, Member};
+use crate::election::Confirmation;
 use crate::model::{Host, Pool, Record, Ref, Uuid};
 use crate::preflight::remedy::{Action, Condition, Loss};
 use crate::preflight::{Options, Side};
@@ -18,6 +20,15 @@ pub enum Purpose {
     Eject {
         /// What goes with it.
         impact: Impact,
+    },
+    /// The host becomes the pool's master.
+    HandOver {
+        /// The hosts that have to be with it afterwards.
+        members: Vec<Member>,
+        /// What speaks against it, but does not rule it out.
+        warnings: Vec<String>,
+        /// What a person takes responsibility for although it is not known.
+        confirmed: BTreeSet<Confirmation>,
     },
     /// The host becomes a member of the pool.
     Join {
@@ -67,8 +78,15 @@ pub enum Work {
         /// The address that it had in the pool.
         address: String,
     },
+    /// `pool.designate_new_master` to the host.
+    Designate,
     /// `pool.eject` of the host.
     Eject,
+    /// Waits until the host is master, and all others follow it, live and enabled.
+    Follow {
+        /// The new master's address.
+        address: String,
+    },
     /// `pool.join` on the joiner, or `pool.join_force`.
     Join {
         /// Whether `pool.join_force` is called.
@@ -150,6 +168,7 @@ impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eject { .. } => f.write_str("eject"),
+            Self::HandOver { .. } => f.write_str("hand-over"),
             Self::Join { .. } => f.write_str("join"),
         }
     }

@@ -1,0 +1,173 @@
+//! Plans for another host to become master.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use crate::election::{self, Confirmation, Evidence, Reason, Severity};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Class, Host, Ref, Snapshot, Uuid};
+use crate::preflight::Side;
+
+/// A host that has to follow a new master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Member {
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Whether it accepts VMs, and should again afterwards.
+    pub enabled: bool,
+}
+
+/// What must be known of a pool that is to be handed over.
+const NEEDED: &[Class] = &[Class::Pool, Class::Host, Class::HostMetrics];
+
+/// Plans that a host becomes master, while the present one is up (`pool.designate_new_master`).
+///
+/// The snapshot is the pool's, of [`Scope::Overview`](crate::client::Scope::Overview) or more; the
+/// evidence is what is known of the hosts beside it, see
+/// [`operations::evidence`](crate::operations::evidence). Everything that [`election::planned`] holds
+/// against the host and that rules it out is in [`Plan::unsolved`], all of it at once; what only
+/// speaks against it is a warning of [`Purpose::HandOver`]. A plan for the present master does nothing.
+///
+/// # Errors
+/// `InvalidInput` if the snapshot has no single pool with a master, or not this host.
+pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Result<Plan> {
+    let (pool_ref, pool_record) = pool.the_pool()?;
+    let (master_ref, master) = pool.master()?;
+    let unknown =
+        || Error::new(ErrorKind::InvalidInput, format!("{host} is no host of the snapshot"));
+    let record = pool.get(host).ok_or_else(unknown)?;
+    let decision = election::planned(pool, evidence)?;
+    let candidate = decision.candidate(host).ok_or_else(unknown)?;
+    let (mut unsolved, mut warnings) = (missing_classes(pool, NEEDED), Vec::new());
+    let (name, address) = (record.name_label.as_str(), record.address.as_str());
+    for reason in candidate.reasons.iter().filter(|_| master_ref != host) {
+        let told = format!("{name}: {}", named(pool, &reason.to_string()));
+        let version = Confirmation::VersionIsNewest { host: host.clone() };
+        match reason {
+            Reason::VersionUnknown if !evidence.confirmed.contains(&version) => {
+                let advice = "Look the versions up, and confirm that none is newer than its own.";
+                unsolved.push(Unsolved::new("version-unknown", told, advice));
+            }
+            _ if reason.severity() == Severity::Blocks => {
+                let (rule, advice) = advice(reason);
+                let told = match reason.fault(host) {
+                    Some(fault) => format!("{told} ({})", named(pool, &fault.to_string())),
+                    None => told,
+                };
+                unsolved.push(Unsolved::new(rule, told, advice));
+            }
+            _ if reason.severity() == Severity::Warns => warnings.push(told),
+            _ => {}
+        }
+    }
+    let mut members: Vec<_> = pool
+        .host
+        .records()
+        .map(|host| Member {
+            uuid: host.uuid.clone(),
+            name: host.name_label.clone(),
+            address: host.address.clone(),
+            enabled: host.enabled,
+        })
+        .collect();
+    members.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.uuid.cmp(&b.uuid)));
+    let mut steps = Vec::new();
+    if master_ref != host {
+        let from = &master.name_label;
+        steps.push(Step::new(
+            Side::Pool,
+            Work::Designate,
+            format!("pool.designate_new_master to {name}; {from} becomes a member"),
+        ));
+    }
+    steps.push(Step::new(
+        Side::Pool,
+        Work::Follow { address: address.to_owned() },
+        format!(
+            "wait until {name} at {address} is master and all {} hosts are with it",
+            members.len()
+        ),
+    ));
+    let confirmed = evidence.confirmed.clone();
+    Ok(Plan {
+        schema: Plan::SCHEMA,
+        purpose: Purpose::HandOver { members, warnings, confirmed },
+        pool: Subject::pool(pool_record, pool_ref, master),
+        host: Subject::new(record, host, name),
+        steps,
+        unsolved,
+    })
+}
+
+/// The same words with the names of hosts in place of their refs.
+fn named(pool: &Snapshot, words: &str) -> String {
+    pool.host.iter().fold(words.to_owned(), |words, (reference, host)| {
+        words.replace(&*reference.as_str(), &host.name_label)
+    })
+}
+
+/// The stable name of what rules a host out, and what to do about it.
+fn advice(reason: &Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::HaEnabled => {
+            ("ha-enabled", "Switch HA off with pool.disable_ha, and on again afterwards.")
+        }
+        Reason::HaArmed => ("ha-armed", "Switch HA off in the pool; see why this host kept it."),
+        Reason::NotLive => ("host-not-live", "Start the host, or choose another one."),
+        Reason::Off => ("host-off", "Start the host, or choose another one."),
+        Reason::Unreachable => {
+            ("host-unreachable", "See why it does not answer; the others must reach it too.")
+        }
+        Reason::OlderThanMember { .. } => {
+            ("older-than-member", "Update it first, or choose the host with the newest version.")
+        }
+        Reason::PeerFollowsAnother { .. } | Reason::FollowsAnother { .. } => (
+            "member-follows-another",
+            "Find out who is master; point the member back with pool.emergency_reset_master.",
+        ),
+        Reason::PeerInEmergency { .. } => {
+            ("member-in-emergency", "Bring it back to its master first; all hosts must take part.")
+        }
+        Reason::PeerNotLive { .. } => (
+            "member-not-live",
+            "Start it, or forget it with host.destroy; all hosts must take part.",
+        ),
+        Reason::PeerUnreachable { .. } => {
+            ("member-unreachable", "See why it does not answer; all hosts must take part.")
+        }
+        Reason::PoolBusy { .. } => ("pool-busy", "Wait until the operation has ended."),
+        Reason::RoleBroken => (
+            "role-broken",
+            "Point it to its master with pool.emergency_reset_master in a local session.",
+        ),
+        Reason::RollingUpgrade => (
+            "rolling-upgrade",
+            "Finish the upgrade of all hosts; the master stays master until then.",
+        ),
+        Reason::SecretRotationPending => {
+            ("secret-rotation-pending", "Bring back the hosts that did not take part yet.")
+        }
+        Reason::ClaimsMastership => {
+            ("two-masters", "Find out which of the two is right before anything else is changed.")
+        }
+        Reason::Vetoed => ("ruled-out", "Choose another host."),
+        _ => ("not-eligible", "Choose another host."),
+    }
+}
+
+/// What is printed of a hand-over beside its steps.
+pub(super) fn warnings(
+    warnings: &[String],
+    confirmed: &BTreeSet<Confirmation>,
+    f: &mut std::fmt::Formatter<'_>,
+) -> std::fmt::Result {
+    warnings.iter().try_for_each(|warning| writeln!(f, "      warning: {warning}"))?;
+    confirmed.iter().try_for_each(|confirmed| writeln!(f, "      confirmed: {confirmed:?}"))
+}
