@@ -111,6 +111,19 @@ impl Run<'_, '_> {
         self.check()
     }
 
+    /// Says that a part begins before which there were so many steps.
+    pub(super) fn part(&mut self, before: usize) {
+        self.before = before;
+    }
+
+    /// Says that the step before those of this part begins.
+    pub(super) fn gate(&mut self, summary: &str) -> Result<()> {
+        self.before = self.before.saturating_sub(1);
+        let begun = self.step(0, summary);
+        self.before += 1;
+        begun
+    }
+
     /// Says how far the step is.
     pub(super) fn tell(&mut self, done: Option<f64>, awaited: Option<&str>) {
         let progress = Progress {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Digest, Plan};
+use super::{Digest, Joins, Plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::preflight::remedy::{Loss, LossKind};
 
@@ -36,6 +36,23 @@ impl Consent {
             ));
         }
         Ok(Self { losses: plan.losses().map(key).collect() })
+    }
+
+    /// Consent to everything that several joins list, by the digest that was shown.
+    ///
+    /// # Errors
+    /// As [`Self::to`].
+    pub fn to_all(joins: &Joins, digest: Digest) -> Result<Self> {
+        if joins.losses_digest() != digest {
+            return Err(Error::new(
+                ErrorKind::State,
+                format!(
+                    "consent was given to losses {digest}, the plans have {}",
+                    joins.losses_digest()
+                ),
+            ));
+        }
+        Ok(Self { losses: joins.losses().map(key).collect() })
     }
 
     /// The losses that this consent does not cover.

@@ -7,6 +7,7 @@
 //! | to | plan | operation |
 //! |---|---|---|
 //! | make a host a member | [`join`](join()), of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
+//! | make several hosts members | [`join_many`](join_many()) | [`operations::join_many`](crate::operations::join_many) |
 //! | have a host leave | [`eject`](eject()) | [`operations::eject`](crate::operations::eject) |
 //! | have another host be master | [`hand_over`](hand_over()) | [`operations::hand_over`](crate::operations::hand_over) |
 
@@ -16,6 +17,7 @@ mod eject;
 mod hand_over;
 mod impact;
 mod join;
+mod join_many;
 mod step;
 
 pub use consent::Consent;
@@ -24,6 +26,7 @@ pub use eject::eject;
 pub use hand_over::{Member, hand_over};
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::{Choices, join};
+pub use join_many::{Joiner, Joins, join_many};
 pub use step::{Purpose, Step, Subject, Unsolved, Work};
 
 use std::fmt;

@@ -1,0 +1,229 @@
+//! Plans for several hosts to join a pool, one after the other.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Choices, Digest, Plan, Work, join};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{PowerState, Snapshot};
+use crate::preflight::consequences::{self, Attempt, Changes};
+use crate::preflight::remedy::{Action, Loss};
+use crate::preflight::{Finding, Options, Severity, evaluate_with};
+
+/// A host that is to join, as its own database shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Joiner<'a> {
+    /// Its database, of [`Scope::Preflight`](crate::client::Scope::Preflight).
+    pub snapshot: &'a Snapshot,
+    /// What the preflight is asked.
+    pub options: &'a Options,
+    /// Which way out is taken where there is more than one.
+    pub choices: &'a Choices,
+}
+
+/// Plans of several joins, each for the pool as it will be after those before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Joins {
+    /// The number of this form, as that of [`Plan::schema`].
+    pub schema: u32,
+    /// The plans, in the order in which they run.
+    pub plans: Vec<Plan>,
+    /// What the preflight finds only because of the hosts that join before, and where the pool as it
+    /// will be could not be foretold in full, a line each.
+    ///
+    /// What is not known now is looked at anew before the join in question.
+    pub notes: Vec<String>,
+}
+
+/// Plans that hosts join a pool, one after the other.
+///
+/// Each is held against the pool as it will be by then: with the hosts before it as members, and what
+/// they bring along. So two joiners that clash with each other, and not with the pool, are found before
+/// the first one joins.
+///
+/// # Errors
+/// `InvalidInput` as for [`join`]; the error names the joiner.
+pub fn join_many(pool: &Snapshot, joiners: &[Joiner<'_>]) -> Result<Joins> {
+    let (mut plans, mut notes) = (Vec::new(), Vec::new());
+    let mut world = pool.clone();
+    for (n, joiner) in joiners.iter().enumerate() {
+        let report = evaluate_with(&world, joiner.snapshot, joiner.options);
+        if n > 0 {
+            let name = joiner.snapshot.master().map_or("", |(_, host)| host.name_label.as_str());
+            let alone = evaluate_with(pool, joiner.snapshot, joiner.options);
+            let new = |finding: &&Finding| {
+                finding.severity <= Severity::Hazard
+                    && !alone.findings().iter().any(|known| known.rule == finding.rule)
+            };
+            let new = report.findings().iter().filter(new);
+            notes.extend(new.map(|finding| format!("{name}, after those before it: {finding}")));
+        }
+        let plan = join(&world, joiner.snapshot, joiner.options, &report, joiner.choices)
+            .map_err(|error| error.context(format!("joiner {}", n + 1)))?;
+        if n + 1 < joiners.len() {
+            let (after, open) = after(&world, joiner.snapshot, &plan);
+            world = after;
+            let name = &plan.host.name;
+            notes.extend(open.into_iter().map(|open| format!("not foretold after {name}: {open}")));
+        }
+        plans.push(plan);
+    }
+    Ok(Joins { schema: Plan::SCHEMA, plans, notes })
+}
+
+impl Joins {
+    /// What is gone for good once all have run.
+    pub fn losses(&self) -> impl Iterator<Item = &Loss> {
+        self.plans.iter().flat_map(Plan::losses)
+    }
+
+    /// The digest of everything that would be lost, to which consent is given.
+    pub fn losses_digest(&self) -> Digest {
+        let digests: Vec<_> =
+            self.plans.iter().map(|plan| plan.losses_digest().to_string()).collect();
+        Digest::of(digests.iter().map(String::as_str))
+    }
+
+    /// The digest of all plans in their order.
+    pub fn digest(&self) -> Digest {
+        let digests: Vec<_> = self.plans.iter().map(|plan| plan.digest().to_string()).collect();
+        Digest::of(digests.iter().map(String::as_str))
+    }
+
+    /// Whether nothing is left to a person.
+    pub fn is_complete(&self) -> bool {
+        self.plans.iter().all(Plan::is_complete)
+    }
+
+    /// Fails unless all plans can run as they are.
+    ///
+    /// # Errors
+    /// As [`Plan::check`], for the first plan that cannot; `InvalidInput` for no or different pools.
+    pub fn check(&self) -> Result<()> {
+        let Some(first) = self.plans.first() else {
+            return Err(Error::new(ErrorKind::InvalidInput, "the plan has no joins"));
+        };
+        for plan in &self.plans {
+            plan.check().map_err(|error| error.context(&plan.host.name))?;
+            if plan.pool.uuid != first.pool.uuid {
+                let what = format!("the plan is for two pools, {} and {}", first.pool, plan.pool);
+                return Err(Error::new(ErrorKind::InvalidInput, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Joins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for plan in &self.plans {
+            writeln!(f, "{plan}\n")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+        write!(f, "consent to all losses: {}, all plans: {}", self.losses_digest(), self.digest())
+    }
+}
+
+/// The pool after a planned join, and what of it is not known.
+fn after(pool: &Snapshot, joiner: &Snapshot, plan: &Plan) -> (Snapshot, Vec<String>) {
+    let mut joiner = joiner.clone();
+    let (mut force, mut open) = (false, Vec::new());
+    for step in &plan.steps {
+        match &step.work {
+            Work::Act { action } if !foretell(&mut joiner, action) => {
+                open.push(format!("what follows from {:?} is looked at then", step.summary));
+            }
+            Work::Join { force: yes } => force = *yes,
+            _ => {}
+        }
+    }
+    let attempt = if force { Attempt::join_force() } else { Attempt::join() };
+    let (_, changes) = consequences::foretell_with_changes(pool, &joiner, &attempt);
+    let mut after = changes.apply(pool);
+    start(&mut after, &joiner);
+    (after, open)
+}
+
+/// Lets new members come up: they are live and enabled with their storage before the next host joins.
+fn start(after: &mut Snapshot, joiner: &Snapshot) {
+    let new: Vec<_> = after.host.refs().filter(|host| Changes::is_new(host)).cloned().collect();
+    for reference in new {
+        let Some(host) = after.host.get_mut(&reference) else { continue };
+        host.enabled = true;
+        if let Some((own_ref, own)) = joiner.host.by_uuid(&host.uuid) {
+            let own_ones = joiner.certificate.iter().filter(|(_, record)| record.host == *own_ref);
+            for (certificate, record) in own_ones {
+                let mut record = record.clone();
+                record.host = reference.clone();
+                after.certificate.insert(certificate.clone(), record);
+            }
+            host.software_version.clone_from(&own.software_version);
+            host.cpu_info.clone_from(&own.cpu_info);
+            host.pending_guidances.clone_from(&own.pending_guidances);
+        }
+        let metrics = host.metrics.clone();
+        if let Some(metrics) = after.host_metrics.get_mut(&metrics) {
+            metrics.live = true;
+        }
+        for (_, pbd) in after.pbd.iter_mut().filter(|(_, pbd)| pbd.host == reference) {
+            pbd.currently_attached = true;
+        }
+    }
+}
+
+/// Does to a snapshot of the joiner what an action will do; whether all of that is known.
+fn foretell(joiner: &mut Snapshot, action: &Action) -> bool {
+    match action {
+        Action::PbdPlug { pbd } | Action::PbdUnplug { pbd } => {
+            if let Some(record) = joiner.pbd.get_mut(pbd) {
+                record.currently_attached = matches!(action, Action::PbdPlug { .. });
+            }
+        }
+        Action::SrDestroy { sr } | Action::SrForget { sr } => {
+            joiner.sr.remove(sr);
+            let pbds: Vec<_> = refs(joiner.pbd.iter(), |pbd| pbd.SR == *sr);
+            let vdis: Vec<_> = refs(joiner.vdi.iter(), |vdi| vdi.SR == *sr);
+            for pbd in pbds {
+                joiner.pbd.remove(&pbd);
+            }
+            for vdi in vdis {
+                joiner.vdi.remove(&vdi);
+            }
+        }
+        Action::VdiDestroy { vdi } => {
+            joiner.vdi.remove(vdi);
+        }
+        Action::VlanDestroy { vlan } => {
+            if let Some(vlan) = joiner.vlan.remove(vlan) {
+                joiner.pif.remove(&vlan.untagged_PIF);
+            }
+        }
+        Action::NetworkDestroy { network } => {
+            joiner.network.remove(network);
+        }
+        Action::VmCleanShutdown { vm } | Action::VmHardShutdown { vm } => {
+            if let Some(record) = joiner.vm.get_mut(vm) {
+                record.power_state = PowerState::Halted;
+            }
+        }
+        Action::VmDestroy { vm } => {
+            joiner.vm.remove(vm);
+        }
+        Action::Await { .. }
+        | Action::HostEnable { .. }
+        | Action::HostDisable { .. }
+        | Action::PoolEnableTlsVerification { .. }
+        | Action::TaskCancel { .. } => {}
+        _ => return false,
+    }
+    true
+}
+
+fn refs<'a, T: 'a>(
+    rows: impl Iterator<Item = (&'a crate::model::Ref<T>, &'a T)>,
+    wanted: impl Fn(&T) -> bool,
+) -> Vec<crate::model::Ref<T>> {
+    rows.filter(|(_, record)| wanted(record)).map(|(reference, _)| reference.clone()).collect()
+}
