@@ -88,6 +88,9 @@ impl ClientBuilder {
     /// Whatever a call needs on its way is within its time: logging in again, following a redirect,
     /// searching the master, being sent a second time. Only a session that has to be closed gets a
     /// second more.
+    ///
+    /// Some calls need more than the usual minute: what a master forwards to a member that has just
+    /// died fails after 100 s, as it was recorded.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;
