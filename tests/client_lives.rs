@@ -66,8 +66,11 @@ fn member_of(master: &str) -> Answers {
     Answers::Text(json!({"jsonrpc": "2.0", "error": error, "id": 1}).to_string())
 }
 
+/// From now on a host answers like this.
+type Unseen = (&'static str, fn() -> Answers);
+
 /// What a recording knows but does not show with a login: hosts that nobody asks at that time.
-fn unseen(step: &str) -> &'static [(&'static str, fn() -> Answers)] {
+fn unseen(step: &str) -> &'static [Unseen] {
     match step {
         "hosts_after_two_joins" => &[(SECOND_JOINER, || member_of(MASTER))],
         "old_master_after_designate_5" => &[(SECOND_JOINER, || member_of(FIRST_JOINER))],

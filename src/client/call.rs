@@ -109,7 +109,11 @@ impl Client {
             table.cover();
             let mut wrong = None;
             reply.records::<T>(|reference, record| match record {
-                Ok(record) => drop(table.insert(Ref::new(reference), record)),
+                Ok(record) => {
+                    if table.insert(Ref::new(reference), record).is_some() {
+                        wrong.get_or_insert_with(|| format!("{} {reference} came twice", T::CLASS));
+                    }
+                }
                 Err(why) => {
                     wrong.get_or_insert_with(|| format!("{} {reference}: {why}", T::CLASS));
                 }

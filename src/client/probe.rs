@@ -1,12 +1,10 @@
 //! What one host says that it is.
 
-use std::collections::BTreeMap;
-
 use crate::client::Credentials;
 use crate::client::bounds::Bounds;
 use crate::client::builder::Options;
 use crate::client::call::perform;
-use crate::client::session::Session;
+use crate::client::session::{Session, first_pool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Host, Pool, Ref, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
@@ -89,14 +87,13 @@ fn read(
 ) -> Result<(Box<Pool>, Ref<Host>)> {
     let left = || bounds.limits(transport.clock());
     let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
-    let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
-    let pools = perform(transport, endpoint, &call, left(), bounds.cancel, decode)
+    let pool = perform(transport, endpoint, &call, left(), bounds.cancel, first_pool)
         .map_err(|failure| failure.error)?;
     let call =
         Call::new("session.get_this_host", Some(&session.reference), &(&session.reference,))?;
     let host = perform(transport, endpoint, &call, left(), bounds.cancel, Reply::result)
         .map_err(|failure| failure.error)?;
-    match pools.into_values().next() {
+    match pool {
         Some(pool) => Ok((Box::new(pool), host)),
         None => Err(Error::new(ErrorKind::Protocol, format!("{endpoint} has no pool record"))),
     }

@@ -1,6 +1,5 @@
 //! Logging in, the way to the master, renewal.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +8,7 @@ use crate::client::builder::Options;
 use crate::client::call::{Repeat, perform};
 use crate::client::{Client, Credentials, LoginFailure, lock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Pool, Ref, Uuid};
+use crate::model::{Pool, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Reply, Secret};
 
@@ -142,6 +141,22 @@ pub(super) struct OtherPool {
     expected: Uuid,
 }
 
+/// The one pool of `pool.get_all_records`; none if there is no record.
+pub(super) fn first_pool(reply: Reply) -> Result<Option<Pool>> {
+    let (mut pool, mut wrong) = (None, None);
+    reply.records::<Pool>(|reference, record| match record {
+        Ok(record) if pool.is_none() => pool = Some(record),
+        Ok(_) => {}
+        Err(why) => {
+            wrong.get_or_insert_with(|| format!("pool {reference}: {why}"));
+        }
+    })?;
+    match wrong {
+        None => Ok(pool),
+        Some(wrong) => Err(Error::new(ErrorKind::Protocol, wrong)),
+    }
+}
+
 impl Options {
     /// Where the host is that another one calls by this address.
     pub(super) fn resolve(&self, named: &str, by: &Endpoint) -> Result<Endpoint> {
@@ -250,11 +265,10 @@ impl Client {
     /// first.
     pub(super) fn verify_pool(&self, session: &Session, bounds: Bounds<'_>) -> Result<()> {
         let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
-        let decode = Reply::result::<BTreeMap<Ref<Pool>, Pool>>;
         let (limits, cancel) = (bounds.small().limits(self.clock()), bounds.cancel);
-        let pools = perform(&*self.transport, &session.endpoint, &call, limits, cancel, decode)
+        let pool = perform(&*self.transport, &session.endpoint, &call, limits, cancel, first_pool)
             .map_err(|failure| failure.error)?;
-        self.bind_to_first(&pools, &session.endpoint)
+        self.bind_to_first(pool, &session.endpoint)
     }
 
     /// Makes sure that it is known which pool this client belongs to.
@@ -267,18 +281,18 @@ impl Client {
 
     /// Asks which pool it is, and compares or notes it.
     pub(super) fn ask_pool(&self, bounds: Bounds<'_>) -> Result<()> {
-        let pools = self.request_unbound(
+        let pool = self.request_unbound(
             "pool.get_all_records",
             &(),
             bounds.small(),
             Repeat::Yes,
-            Reply::result::<BTreeMap<Ref<Pool>, Pool>>,
+            first_pool,
         )?;
-        self.bind_to_first(&pools, &self.endpoint())
+        self.bind_to_first(pool, &self.endpoint())
     }
 
-    fn bind_to_first(&self, pools: &BTreeMap<Ref<Pool>, Pool>, endpoint: &Endpoint) -> Result<()> {
-        match pools.values().next() {
+    fn bind_to_first(&self, pool: Option<Pool>, endpoint: &Endpoint) -> Result<()> {
+        match pool {
             Some(pool) => self.bind_to(&pool.uuid, endpoint),
             None => Err(Error::new(ErrorKind::Protocol, format!("{endpoint} has no pool record"))),
         }

@@ -240,6 +240,11 @@ macro_rules! record {
                             ..$name::default()
                         };
                         while let Some(field) = map.next_key::<Field>()? {
+                            let n = field as usize;
+                            if n < 128.min(Field::Unknown__ as usize) && !record.absent.contains(n) {
+                                let name = <$name as $crate::model::Record>::FIELDS[n];
+                                return Err(serde::de::Error::duplicate_field(name));
+                            }
                             match field {
                                 $(Field::$field => {
                                     record.$field = map.next_value().map_err(|error| {
@@ -251,7 +256,7 @@ macro_rules! record {
                                     continue;
                                 }
                             }
-                            record.absent.remove(field as usize);
+                            record.absent.remove(n);
                         }
                         Ok(record)
                     }

@@ -1,7 +1,7 @@
 //! All records of one class.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Record, Ref, Uuid};
 
@@ -13,8 +13,8 @@ pub struct Table<T> {
     covered: bool,
     rows: BTreeMap<Ref<T>, T>,
     by_uuid: BTreeMap<Uuid, Ref<T>>,
-    /// Whether two records have had one uuid, which only damaged or invented databases show.
-    twins: bool,
+    /// The records of each uuid that several have, which only damaged or invented databases show.
+    twins: BTreeMap<Uuid, BTreeSet<Ref<T>>>,
 }
 
 impl<T: Record> Table<T> {
@@ -83,10 +83,16 @@ impl<T: Record> Table<T> {
         }
         if !uuid.is_empty() {
             // Of two records with one uuid the first by ref, in whatever order they came.
-            let known = self.by_uuid.entry(uuid).or_insert_with(|| reference.clone());
-            self.twins |= reference != *known;
-            if reference < *known {
-                *known = reference;
+            match self.by_uuid.entry(uuid) {
+                btree_map::Entry::Vacant(place) => drop(place.insert(reference)),
+                btree_map::Entry::Occupied(known) if *known.get() == reference => {}
+                btree_map::Entry::Occupied(mut known) => {
+                    let twins = self.twins.entry(known.key().clone()).or_default();
+                    twins.extend([known.get().clone(), reference.clone()]);
+                    if reference < *known.get() {
+                        known.insert(reference);
+                    }
+                }
             }
         }
         old
@@ -101,15 +107,17 @@ impl<T: Record> Table<T> {
 
     /// A record no longer has this uuid; another may.
     fn forget_uuid(&mut self, uuid: &Uuid, reference: &Ref<T>) {
+        let twins = self.twins.get_mut(uuid);
+        let twin = twins.and_then(|twins| {
+            twins.remove(reference);
+            twins.first().cloned()
+        });
         if self.by_uuid.get(uuid) != Some(reference) {
             return;
         }
-        self.by_uuid.remove(uuid);
-        if self.twins {
-            let mut rows = self.rows.iter();
-            if let Some((twin, _)) = rows.find(|(_, record)| record.uuid() == uuid) {
-                self.by_uuid.insert(uuid.clone(), twin.clone());
-            }
+        match twin {
+            Some(twin) => drop(self.by_uuid.insert(uuid.clone(), twin)),
+            None => drop(self.by_uuid.remove(uuid)),
         }
     }
 
@@ -117,12 +125,18 @@ impl<T: Record> Table<T> {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.by_uuid.clear();
+        self.twins.clear();
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { covered: false, rows: BTreeMap::new(), by_uuid: BTreeMap::new(), twins: false }
+        Self {
+            covered: false,
+            rows: BTreeMap::new(),
+            by_uuid: BTreeMap::new(),
+            twins: BTreeMap::new(),
+        }
     }
 }
 

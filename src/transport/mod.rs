@@ -99,6 +99,9 @@ pub struct Limits {
     /// From the call to the last byte of the reply.
     pub overall: Duration,
     /// The largest reply, in bytes.
+    ///
+    /// Records that are smaller than what they are decoded into are counted as large as that. Sets
+    /// and maps inside a record are not: a reply made to hurt may take some ten times its bytes.
     pub max_reply: u64,
 }
 

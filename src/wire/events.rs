@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Record, Ref, Snapshot, with_class};
 use crate::wire::cursor::{Cursor, Stop};
-use crate::wire::stream::{Reply, forget_problem, put, record};
+use crate::wire::stream::{Problems, Reply, put, record, twice};
 
 /// What a batch of events says beside its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,13 +78,18 @@ impl Reply {
         mut each: impl FnMut(Change),
     ) -> Result<Batch> {
         let mut batch = Batch::default();
-        let mut token = None;
-        self.envelope(|reply| {
+        let (mut events, mut token) = (None, None);
+        let mut problems = Problems::of(snapshot);
+        let result = self.envelope(|reply| {
             let mut first = true;
             while let Some(name) = reply.member(first)? {
                 first = false;
                 match name.as_str() {
-                    "events" => batch.events += reply.each_event(snapshot, &mut each)?,
+                    "events" if events.is_some() => return Err(twice("events")),
+                    "token" if token.is_some() => return Err(twice("token")),
+                    "events" => {
+                        events = Some(reply.each_event(snapshot, &mut problems, &mut each)?);
+                    }
                     "token" => {
                         token = Some(reply.step(|cursor| Ok(cursor.string()?.into_owned()))?);
                     }
@@ -95,7 +100,10 @@ impl Reply {
                 }
             }
             Ok(())
-        })?;
+        });
+        problems.settle(snapshot);
+        result?;
+        batch.events = events.unwrap_or_default();
         batch.token = token
             .ok_or_else(|| Error::new(ErrorKind::Protocol, "the batch of events has no token"))?;
         Ok(batch)
@@ -104,18 +112,27 @@ impl Reply {
     fn each_event(
         &mut self,
         snapshot: &mut Snapshot,
+        problems: &mut Problems,
         each: &mut impl FnMut(Change),
     ) -> Result<usize> {
         let mut count = 0;
         loop {
-            let event = self.step(|cursor| match cursor.element(count == 0)? {
-                Some(()) => event(cursor, snapshot).map(Some),
-                None => Ok(None),
+            let event = self.step(|cursor| {
+                let start = cursor.at;
+                match cursor.element(count == 0)? {
+                    Some(()) => {
+                        let change = event(cursor, snapshot, problems)?;
+                        Ok(Some((change, cursor.at - start)))
+                    }
+                    None => Ok(None),
+                }
             })?;
-            match event {
-                None => return Ok(count),
-                Some(Some(change)) => each(change),
-                Some(None) => {}
+            let Some((change, length)) = event else { return Ok(count) };
+            if let Some(change) = change {
+                if change.operation != Operation::Deleted {
+                    self.charge(length, with_class!(change.class, T => size_of::<T>()))?;
+                }
+                each(change);
             }
             count += 1;
         }
@@ -125,7 +142,11 @@ impl Reply {
 /// Takes one event and applies it; none if its class is not modelled.
 ///
 /// May be run again for the same event, when more of it has arrived.
-fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Change>, Stop> {
+fn event(
+    cursor: &mut Cursor<'_>,
+    snapshot: &mut Snapshot,
+    problems: &mut Problems,
+) -> Result<Option<Change>, Stop> {
     let (mut class, mut reference, mut operation) = (None, None, None);
     let (mut seen, mut early) = (false, None);
     let mut first = true;
@@ -138,7 +159,7 @@ fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Chan
             "snapshot" => match (&class, &reference) {
                 (Some(class), Some(reference)) => {
                     seen = true;
-                    apply(cursor, snapshot, class, reference)?;
+                    apply(cursor, snapshot, problems, class, reference)?;
                 }
                 // XAPI writes class and ref first, but nothing says that it must.
                 _ => early = Some(cursor.skip()?),
@@ -162,7 +183,7 @@ fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Chan
     if let Some(bytes) = early {
         seen = true;
         let mut cursor = Cursor { bytes, text: None, at: 0, last: true };
-        apply(&mut cursor, snapshot, &class, &reference)?;
+        apply(&mut cursor, snapshot, problems, &class, &reference)?;
     }
     let Some(known) = Class::from_name(&class) else {
         if !snapshot.unmodelled.contains(&*class) {
@@ -171,13 +192,19 @@ fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Chan
         return Ok(None);
     };
     if operation == Operation::Deleted {
-        forget_problem(snapshot, known, &reference);
+        problems.forget(known, &reference);
         with_class!(known, T => {
             T::table_mut(snapshot).remove(&Ref::new(&reference));
         });
     } else if !seen {
         with_class!(known, T => {
-            put::<T>(snapshot, known, &reference, Err("the event has no record".to_owned()));
+            put::<T>(
+                snapshot,
+                problems,
+                known,
+                &reference,
+                Err("the event has no record".to_owned()),
+            );
         });
     }
     Ok(Some(Change { class: known, reference: reference.into_owned(), operation }))
@@ -186,13 +213,14 @@ fn event(cursor: &mut Cursor<'_>, snapshot: &mut Snapshot) -> Result<Option<Chan
 fn apply(
     cursor: &mut Cursor<'_>,
     snapshot: &mut Snapshot,
+    problems: &mut Problems,
     class: &str,
     reference: &str,
 ) -> Result<(), Stop> {
     match Class::from_name(class) {
         Some(class) => with_class!(class, T => {
             let record = record::<T>(cursor)?;
-            put(snapshot, class, reference, record);
+            put(snapshot, problems, class, reference, record);
         }),
         None => {
             cursor.skip()?;

@@ -1,6 +1,7 @@
 //! Large replies, decoded record by record as they arrive.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Read};
 
@@ -32,6 +33,8 @@ pub struct Reply {
     /// The beginning of a character whose end has not arrived.
     carry: Vec<u8>,
     taken: u64,
+    /// What decoded records take beyond their own JSON.
+    charged: u64,
     max: u64,
     /// The window's size, to begin with.
     first: usize,
@@ -47,6 +50,12 @@ enum Window {
 /// Large against a record (a few kB), so that few records are cut; small against caches.
 const WINDOW: usize = 256 << 10;
 
+/// What is kept of a record that cannot be decoded.
+const SMALLEST_CHARGE: usize = 256;
+
+/// A limit below this is one on the reply's bytes alone.
+const LEAST_MAX: u64 = 4 << 20;
+
 /// No record is larger. The largest known field, `VM.NVRAM`, is some hundred kB.
 const MAX_RECORD: usize = 32 << 20;
 
@@ -59,8 +68,16 @@ impl Reply {
         };
         let taken = bytes.len() as u64;
         let carry = Vec::new();
-        let mut reply =
-            Self { source, window: Window::EMPTY, start: 0, carry, taken, max, first: WINDOW };
+        let mut reply = Self {
+            source,
+            window: Window::EMPTY,
+            start: 0,
+            carry,
+            taken,
+            charged: 0,
+            max,
+            first: WINDOW,
+        };
         reply.look_at(bytes);
         reply
     }
@@ -77,9 +94,7 @@ impl Reply {
     /// As [`decode`]; `TooLarge` beyond the limit; whatever reading raises.
     pub fn result<T: DeserializeOwned>(mut self) -> Result<T> {
         if let Some(mut source) = self.source.take() {
-            let limit = self.max.saturating_add(1);
-            let mut bytes = Vec::new();
-            source.by_ref().take(limit).read_to_end(&mut bytes).map_err(broken)?;
+            let bytes = read_all(&mut source, self.max)?;
             self.taken = bytes.len() as u64;
             self.look_at(bytes);
         }
@@ -103,14 +118,16 @@ impl Reply {
         self.check_size()?;
         self.envelope(|reply| {
             let mut first = true;
-            while reply.step(|cursor| {
-                let Some(reference) = cursor.member(first)? else { return Ok(false) };
+            while let Some(length) = reply.step(|cursor| {
+                let start = cursor.at;
+                let Some(reference) = cursor.member(first)? else { return Ok(None) };
                 let record = record(cursor)?;
                 // The last thing in this step, which is therefore not taken again.
                 each(&reference, record);
-                Ok(true)
+                Ok(Some(cursor.at - start))
             })? {
                 first = false;
+                reply.charge(length, size_of::<T>())?;
             }
             Ok(())
         })
@@ -124,9 +141,19 @@ impl Reply {
     pub fn table(self, class: Class, snapshot: &mut Snapshot) -> Result<()> {
         with_class!(class, T => {
             T::table_mut(snapshot).cover();
-            self.records::<T>(|reference, record| {
-                put(snapshot, class, reference, record);
-            })
+            let fresh = T::table(snapshot).is_empty();
+            let (mut problems, mut count) = (Problems::of(snapshot), 0);
+            let result = self.records::<T>(|reference, record| {
+                count += 1;
+                put(snapshot, &mut problems, class, reference, record);
+            });
+            let kept = T::table(snapshot).len() + problems.now.len();
+            problems.settle(snapshot);
+            if fresh && result.is_ok() && kept < count {
+                let message = format!("a {class} came twice among the records");
+                return Err(Error::new(ErrorKind::Protocol, message));
+            }
+            result
         })
     }
 
@@ -140,6 +167,8 @@ impl Reply {
             first = false;
             let is_null = self.step(|cursor| cursor.peek().map(|byte| byte == b'n'))?;
             match name.as_str() {
+                "result" if value.is_some() => return Err(twice("result")),
+                "error" if raised.is_some() => return Err(twice("error")),
                 "result" if !is_null => value = Some(result(self)?),
                 "error" if !is_null => raised = Some(self.step(|cursor| cursor.value::<Raised>())?),
                 _ => self.step(|cursor| cursor.skip().map(drop))?,
@@ -272,6 +301,19 @@ impl Reply {
         }
     }
 
+    /// Counts what a decoded record takes beyond its own JSON: of a server's record that is nothing,
+    /// but `"":{},` would make a kB of six bytes.
+    pub(super) fn charge(&mut self, length: usize, size: usize) -> Result<()> {
+        self.charged += size.max(SMALLEST_CHARGE).saturating_sub(length) as u64;
+        if self.taken.saturating_add(self.charged) <= self.max.max(LEAST_MAX) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the reply's records are larger than the limit of {} bytes", self.max),
+        ))
+    }
+
     fn check_size(&self) -> Result<()> {
         if self.taken <= self.max {
             return Ok(());
@@ -315,6 +357,33 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// Reads a reply of at most `max` bytes, and one more to see that it is longer, into no more memory
+/// than that.
+fn read_all(source: &mut dyn Read, max: u64) -> Result<Vec<u8>> {
+    let limit = usize::try_from(max.saturating_add(1)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    let mut end = 0;
+    while end < limit {
+        if end == bytes.len() {
+            let more = (2 * end).max(WINDOW).min(limit);
+            bytes.reserve_exact(more - end);
+            bytes.resize(more, 0);
+        }
+        match source.read(&mut bytes[end..]) {
+            Ok(0) => break,
+            Ok(n) => end += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(broken(error)),
+        }
+    }
+    bytes.truncate(end);
+    Ok(bytes)
+}
+
+pub(super) fn twice(name: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the reply has the member {name:?} twice"))
+}
+
 fn no_object(bytes: &[u8]) -> bool {
     bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{')
 }
@@ -345,26 +414,72 @@ pub(super) fn record<T: DeserializeOwned>(
 /// known of it before.
 pub(super) fn put<T: Record>(
     snapshot: &mut Snapshot,
+    problems: &mut Problems,
     class: Class,
     reference: &str,
     record: Result<T, String>,
 ) {
-    forget_problem(snapshot, class, reference);
     let reference_typed = Ref::new(reference);
     match record {
         Ok(record) => {
+            problems.forget(class, reference);
             T::table_mut(snapshot).insert(reference_typed, record);
         }
         Err(why) => {
             T::table_mut(snapshot).remove(&reference_typed);
-            snapshot.problems.push(Problem::new(class, reference, why));
+            problems.note(class, reference, why);
         }
     }
 }
 
-pub(super) fn forget_problem(snapshot: &mut Snapshot, class: Class, reference: &str) {
-    if !snapshot.problems.is_empty() {
-        snapshot.problems.retain(|known| known.class != class || known.reference != reference);
+/// A snapshot's problems while a reply is applied to it. Settled once, so that a reply full of them
+/// takes no time by the square of their number.
+pub(super) struct Problems {
+    /// Those that the snapshot had, and that the reply has said nothing about yet.
+    before: HashSet<(Class, String)>,
+    had: usize,
+    /// Those of this reply, with the order in which they came.
+    now: HashMap<(Class, String), (usize, String)>,
+    count: usize,
+}
+
+impl Problems {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let key = |problem: &Problem| (problem.class, problem.reference.clone());
+        let before: HashSet<_> = snapshot.problems.iter().map(key).collect();
+        Self { had: before.len(), before, now: HashMap::new(), count: 0 }
+    }
+
+    /// The object is in order now, or gone.
+    pub(super) fn forget(&mut self, class: Class, reference: &str) {
+        if self.before.is_empty() && self.now.is_empty() {
+            return;
+        }
+        let key = (class, reference.to_owned());
+        self.before.remove(&key);
+        self.now.remove(&key);
+    }
+
+    fn note(&mut self, class: Class, reference: &str, why: String) {
+        let key = (class, reference.to_owned());
+        self.before.remove(&key);
+        self.now.insert(key, (self.count, why));
+        self.count += 1;
+    }
+
+    /// Writes them down, in the order in which they came.
+    pub(super) fn settle(self, snapshot: &mut Snapshot) {
+        if self.before.len() < self.had {
+            snapshot.problems.retain(|problem| {
+                self.before.contains(&(problem.class, problem.reference.clone()))
+            });
+        }
+        let mut now: Vec<_> = self.now.into_iter().collect();
+        now.sort_by_key(|(_, (order, _))| *order);
+        let problem = |((class, reference), (_, why)): ((Class, String), (usize, String))| {
+            Problem::new(class, reference, why)
+        };
+        snapshot.problems.extend(now.into_iter().map(problem));
     }
 }
 
