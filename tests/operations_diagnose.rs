@@ -295,3 +295,41 @@ fn a_pool_of_which_nobody_answers_is_asked_in_bounded_time() {
     assert_eq!(diagnosis.state, PoolState::NobodyAnswers);
     assert!(world.now() - before <= seconds(46), "{:?}", world.now() - before);
 }
+
+#[test]
+fn a_member_of_a_member_is_not_taken_for_a_member_of_the_master() {
+    let world = lab();
+    let last = snapshot(&world);
+    // Somebody points beta to alpha, which is no master.
+    let endpoint = "10.0.0.3".parse().unwrap();
+    let limits = xcp_pool::transport::Limits::default();
+    let local = xcp_pool::client::LocalSession::open(world.transport(), &endpoint, &root(), limits);
+    local.unwrap().call::<()>("pool.emergency_reset_master", &("10.0.0.2",)).unwrap();
+    world.advance(seconds(60));
+    let diagnosis = diagnose(&world, &last);
+    assert_eq!(diagnosis.state, PoolState::Astray { members: vec!["beta".into()] });
+    let beta = host(&diagnosis, "beta");
+    assert_eq!((beta.emergency_mode, &beta.role), (Some(true), &None));
+    assert_eq!(beta.emergency_error.as_ref().unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
+    let slave = xcp_pool::simulator::Role::Slave { master: "10.0.0.2".into() };
+    assert_eq!(world.role("beta"), Some(slave), "the questions change nothing");
+}
+
+#[test]
+fn asking_after_ha_never_touches_a_host_that_becomes_master() {
+    for delay in (0..16_000).step_by(97) {
+        let world = lab();
+        let last = snapshot(&world);
+        world.power_off("phantom");
+        let endpoint = "10.0.0.2".parse().unwrap();
+        let limits = xcp_pool::transport::Limits::default();
+        let local =
+            xcp_pool::client::LocalSession::open(world.transport(), &endpoint, &root(), limits);
+        local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
+        world.advance(Duration::from_millis(delay));
+        let members = members(&world).snapshot(last, None).ask_whether_ha_is_armed();
+        operations::diagnose(&members).unwrap();
+        world.advance(seconds(60));
+        assert_eq!(world.role("alpha"), Some(xcp_pool::simulator::Role::Master), "{delay} ms");
+    }
+}

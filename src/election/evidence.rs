@@ -133,6 +133,14 @@ impl Evidence {
     }
 
     pub(super) fn is_confirmed(&self, confirmation: &Confirmation) -> bool {
+        if let Confirmation::NoOtherMaster { hosts } = confirmation {
+            // Said of more hosts, it is said of these.
+            let covers = |said: &Confirmation| {
+                matches!(said, Confirmation::NoOtherMaster { hosts: said }
+                    if hosts.iter().all(|host| said.contains(host)))
+            };
+            return self.confirmed.iter().any(covers);
+        }
         self.confirmed.contains(confirmation)
     }
 }

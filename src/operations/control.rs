@@ -124,6 +124,11 @@ impl Run<'_, '_> {
         begun
     }
 
+    /// The number of the step that runs, from 1.
+    pub(super) fn step_number(&self) -> usize {
+        self.step
+    }
+
     /// Says how far the step is.
     pub(super) fn tell(&mut self, done: Option<f64>, awaited: Option<&str>) {
         let progress = Progress {

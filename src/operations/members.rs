@@ -87,13 +87,13 @@ impl Members {
         self
     }
 
-    /// Asks members without a master whether HA is armed on them.
+    /// Asks members whether HA is armed on them.
     ///
     /// XAPI has no call that tells. The one that comes near is `pool.emergency_reset_master` with
     /// the master that the host has just said it follows: it refuses with `HA_IS_ENABLED` if HA is
     /// armed, and else does nothing, since nothing is to be changed
     /// (`Xapi_pool_transition.become_another_masters_slave`). Because it is no pure question it is
-    /// asked only if wanted, and only if no host says that it is the master.
+    /// asked only if wanted, and in a way that no change of roles can come in between.
     #[must_use]
     pub fn ask_whether_ha_is_armed(mut self) -> Self {
         self.asks_whether_ha_is_armed = true;

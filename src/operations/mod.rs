@@ -21,6 +21,7 @@ mod join_many;
 mod members;
 mod outcome;
 mod overview;
+mod recover;
 mod steps;
 
 pub use control::{Control, Progress};
@@ -33,3 +34,4 @@ pub use join_many::{JoinAttempt, JoinedMany, OnFailure, join_many};
 pub use members::Members;
 pub use outcome::{Outcome, Why};
 pub use overview::Overview;
+pub use recover::{Follower, Recovered, Remaining, recover};

@@ -10,6 +10,7 @@
 //! | make several hosts members | [`join_many`](join_many()) | [`operations::join_many`](crate::operations::join_many) |
 //! | have a host leave | [`eject`](eject()) | [`operations::eject`](crate::operations::eject) |
 //! | have another host be master | [`hand_over`](hand_over()) | [`operations::hand_over`](crate::operations::hand_over) |
+//! | replace a master that died | [`recovery`](recovery()), of an emergency [`Decision`](crate::election::Decision) | [`operations::recover`](crate::operations::recover) |
 
 mod consent;
 mod digest;
@@ -18,6 +19,7 @@ mod hand_over;
 mod impact;
 mod join;
 mod join_many;
+mod recovery;
 mod step;
 
 pub use consent::Consent;
@@ -27,6 +29,8 @@ pub use hand_over::{Member, hand_over};
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::{Choices, join};
 pub use join_many::{Joiner, Joins, join_many};
+pub use recovery::recovery;
+pub(crate) use recovery::resets;
 pub use step::{Purpose, Step, Subject, Unsolved, Work};
 
 use std::fmt;

@@ -30,6 +30,15 @@ pub enum Purpose {
         /// What a person takes responsibility for although it is not known.
         confirmed: BTreeSet<Confirmation>,
     },
+    /// The host becomes master in place of one that died.
+    Recovery {
+        /// The master that died.
+        old_master: Subject,
+        /// Whether that host is proven to be off, or a person says so.
+        old_master_is_off: bool,
+        /// What a person takes responsibility for.
+        confirmed: BTreeSet<Confirmation>,
+    },
     /// The host becomes a member of the pool.
     Join {
         /// What the preflight was asked, and is asked again before the join.
@@ -87,11 +96,24 @@ pub enum Work {
         /// The new master's address.
         address: String,
     },
+    /// Waits until the new master answers as the pool's master.
+    AwaitMaster,
+    /// Sees that every member follows the new master, is live and enabled.
+    CheckRoles,
+    /// `host.declare_dead` of the old master.
+    DeclareDead,
     /// `pool.join` on the joiner, or `pool.join_force`.
     Join {
         /// Whether `pool.join_force` is called.
         force: bool,
     },
+    /// `pool.emergency_transition_to_master` on the host.
+    Promote {
+        /// Where the host is.
+        address: String,
+    },
+    /// `pool.recover_slaves` on the new master.
+    RecoverMembers,
     /// Waits until the host is a live, enabled member with its storage attached, and compares.
     Settle,
 }
@@ -169,6 +191,9 @@ impl fmt::Display for Purpose {
         match self {
             Self::Eject { .. } => f.write_str("eject"),
             Self::HandOver { .. } => f.write_str("hand-over"),
+            Self::Recovery { old_master, .. } => {
+                write!(f, "recovery from the loss of {old_master}")
+            }
             Self::Join { .. } => f.write_str("join"),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{Contact, HostReport};
-use crate::client::{Asked, LoginFailure, ask};
+use crate::client::{Asked, LocalSession, LoginFailure, ask};
 use crate::election::Role;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Host, Pool, Ref};
@@ -48,7 +48,7 @@ pub(super) fn ask_all(members: &Members, endpoints: &[Endpoint]) -> Result<Vec<A
     answers.filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
-fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<Answer> {
+pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<Answer> {
     members.cancel.check()?;
     let began = members.clock().now();
     let mut report = HostReport::new(endpoint);
@@ -70,12 +70,17 @@ fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<Answer> {
         Ok(Asked::Member(address)) => {
             report.contact = Contact::Answers;
             report.role = Some(Role::Slave(address));
-            // A member in emergency mode may have "not a master" for its stored error.
-            report.emergency_mode =
-                members.local(endpoint).and_then(|local| local.is_in_emergency_mode()).ok();
+            if let Ok(local) = members.local(endpoint) {
+                report.emergency_mode = local.is_in_emergency_mode().ok();
+                if report.emergency_mode == Some(false) && members.asks_whether_ha_is_armed {
+                    report.ha_armed = ask_whether_ha_is_armed(members, &local);
+                }
+            }
             if report.emergency_mode == Some(true) {
+                // What it said was not its own: the host that it follows is no master, and said so.
                 let address = report.follows().unwrap_or_default();
                 report.emergency_error = Some(Fault::new("HOST_IS_SLAVE", [address]));
+                report.role = None;
             }
         }
         Err(error) => understand(error, &mut report)?,
@@ -137,19 +142,22 @@ fn is_refused(error: &Error) -> bool {
     false
 }
 
-/// Asks a host whether HA is armed on it, by a change that changes nothing.
+/// Asks a member whether HA is armed on it, by a change that changes nothing.
 ///
-/// See [`Members::ask_whether_ha_is_armed`].
-pub(super) fn ask_whether_ha_is_armed(members: &Members, answer: &mut Answer) {
-    let Some(master) = answer.report.follows().map(str::to_owned) else { return };
-    let asked = members.local(&answer.endpoint).and_then(|local| {
-        local.call::<serde::de::IgnoredAny>("pool.emergency_reset_master", &(master,))
-    });
-    answer.report.ha_armed = match asked {
+/// See [`Members::ask_whether_ha_is_armed`]. A local session ends with the toolstack that it was
+/// opened in, and a toolstack that has left emergency mode keeps its role as long as it runs: what
+/// the host says *after* the session was opened still holds when the change is asked for over it.
+/// A host that is master by then knows no such session.
+fn ask_whether_ha_is_armed(members: &Members, local: &LocalSession) -> Option<bool> {
+    let limits = Limits::within(members.patience);
+    let (transport, cancel) = (&*members.transport, &members.cancel);
+    let asked = ask(transport, local.endpoint(), &members.credentials, limits, cancel);
+    let Ok(Asked::Member(master)) = asked else { return None };
+    match local.call::<serde::de::IgnoredAny>("pool.emergency_reset_master", &(master,)) {
         Ok(_) => Some(false),
         Err(error) if error.is_fault("HA_IS_ENABLED") => Some(true),
         Err(_) => None,
-    };
+    }
 }
 
 /// More hosts than XAPI supports in one pool.

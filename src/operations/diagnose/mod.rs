@@ -17,7 +17,7 @@ use crate::election::{DatabaseCopy, Evidence, Role};
 use crate::error::{Fault, Result};
 use crate::model::{Class, Host, Ref, Snapshot, Uuid};
 use crate::transport::Endpoint;
-use ask::{Answer, MAX_HOSTS, ask_all, ask_whether_ha_is_armed, seconds};
+use ask::{Answer, MAX_HOSTS, ask_all, seconds};
 
 /// In what state a pool is, host by host, and what to do about it.
 ///
@@ -176,16 +176,16 @@ pub fn diagnose(members: &Members) -> Result<Diagnosis> {
         fresh = Some(snapshot);
     }
     let pool = pool_of(members, &answers);
-    if members.asks_whether_ha_is_armed && masters_of(&answers, pool.as_ref()).is_empty() {
-        for answer in &mut answers {
-            ask_whether_ha_is_armed(members, answer);
-        }
-    }
     Ok(conclude(members, pool, answers, fresh))
 }
 
+/// What one host says of itself.
+pub(super) fn look_at(members: &Members, endpoint: &Endpoint) -> Result<HostReport> {
+    ask::ask_one(members, endpoint).map(|answer| answer.report)
+}
+
 /// The classes that a choice of master goes by.
-const CLASSES: &[Class] =
+pub(super) const CLASSES: &[Class] =
     &[Class::Pool, Class::Host, Class::HostMetrics, Class::Pif, Class::Sr, Class::Pbd, Class::Vm];
 
 fn read(client: &Client) -> Result<Snapshot> {
