@@ -30,7 +30,7 @@ fn snapshot(world: &World) -> Snapshot {
 }
 
 fn members(world: &World) -> Members {
-    Members::new(world.transport().in_turn(), &root())
+    Members::new(world.transport(), &root())
 }
 
 /// Diagnoses with the snapshot that was taken before, and sees that no session is left.

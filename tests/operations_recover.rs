@@ -42,7 +42,7 @@ impl Lab {
         let client = Client::connect(world.transport(), "10.0.0.1", &root()).unwrap();
         let last = client.snapshot(Scope::Failover).unwrap();
         client.close().unwrap();
-        let members = Members::new(world.transport().in_turn(), &root())
+        let members = Members::new(world.transport(), &root())
             .snapshot(last.clone(), None)
             .ask_whether_ha_is_armed();
         Self { world, members, last }

@@ -125,7 +125,7 @@ fn nobody(diagnosis: &Diagnosis) -> PoolState {
 }
 
 /// Whether a member is as it should be under a master that answers.
-fn is_in_order(host: &HostReport, diagnosis: &Diagnosis) -> bool {
+pub(super) fn is_in_order(host: &HostReport, diagnosis: &Diagnosis) -> bool {
     let follows = host.belongs == Some(true) && host.follows().is_some();
     let healthy = host.emergency_mode != Some(true) && host.contact == Contact::Answers;
     // The master's own records must agree that it is one of theirs.

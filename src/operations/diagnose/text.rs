@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::classify::is_in_order;
 use super::{Contact, Diagnosis, HostReport, PoolState, Records};
 use crate::election::Role;
 
@@ -190,7 +191,12 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
 
 fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     let mut lines = Vec::new();
-    for host in diagnosis.hosts.iter().filter(|host| host.belongs != Some(false)) {
+    let astray = diagnosis.hosts.iter().filter(|host| {
+        host.belongs != Some(false)
+            && host.role != Some(Role::Master)
+            && !is_in_order(host, diagnosis)
+    });
+    for host in astray {
         let label = host.label();
         let code = host.emergency_error.as_ref().map(|error| error.code.as_str());
         match (&host.contact, &host.role, code) {
@@ -214,7 +220,7 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
             (Contact::Answers, Some(Role::Slave(_)), _) if host.belongs == Some(true) => {
                 lines.push(format!("Wait for {label}: it is looking for the master."));
             }
-            (Contact::Answers, role, _) if *role != Some(Role::Master) => lines.push(format!(
+            (Contact::Answers, _, _) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
                  operations::recover."
             )),

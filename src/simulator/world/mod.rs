@@ -138,7 +138,7 @@ impl World {
     ///
     /// Hosts are reached at their names and at their addresses.
     pub fn transport(&self) -> WorldTransport {
-        WorldTransport { world: self.clone(), in_turn: false }
+        WorldTransport { world: self.clone() }
     }
 
     /// Posts a body to a host's `/jsonrpc` from outside, as [`transport`](Self::transport) does.
@@ -479,19 +479,6 @@ impl Scene<'_> {
 #[derive(Clone, Debug)]
 pub struct WorldTransport {
     world: World,
-    in_turn: bool,
-}
-
-impl WorldTransport {
-    /// The same, over which clients ask one host after the other.
-    ///
-    /// In virtual time whoever waits moves the clock, so that requests at the same time meet hosts
-    /// at times that depend on the machine. Asked in turn, the same seed gives the same run.
-    #[must_use]
-    pub fn in_turn(mut self) -> Self {
-        self.in_turn = true;
-        self
-    }
 }
 
 impl Transport for WorldTransport {
@@ -514,8 +501,11 @@ impl Transport for WorldTransport {
         self
     }
 
+    /// One in virtual time: whoever waits moves the clock, so that requests at the same time would
+    /// run out of it, and meet hosts at times that depend on the machine.
     fn at_once(&self) -> usize {
-        if self.in_turn { 1 } else { AT_ONCE }
+        let moves_with_others = self.world.shared.driven || self.world.state().real.is_some();
+        if moves_with_others { AT_ONCE } else { 1 }
     }
 }
 
