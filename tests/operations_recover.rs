@@ -72,7 +72,7 @@ impl Lab {
 
     fn masters(&self) -> Vec<&'static str> {
         let is_master = |host: &&str| self.world.role(host) == Some(Role::Master);
-        ["alpha", "beta"].into_iter().filter(|host| is_master(&host)).collect()
+        ["alpha", "beta"].into_iter().filter(is_master).collect()
     }
 
     fn sent(&self, method: &str) -> u64 {
