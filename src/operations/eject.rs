@@ -48,12 +48,6 @@ impl fmt::Display for Ejected {
     }
 }
 
-/// How long the pool may still show the host after a call that got no answer.
-///
-/// A request that is on its way arrives within the time of one call; what is under way after that
-/// is seen as a task.
-const SILENCE_GRACE: Duration = Duration::from_secs(60);
-
 /// How long a host may take to say whether it left, after a call that failed.
 const ROLE_GRACE: Duration = Duration::from_secs(300);
 
@@ -176,7 +170,7 @@ impl Leaving<'_> {
                 Err(error) => return awaited(error, "the pool's master"),
             };
             let waited = run.now().saturating_sub(called);
-            if under_way || said_done || (!refused && waited < SILENCE_GRACE) {
+            if under_way || said_done || (!refused && waited < steps::SILENCE_GRACE) {
                 return Ok(Look::Awaited(String::from("the pool to forget the host")));
             }
             Ok(match self.stand() {

@@ -1,6 +1,7 @@
 //! Running the single actions of a plan, each checked before and after.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -53,19 +54,35 @@ pub(super) fn act(
     }
     check_preconditions(step, action, &snapshot)?;
     check_consent(step, action, &snapshot, consent)?;
-    if action.method().is_some() {
-        perform(sides, action, run)?;
-    }
-    let effect = action.effect();
-    run.until(|_| {
-        let snapshot = client.snapshot(Scope::Preflight)?;
+    let lost = match call(sides, action, run)? {
+        Heard::Done => None,
+        Heard::Fault(error) => return Err(error),
+        Heard::Nothing(error) => Some(error),
+    };
+    let (effect, called) = (action.effect(), run.now());
+    let holds = run.until(|run| {
+        let snapshot = match client.snapshot(Scope::Preflight) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return awaited(error, "the server"),
+        };
+        let waited = run.now().saturating_sub(called);
         Ok(match effect.holds(&snapshot) {
-            Some(true) => Look::Seen(()),
+            Some(true) => Look::Seen(true),
+            _ if lost.is_some() && waited >= SILENCE_GRACE => Look::Seen(false),
             _ => Look::Awaited(format!("the effect of {}", step.summary)),
         })
     })?;
-    Ok(Did::It)
+    match lost {
+        Some(error) if !holds => Err(Error::new(
+            ErrorKind::State,
+            format!("{} had no answer and no effect: {error}", step.summary),
+        )),
+        _ => Ok(Did::It),
+    }
 }
+
+/// How long the effect of a call that got no answer may take to show.
+pub(super) const SILENCE_GRACE: Duration = Duration::from_secs(60);
 
 fn check_preconditions(step: &Step, action: &Action, snapshot: &Snapshot) -> Result<()> {
     for condition in action.preconditions() {
@@ -106,7 +123,12 @@ fn check_consent(
 
 /// Makes the call of an action, as a task where XAPI has it as one.
 pub(super) fn perform(sides: Sides<'_>, action: &Action, run: &mut Run<'_, '_>) -> Result<()> {
-    let Some(method) = action.method() else { return Ok(()) };
+    // The task's result is not looked at: what was done is read from the state afterwards.
+    call(sides, action, run)?.error().map_or(Ok(()), Err)
+}
+
+fn call(sides: Sides<'_>, action: &Action, run: &mut Run<'_, '_>) -> Result<Heard> {
+    let Some(method) = action.method() else { return Ok(Heard::Done) };
     let prelude = match action.prelude() {
         Some(call) => {
             let params: Vec<_> = call.params.iter().map(|param| value(param, None)).collect();
@@ -116,20 +138,7 @@ pub(super) fn perform(sides: Sides<'_>, action: &Action, run: &mut Run<'_, '_>) 
     };
     let params: Vec<_> =
         action.params().iter().map(|param| value(param, prelude.as_ref())).collect();
-    call_as_task(sides.client(action.side()), method, &params, run)
-}
-
-fn call_as_task(
-    client: &Client,
-    method: &str,
-    params: &(impl Params + ?Sized),
-    run: &mut Run<'_, '_>,
-) -> Result<()> {
-    // The task's result is not looked at: what was done is read from the state afterwards.
-    match order(client, method, params, run)? {
-        Heard::Done => Ok(()),
-        Heard::Fault(error) | Heard::Nothing(error) => Err(error),
-    }
+    order(sides.client(action.side()), method, &params, run)
 }
 
 /// How a call that changes the world ended, as far as its caller heard.

@@ -9,6 +9,7 @@
 //! | make a host a member | [`join`](join()), of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
 //! | make several hosts members | [`join_many`](join_many()) | [`operations::join_many`](crate::operations::join_many) |
 //! | have a host leave | [`eject`](eject()) | [`operations::eject`](crate::operations::eject) |
+//! | reboot a host without its VMs | [`maintenance`](maintenance()) | [`operations::maintenance`](crate::operations::maintenance) |
 //! | have another host be master | [`hand_over`](hand_over()) | [`operations::hand_over`](crate::operations::hand_over) |
 //! | replace a master that died | [`recovery`](recovery()), of an emergency [`Decision`](crate::election::Decision) | [`operations::recover`](crate::operations::recover) |
 
@@ -19,6 +20,7 @@ mod hand_over;
 mod impact;
 mod join;
 mod join_many;
+mod maintenance;
 mod recovery;
 mod step;
 
@@ -29,6 +31,7 @@ pub use hand_over::{Member, hand_over};
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::{Choices, join};
 pub use join_many::{Joiner, Joins, join_many};
+pub use maintenance::{Move, maintenance};
 pub use recovery::recovery;
 pub(crate) use recovery::resets;
 pub use step::{Purpose, Step, Subject, Unsolved, Work};
@@ -124,7 +127,10 @@ impl fmt::Display for Plan {
             Purpose::HandOver { warnings, confirmed, .. } => {
                 hand_over::warnings(warnings, confirmed, f)?;
             }
-            _ => {}
+            Purpose::Maintenance { moves } => {
+                moves.iter().try_for_each(|vm| writeln!(f, "      {vm}"))?;
+            }
+            Purpose::Join { .. } | Purpose::Recovery { .. } => {}
         }
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:>4}. {step}", n + 1)?;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Impact, Member};
+use super::{Impact, Member, Move};
 use crate::election::Confirmation;
 use crate::model::{Host, Pool, Record, Ref, Uuid};
 use crate::preflight::remedy::{Action, Condition, Loss};
@@ -30,6 +30,16 @@ pub enum Purpose {
         /// What a person takes responsibility for although it is not known.
         confirmed: BTreeSet<Confirmation>,
     },
+    /// The host becomes a member of the pool.
+    Join {
+        /// What the preflight was asked, and is asked again before the join.
+        options: Options,
+    },
+    /// The host is emptied, rebooted and put back to work.
+    Maintenance {
+        /// The VMs that move.
+        moves: Vec<Move>,
+    },
     /// The host becomes master in place of one that died.
     Recovery {
         /// The master that died.
@@ -38,11 +48,6 @@ pub enum Purpose {
         old_master_is_off: bool,
         /// What a person takes responsibility for.
         confirmed: BTreeSet<Confirmation>,
-    },
-    /// The host becomes a member of the pool.
-    Join {
-        /// What the preflight was asked, and is asked again before the join.
-        options: Options,
     },
 }
 
@@ -91,6 +96,8 @@ pub enum Work {
     Designate,
     /// `pool.eject` of the host.
     Eject,
+    /// `host.evacuate` of the host: its VMs move to others.
+    Evacuate,
     /// Waits until the host is master, and all others follow it, live and enabled.
     Follow {
         /// The new master's address.
@@ -114,6 +121,13 @@ pub enum Work {
     },
     /// `pool.recover_slaves` on the new master.
     RecoverMembers,
+    /// `host.reboot` of the host.
+    Reboot {
+        /// When it booted last, as its record says: a later boot is the one that was asked for.
+        boot_time: Option<String>,
+    },
+    /// Waits until the host is live with its storage attached, after another boot.
+    Return,
     /// Waits until the host is a live, enabled member with its storage attached, and compares.
     Settle,
 }
@@ -195,6 +209,7 @@ impl fmt::Display for Purpose {
                 write!(f, "recovery from the loss of {old_master}")
             }
             Self::Join { .. } => f.write_str("join"),
+            Self::Maintenance { .. } => f.write_str("maintenance"),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::calls::{self, Call, operations};
 use super::database::{Database, Ref};
 use super::lifecycle;
 use super::value::Value;
-use super::world::{HostId, Power, Role, State};
+use super::world::{HostId, Power, Role, State, unix_seconds};
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {
@@ -245,6 +245,11 @@ pub(super) fn welcome(
     }
     calls::host::set_enabled(database, record, false)?;
     set_live(database, record, true);
+    // What its last xapi was at is over (`cancel_tasks.ml`).
+    if !database.get("host", record, "current_operations").pairs().is_empty() {
+        database.set("host", record, "current_operations", Value::Map(Vec::new()))?;
+        operations::refresh_host(database, record);
+    }
     state.host_mut(master).heartbeats.insert(record.into(), now);
     Ok(())
 }
@@ -288,7 +293,11 @@ fn plug_all(state: &mut State, id: HostId) {
 /// What updates asked a host to do is done by its restart, or by that of its xapi.
 fn fulfil_guidances(state: &mut State, id: HostId) {
     let (me, rebooted) = (state.me(id), std::mem::take(&mut state.host_mut(id).rebooted));
+    let now = unix_seconds(state.now);
     let Ok(database) = state.db_mut(id) else { return };
+    if rebooted {
+        note_boot(database, &me, now);
+    }
     let done = |guidance: &Value| {
         let guidance = guidance.as_str().unwrap_or_default();
         guidance == "restart_toolstack" || (rebooted && guidance.starts_with("reboot_host"))
@@ -301,6 +310,18 @@ fn fulfil_guidances(state: &mut State, id: HostId) {
             database.set("host", &me, field, Value::Set(left.collect())).ok();
         }
     }
+}
+
+/// Writes when a host's machine booted (`create_misc.ml`).
+fn note_boot(database: &mut Database, host: &str, seconds: u64) {
+    let noted = database.update("host", host, "other_config", |config| {
+        if let Value::Map(config) = config {
+            config.retain(|(key, _)| &**key != "boot_time");
+            config.push(("boot_time".into(), format!("{seconds}.").into()));
+        }
+    });
+    // The host was looked up a moment ago.
+    noted.ok();
 }
 
 /// Enables a host, unless its user or its updates do not want that (`consider_enabling_host`).

@@ -1,0 +1,430 @@
+//! A host is emptied, rebooted and put back to work.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::control::{Control, Look, Run};
+use super::outcome::{Outcome, Why};
+use super::steps::{self, Heard, Sides, awaited, same};
+use crate::client::{Client, Role, Scope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm};
+use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
+use crate::preflight::remedy::Action;
+
+/// A host that has been rebooted, and what became of its VMs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// The host's uuid.
+    pub host: Uuid,
+    /// Whether the host had rebooted already when the operation began.
+    pub already_rebooted: bool,
+    /// The VMs that left the host in this run, each with the host that it is on now.
+    ///
+    /// They stay there.
+    pub moved: Vec<(String, String)>,
+    /// What is worth knowing, a line each.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Maintained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.already_rebooted {
+            true => "had rebooted already, and is back",
+            false => "rebooted, and is back",
+        })?;
+        self.moved.iter().try_for_each(|(vm, host)| write!(f, "\n  {vm} is on {host} now"))?;
+        self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))
+    }
+}
+
+/// How long storage may take to be attached once the host is live.
+const STORAGE_GRACE: Duration = Duration::from_secs(60);
+
+/// Disables a member, moves its VMs away, reboots it, waits for it and enables it again, as planned.
+///
+/// `pool` is a client of the pool's master. Before anything is done the server is asked which VMs keep
+/// the host from being emptied; it is not rebooted while a VM is on it. If a step before the reboot
+/// fails, the host is enabled again; VMs that have moved stay where they are, which is told. Calling
+/// again goes on where this ended: whether the host has rebooted is seen by the time of its last boot.
+///
+/// The outcome is `Done` once the host is back after another boot, live, with its storage attached, and
+/// enabled if it was; `NotDone` if it was not rebooted, or cannot be enabled; `Unknown` if the
+/// deadline passed while something was under way.
+///
+/// # Errors
+/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
+/// to a person, `Cancelled`; what keeps a server from being asked at all.
+pub fn maintenance(
+    pool: &Client,
+    plan: &Plan,
+    control: &mut Control<'_>,
+) -> Result<Outcome<Maintained>> {
+    plan.check()?;
+    let Purpose::Maintenance { .. } = &plan.purpose else {
+        return steps::other_purpose(plan, "maintenance");
+    };
+    let boot_time = plan.steps.iter().find_map(|step| match &step.work {
+        Work::Reboot { boot_time } => Some(boot_time.as_deref()),
+        _ => None,
+    });
+    let Some(boot_time) = boot_time else {
+        return Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that reboots"));
+    };
+    let mut run = control.begin(pool.clock(), plan.steps.len());
+    let first = pool.settled_snapshot(Scope::Failover)?;
+    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
+    let Some((reference, record)) = first.host.by_uuid(&plan.host.uuid) else {
+        return Ok(Outcome::NotDone(Why::new("the pool does not know the host any more")));
+    };
+    let work = Maintenance { pool, plan, host: reference.clone(), boot_time };
+    let residents = work.residents(&first);
+    let already_rebooted = work.has_rebooted(record);
+    if !already_rebooted && !work.is_rebooting(&first) {
+        match work.bring_down(&mut run) {
+            Ok(()) => {}
+            Err(stop) => {
+                let why = match stop.why(&run)? {
+                    Ended::Open(why) => return Ok(Outcome::Unknown(why)),
+                    Ended::Failed(why) => why,
+                };
+                let why = why.seen(
+                    work.moved(&residents)
+                        .iter()
+                        .map(|(vm, host)| format!("{vm} moved to {host}, and stays there")),
+                );
+                return Ok(Outcome::NotDone(why.seen(work.take_back(&mut run))));
+            }
+        }
+    }
+    let notes = match work.come_back(&mut run) {
+        Ok(notes) => notes,
+        Err(stop) => {
+            return Ok(match stop.why(&run)? {
+                Ended::Open(why) => Outcome::Unknown(why),
+                Ended::Failed(why) => Outcome::NotDone(why),
+            });
+        }
+    };
+    Ok(Outcome::Done(Maintained {
+        host: plan.host.uuid.clone(),
+        already_rebooted,
+        moved: work.moved(&residents),
+        notes,
+    }))
+}
+
+struct Maintenance<'a> {
+    pool: &'a Client,
+    plan: &'a Plan,
+    host: Ref<Host>,
+    boot_time: Option<&'a str>,
+}
+
+/// Why the operation ends before its end.
+enum Stop {
+    /// Something could not be looked at, or not in time.
+    Error(Error),
+    /// A step failed.
+    Failed(Why),
+}
+
+/// The same, told apart.
+enum Ended {
+    /// A step failed.
+    Failed(Why),
+    /// The time is over, and something may be under way.
+    Open(Why),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Stop {
+    fn why(self, run: &Run<'_, '_>) -> Result<Ended> {
+        let error = match self {
+            Self::Failed(why) => return Ok(Ended::Failed(why)),
+            Self::Error(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::InvalidInput => Err(error),
+            _ if run.check().is_err() => {
+                Ok(Ended::Open(Why::new("the host is not through with it yet").error(error)))
+            }
+            _ => Ok(Ended::Failed(Why::new("a step failed").error(error))),
+        }
+    }
+}
+
+impl Maintenance<'_> {
+    /// Disables the host, empties it and has it reboot.
+    fn bring_down(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+        // Somebody may be at it already: this caller, before it was interrupted.
+        self.rest("host.evacuate", run)?;
+        let now = self.pool.settled_snapshot(Scope::Failover)?;
+        let anew = plan::maintenance(&now, &self.host)?;
+        let mut refusals: Vec<_> = anew.unsolved.iter().map(ToString::to_string).collect();
+        refusals.extend(self.obstacles(&now)?);
+        if !refusals.is_empty() {
+            let why = Why::new("the host cannot be emptied as things stand").seen(refusals);
+            return Err(Stop::Failed(why));
+        }
+        for (n, step) in self.plan.steps.iter().enumerate() {
+            match &step.work {
+                Work::Act { action } => {
+                    run.step(n, &step.summary)?;
+                    self.act(step, action, run)?;
+                }
+                Work::Evacuate => {
+                    run.step(n, &step.summary)?;
+                    self.evacuate(run)?;
+                }
+                Work::Reboot { .. } => {
+                    run.step(n, &step.summary)?;
+                    return self.reboot(run);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&self, step: &Step, action: &Action, run: &mut Run<'_, '_>) -> Result<()> {
+        let sides = Sides { pool: self.pool, joiner: self.pool };
+        steps::act(sides, step, action, &Consent::to_nothing(), run).map(drop)
+    }
+
+    /// What the server says of VMs that keep the host from being emptied.
+    fn obstacles(&self, now: &Snapshot) -> Result<Vec<String>> {
+        let asked = self.pool.call::<BTreeMap<Ref<Vm>, Vec<String>>>(PREVENT, &(&self.host,));
+        let obstacles = match asked {
+            Err(error) if error.is_fault("MESSAGE_METHOD_UNKNOWN") => BTreeMap::new(),
+            asked => asked?,
+        };
+        let line = |(vm, fault): (&Ref<Vm>, &Vec<String>)| {
+            let name = now.get(vm).map_or_else(|| vm.to_string(), |vm| vm.name_label.clone());
+            format!("{name} cannot leave the host: the server says {}", fault.join(", "))
+        };
+        Ok(obstacles.iter().map(line).collect())
+    }
+
+    fn evacuate(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+        if self.residents(&self.pool.snapshot(Scope::Failover)?).is_empty() {
+            return Ok(());
+        }
+        let heard = steps::order(self.pool, "host.evacuate", &(&self.host,), run)?;
+        let (called, silent) = (run.now(), matches!(heard, Heard::Nothing(_)));
+        let left = run.until(|run| {
+            let now = match self.pool.snapshot(Scope::Failover) {
+                Ok(now) => now,
+                Err(error) => return awaited(error, "the pool's master"),
+            };
+            let left = self.residents(&now);
+            let busy = steps::is_under_way(self.pool, "host.evacuate").unwrap_or(true);
+            let young = run.now().saturating_sub(called) < steps::SILENCE_GRACE;
+            Ok(match left.is_empty() || !(busy || (silent && young)) {
+                true => Look::Seen(left),
+                false => Look::Awaited(format!("{} VMs to leave", left.len())),
+            })
+        })?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let why = Why::new("not all VMs left the host").seen(left.into_values());
+        Err(Stop::Failed(match heard.error() {
+            Some(error) => why.error(error),
+            None => why,
+        }))
+    }
+
+    fn reboot(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+        let now = self.pool.settled_snapshot(Scope::Failover)?;
+        let arrived = self.residents(&now);
+        if !arrived.is_empty() {
+            let why = Why::new("VMs came to the host meanwhile").seen(arrived.into_values());
+            return Err(Stop::Failed(why));
+        }
+        let heard = steps::order(self.pool, "host.reboot", &(&self.host,), run)?;
+        if matches!(heard, Heard::Done) {
+            return Ok(());
+        }
+        // A reboot shows itself before it happens, by an operation of the host.
+        let refused = matches!(heard, Heard::Fault(_));
+        let called = run.now();
+        let accepted = run.until(|run| {
+            let now = match self.pool.snapshot(Scope::Overview) {
+                Ok(now) => now,
+                Err(error) => return awaited(error, "the pool's master"),
+            };
+            let rebooted = now.get(&self.host).is_some_and(|host| self.has_rebooted(host));
+            if rebooted || self.is_rebooting(&now) {
+                return Ok(Look::Seen(true));
+            }
+            let waited = run.now().saturating_sub(called);
+            Ok(match refused || waited >= steps::SILENCE_GRACE {
+                true => Look::Seen(false),
+                false => Look::Awaited(String::from("a sign of the reboot")),
+            })
+        })?;
+        match (accepted, heard.error()) {
+            (false, Some(error)) => {
+                Err(Stop::Failed(Why::new("the host was not rebooted").error(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the host is back, then enables it.
+    fn come_back(&self, run: &mut Run<'_, '_>) -> std::result::Result<Vec<String>, Stop> {
+        let steps = self.plan.steps.iter().enumerate();
+        let mut rest = steps.skip_while(|(_, step)| !matches!(step.work, Work::Return));
+        let mut notes = Vec::new();
+        if let Some((n, step)) = rest.next() {
+            run.step(n, &step.summary)?;
+            // Without the time of its last boot only its absence shows that it reboots.
+            let mut was_away = self.boot_time.is_some();
+            let mut live_since = None;
+            notes = run.until(|run| {
+                let now = match self.pool.snapshot(Scope::Overview) {
+                    Ok(now) => now,
+                    Err(error) => return awaited(error, "the pool's master"),
+                };
+                let waits = self.away(&now);
+                was_away |= waits.is_some();
+                if let Some(awaited) = waits {
+                    live_since = None;
+                    return Ok(Look::Awaited(awaited));
+                }
+                if !was_away {
+                    return Ok(Look::Awaited(format!("{} to go down", self.plan.host.name)));
+                }
+                let since = *live_since.get_or_insert_with(|| run.now());
+                let detached = self.detached(&now);
+                let waited = run.now().saturating_sub(since);
+                Ok(match detached.is_empty() || waited >= STORAGE_GRACE {
+                    true => Look::Seen(detached),
+                    false => {
+                        Look::Awaited(format!("storage to be attached: {}", detached.join(", ")))
+                    }
+                })
+            })?;
+        }
+        for (n, step) in rest {
+            run.step(n, &step.summary)?;
+            if let Work::Act { action } = &step.work {
+                self.act(step, action, run)
+                    .map_err(|error| error.context("the host is back, but could not be enabled"))?;
+            }
+        }
+        Ok(notes.into_iter().map(|sr| format!("{sr:?} is not attached on the host")).collect())
+    }
+
+    /// What keeps the host from being back; none if it is.
+    fn away(&self, now: &Snapshot) -> Option<String> {
+        let name = &self.plan.host.name;
+        let Some(host) = now.get(&self.host) else {
+            return Some(format!("{name} to be known to the pool"));
+        };
+        if self.boot_time.is_some() && !self.has_rebooted(host) {
+            return Some(format!("{name} to boot"));
+        }
+        if now.is_live(&self.host) != Some(true) {
+            return Some(format!("{name} to be live"));
+        }
+        match self.pool.role_of(&host.address) {
+            Ok(Role::Member(_)) => None,
+            // Whom this client cannot ask is seen at the master all the same.
+            Err(error) if error.kind() == ErrorKind::Trust => None,
+            _ => Some(format!("{name} to answer as a member")),
+        }
+    }
+
+    fn detached(&self, now: &Snapshot) -> Vec<String> {
+        let own = now.pbd.records().filter(|pbd| pbd.host == self.host && !pbd.currently_attached);
+        own.map(|pbd| now.get(&pbd.SR).map_or("?", |sr| sr.name_label.as_str()).to_owned())
+            .collect()
+    }
+
+    /// Enables the host again, if the plan found it enabled; says what became of that.
+    fn take_back(&self, run: &mut Run<'_, '_>) -> Vec<String> {
+        let undo = self.plan.steps.iter().find_map(Step::undo);
+        let disabled = || {
+            let now = self.pool.snapshot(Scope::Overview).ok()?;
+            now.get(&self.host).map(|host| !host.enabled)
+        };
+        match undo {
+            Some(_) if disabled() == Some(false) => Vec::new(),
+            Some(action) => {
+                let sides = Sides { pool: self.pool, joiner: self.pool };
+                vec![match steps::perform(sides, &action, run) {
+                    Ok(()) => String::from("the host is enabled again"),
+                    Err(error) => {
+                        format!("the host is disabled, and could not be enabled: {error}")
+                    }
+                }]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn has_rebooted(&self, host: &Host) -> bool {
+        let now = host.other_config.get("boot_time").map(String::as_str);
+        self.boot_time.is_some() && now.is_some() && now != self.boot_time
+    }
+
+    /// Whether the host is on its way down, or down.
+    fn is_rebooting(&self, now: &Snapshot) -> bool {
+        now.get(&self.host).is_some_and(|host| {
+            let goes = |operation: &HostOperation| {
+                matches!(operation, HostOperation::Reboot | HostOperation::Shutdown)
+            };
+            host.current_operations.values().any(goes)
+                || (!host.enabled && now.is_live(&self.host) == Some(false))
+        })
+    }
+
+    /// Waits until nobody does this to any host.
+    fn rest(&self, method: &str, run: &mut Run<'_, '_>) -> Result<()> {
+        run.until(|_| {
+            Ok(match steps::is_under_way(self.pool, method)? {
+                true => Look::Awaited(format!("another {method} to end")),
+                false => Look::Seen(()),
+            })
+        })
+    }
+
+    /// The VMs on the host that are not off, by name.
+    fn residents(&self, now: &Snapshot) -> BTreeMap<Ref<Vm>, String> {
+        let on = now.vm.iter().filter(|(_, vm)| {
+            vm.resident_on == self.host
+                && vm.power_state != PowerState::Halted
+                && !vm.is_control_domain
+        });
+        on.map(|(reference, vm)| (reference.clone(), vm.name_label.clone())).collect()
+    }
+
+    /// Where the VMs are that were on the host and are not any more.
+    fn moved(&self, before: &BTreeMap<Ref<Vm>, String>) -> Vec<(String, String)> {
+        let Ok(now) = self.pool.snapshot(Scope::Failover) else { return Vec::new() };
+        let mut moved: Vec<_> = before
+            .keys()
+            .filter_map(|vm| now.get(vm))
+            .filter(|vm| vm.resident_on != self.host)
+            .map(|vm| {
+                let host = now.get(&vm.resident_on).map_or("no host", |host| &host.name_label);
+                (vm.name_label.clone(), host.to_owned())
+            })
+            .collect();
+        moved.sort_unstable();
+        moved
+    }
+}
+
+const PREVENT: &str = "host.get_vms_which_prevent_evacuation";
