@@ -1517,9 +1517,10 @@ xcp_status xcp_client_pool_uuid(const xcp_client *client,
  * Reads a snapshot of the pool, in one request.
  *
  * `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
- * "failover" (what decides how many hosts may fail) or "everything". A snapshot is nearly a cut:
- * objects that change while the server reads may be told as they were a moment before or after; if
- * `settled`, the pool is asked again until nothing changes any more. `cancel` may be NULL.
+ * "election" (who can become master), "failover" (what decides how many hosts may fail) or
+ * "everything". A snapshot is nearly a cut: objects that change while the server reads may be told
+ * as they were a moment before or after; if `settled`, the pool is asked again until nothing changes
+ * any more. `cancel` may be NULL.
  *
  * `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
  * with XCP_E_STATE if the pool does not come to rest.

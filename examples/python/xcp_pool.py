@@ -539,7 +539,7 @@ class Client(_Handle):
 
     def snapshot(self, scope: str = "overview", settled: bool = False,
                  cancel: Optional[Cancel] = None) -> Snapshot:
-        """Reads the pool: "overview", "preflight", "failover" or "everything"."""
+        """Reads the pool: "overview", "preflight", "election", "failover" or "everything"."""
         return Snapshot(_made(_lib.xcp_client_snapshot, self, _bytes(scope), settled, cancel))
 
     def call(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:

@@ -10,7 +10,9 @@ pub enum Scope {
     Overview,
     /// Whatever decides whether and how a host joins a pool.
     Preflight,
-    /// Whatever decides how many hosts may fail.
+    /// Whatever decides who can become master, planned or in an emergency.
+    Election,
+    /// Whatever decides how many hosts may fail, and where VMs can go.
     Failover,
     /// All classes that the model has.
     Everything,
@@ -22,6 +24,7 @@ impl Scope {
         match self {
             Self::Overview => OVERVIEW,
             Self::Preflight => PREFLIGHT,
+            Self::Election => ELECTION,
             Self::Failover => FAILOVER,
             Self::Everything => Class::ALL,
         }
@@ -63,6 +66,24 @@ const PREFLIGHT: &[Class] = &[
     Class::Vif,
     Class::Vbd,
     Class::Vdi,
+    // What goes with a VM, or does not.
+    Class::VmMetrics,
+    Class::VmGuestMetrics,
+    Class::VmAppliance,
+    Class::VmGroup,
+    Class::Vgpu,
+    Class::Pgpu,
+];
+
+const ELECTION: &[Class] = &[
+    Class::Pool,
+    Class::Host,
+    Class::HostMetrics,
+    Class::Sr,
+    Class::Pbd,
+    Class::Pif,
+    // Those that the database shows on a master that died may have to be told off first.
+    Class::Vm,
 ];
 
 const FAILOVER: &[Class] = &[
@@ -81,7 +102,16 @@ const FAILOVER: &[Class] = &[
     Class::Vif,
     Class::Network,
     Class::Pif,
+    // Whether a network is there on another host depends on what lies below it.
+    Class::Vlan,
+    Class::Bond,
+    Class::NetworkSriov,
     Class::Pgpu,
     Class::Vgpu,
     Class::Vusb,
+    Class::UsbGroup,
+    Class::Pusb,
+    // A cluster must keep its quorum.
+    Class::Cluster,
+    Class::ClusterHost,
 ];

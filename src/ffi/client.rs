@@ -157,9 +157,10 @@ pub unsafe extern "C" fn xcp_client_pool_uuid(
 /// Reads a snapshot of the pool, in one request.
 ///
 /// `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
-/// "failover" (what decides how many hosts may fail) or "everything". A snapshot is nearly a cut:
-/// objects that change while the server reads may be told as they were a moment before or after; if
-/// `settled`, the pool is asked again until nothing changes any more. `cancel` may be NULL.
+/// "election" (who can become master), "failover" (what decides how many hosts may fail) or
+/// "everything". A snapshot is nearly a cut: objects that change while the server reads may be told
+/// as they were a moment before or after; if `settled`, the pool is asked again until nothing changes
+/// any more. `cancel` may be NULL.
 ///
 /// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
 /// with XCP_E_STATE if the pool does not come to rest.
@@ -444,11 +445,13 @@ pub(super) fn scope_named(name: &str) -> Result<Scope, Failure> {
     match name {
         "overview" => Ok(Scope::Overview),
         "preflight" => Ok(Scope::Preflight),
+        "election" => Ok(Scope::Election),
         "failover" => Ok(Scope::Failover),
         "everything" => Ok(Scope::Everything),
         _ => {
-            let message =
-                format!("scope: {name:?} is none of overview, preflight, failover and everything");
+            let message = format!(
+                "scope: {name:?} is none of overview, preflight, election, failover and everything"
+            );
             Err(Failure::new(XCP_E_INVALID_INPUT, message))
         }
     }

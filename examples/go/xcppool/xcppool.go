@@ -490,7 +490,7 @@ func (c *Client) Endpoint() (string, error) {
 	return take(out), nil
 }
 
-// Snapshot reads the pool: "overview", "preflight", "failover" or "everything".
+// Snapshot reads the pool: "overview", "preflight", "election", "failover" or "everything".
 func (c *Client) Snapshot(ctx context.Context, scope string) (*Snapshot, error) {
 	var t texts
 	defer t.free()
