@@ -2,8 +2,8 @@
 //!
 //! The decision is that of `xhad`, the HA daemon: every host looks at whom it hears on the network
 //! (its heartbeat domain) and who still writes to the shared state file (its state-file domain),
-//! settles on a group with the others, and then survives or fences itself. [`Views`] runs the
-//! decision on raw per-host views, as recorded from the daemon; [`Scenario`] is the safe way in:
+//! settles on a group with the others, and then survives or fences itself. [`LocalView`] is that
+//! decision of one host; [`Views`] runs it for all hosts on raw views, as recorded from the daemon; [`Scenario`] is the safe way in:
 //! hosts by uuid, cuts by name, and input that breaks the daemon's assumptions is refused.
 //!
 //! ```
@@ -16,12 +16,14 @@
 //! # Ok::<(), xcp_pool::Error>(())
 //! ```
 
+mod local;
 mod outcome;
 mod scenario;
 mod timing;
 mod views;
 
+pub use local::{Domains, HostDecision, LocalView};
 pub use outcome::{Election, Fate, FenceReason, HostFate, Outcome, Rule, Wait};
 pub use scenario::{Objection, Scenario};
 pub use timing::Timing;
-pub use views::{HostDecision, MAX_HOSTS, Views};
+pub use views::{MAX_HOSTS, Views};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::views::Ruling;
+use super::local::Ruling;
 use super::{HostDecision, Scenario, Timing};
 use crate::election::HostSet;
 use crate::error::{Error, ErrorKind, Result};
