@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::database::{Database, Ref};
-use super::life;
 use super::world::{HostId, Power, Role, State, seconds_between};
+use super::{ha, life};
 
 /// Begins the rounds that every world makes: heartbeats and collection, copies of databases.
 pub(super) fn begin(state: &mut State) {
@@ -28,6 +28,8 @@ fn round(state: &mut State) {
 /// A master hears its members' heartbeats, and gives up the silent ones.
 fn listen(state: &mut State, id: HostId) {
     let me = state.me(id);
+    // With HA the live set tells who is alive.
+    let by_ha = ha::is_armed(state, id) == Some(true);
     let records = state.db(id).map(|database| database.refs("host")).unwrap_or_default();
     for record in records.into_iter().filter(|record| *record != me) {
         let machine = state.machine(id, &record);
@@ -41,13 +43,15 @@ fn listen(state: &mut State, id: HostId) {
         if heard {
             state.host_mut(id).heartbeats.insert(record.clone(), now);
             let Ok(database) = state.db_mut(id) else { return };
-            life::set_live(database, &record, true);
+            if !by_ha {
+                life::set_live(database, &record, true);
+            }
             if let (Some(machine), false) = (machine, database.flag("host", &record, "enabled")) {
                 life::enable(state, machine, &record);
             }
         } else {
             let last = *state.host_mut(id).heartbeats.entry(record.clone()).or_insert(now);
-            if now.saturating_sub(last) >= PATIENCE {
+            if !by_ha && now.saturating_sub(last) >= PATIENCE {
                 if let Ok(database) = state.db_mut(id) {
                     life::set_live(database, &record, false);
                 }

@@ -7,12 +7,14 @@ use crate::error::Fault;
 
 use super::calls::{self, Call, operations};
 use super::database::{Database, Ref};
+use super::ha;
 use super::lifecycle;
 use super::value::Value;
 use super::world::{HostId, Power, Role, State, unix_seconds};
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {
+    ha::died(state, host);
     end_xapi(state, host);
     state.host_mut(host).power = Power::Off;
 }
@@ -26,6 +28,7 @@ pub(super) fn shut_down(state: &mut State, host: HostId) {
         }
         state.host_mut(home).heartbeats.remove(&record);
     }
+    ha::leave(state, host);
     power_off(state, host);
 }
 
@@ -83,21 +86,34 @@ fn start_after(state: &mut State, host: HostId, delay: Duration) {
     });
 }
 
-/// Starts a host's xapi in the role that its `pool.conf` says.
+/// Starts a host's xapi; with HA only once the daemon is in a live set.
 fn start_xapi(state: &mut State, id: HostId) {
+    if ha::admits(state, id) {
+        begin_xapi(state, id);
+    }
+}
+
+/// Starts a host's xapi in the role that its `pool.conf` says.
+pub(super) fn begin_xapi(state: &mut State, id: HostId) {
     let host = state.host_mut(id);
     host.power = Power::Running;
+    host.emergency = None;
     let before = std::mem::replace(&mut host.role, host.configured.clone());
     if host.role == Role::Master && before != Role::Master {
         // A member that becomes master knows what it was last sent (`xapi_pool_transition.ml`).
         host.database = host.backup.take().or_else(|| host.database.take());
+        if let Some(newer) = ha::newer_database(state, id, state.host(id).database.as_ref()) {
+            state.host_mut(id).database = Some(newer);
+        }
+        let host = state.host_mut(id);
         if let Some(database) = &mut host.database {
             database.restart();
         }
     }
-    match host.role.clone() {
+    match state.host(id).role.clone() {
         Role::Master => start_master(state, id),
         Role::Slave { .. } => {
+            let host = state.host_mut(id);
             host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
             let boot = if host.is_new_member {
                 state.timings.start_new_member
@@ -106,7 +122,7 @@ fn start_xapi(state: &mut State, id: HostId) {
             };
             say_hello_after(state, id, boot);
         }
-        Role::Broken => host.emergency = Some(Fault::bare("HOST_BROKEN")),
+        Role::Broken => state.host_mut(id).emergency = Some(Fault::bare("HOST_BROKEN")),
     }
 }
 
@@ -150,6 +166,7 @@ fn start_master(state: &mut State, id: HostId) {
         set_live(database, &me, true);
         operations::refresh_pool(database);
     }
+    ha::reset_vms(state, id, &me);
     fulfil_guidances(state, id);
     plug_all(state, id);
     enable(state, id, &me);
@@ -263,6 +280,7 @@ fn settle_in(state: &mut State, id: HostId, record: &Ref) {
     }
     state.host_mut(id).emergency = None;
     lifecycle::bring_up(state, id, record);
+    ha::reset_vms(state, id, record);
     fulfil_guidances(state, id);
     plug_all(state, id);
     enable(state, id, record);

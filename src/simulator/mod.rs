@@ -37,8 +37,7 @@
 //! * *Hypervisor.* VMs have no insides: a guest's tools work from the start to the end of its life,
 //!   nothing crashes, memory is what the records say. A VM whose `domain_type` is `unspecified`
 //!   starts nowhere, as recorded.
-//! * *HA.* `pool.enable_ha` writes its records and raises its first objections; nobody is fenced,
-//!   nothing is restarted, no partition is survived.
+//! * *HA* leaves out what the module `ha` says: xapi's health, weights, other cluster stacks.
 //! * *Roles.* Everybody is a local superuser; `role` has no rows, `RBAC_PERMISSION_DENIED` never
 //!   comes. There are users of the host only, no external directory.
 //! * *Joins.* The VMs arrive at one moment, where the real master is seen to make them one by one.
@@ -62,6 +61,7 @@
 //! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
 //! * `calls`: the checks before a call, and the calls, by class;
 //! * [`Front`]: the hosts served over HTTP and HTTPS, to clients that know nothing of this crate;
+//! * `ha`: daemons that watch each other, fencing, the master lock, restarts of VMs;
 //! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;
 //! * `life`, `housekeeping`: power, the start of a master or member, heartbeats, collection;
 //! * `world`: hosts, time, the way of a request, [pools by what is special about them](PoolSpec).
@@ -72,6 +72,7 @@ mod database;
 mod envelope;
 mod evidence;
 mod front;
+mod ha;
 mod housekeeping;
 mod join;
 mod life;
@@ -85,6 +86,7 @@ mod xml;
 pub use database::{Change, Database, Object, Operation, Ref};
 pub use envelope::HttpReply;
 pub use front::{Front, FrontBuilder, Served};
+pub use ha::{FenceCause, Fenced, HaState};
 pub use release::Release;
 pub use schema::{Class, EPOCH, Field, Message, Param, Qualifier, Schema, Type};
 pub use value::{NULL_REF, Value};

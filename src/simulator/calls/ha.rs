@@ -1,27 +1,20 @@
-//! High availability, as far as records go: nobody is fenced and nothing is restarted.
+//! High availability: enabling and disabling it, and the questions to its planner.
 
 use std::time::Duration;
 
 use super::operations::refresh_pool;
-use super::{Answer, Args, Call};
+use super::{Answer, Args, Call, Progress};
+use crate::election::partition::Timing;
 use crate::error::Fault;
+use crate::failover::{Planner, Target};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::value::Value;
 use crate::simulator::world::State;
+use crate::simulator::{evidence, ha};
 
 pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
     Some(match call.method.as_str() {
-        "pool.enable_ha" => {
-            let (srs, configuration) = (args.texts(0), args.value(1));
-            let checked = state.db(call.host).and_then(|database| check(database, &srs));
-            match checked {
-                Err(fault) => Answer::Now(Err(fault)),
-                Ok(sr) => Answer::once(TAKES, move |state, call| {
-                    enable(state, call, &sr, configuration)?;
-                    Ok(Value::void())
-                }),
-            }
-        }
+        "pool.enable_ha" => enable(state, call, args),
         "pool.disable_ha" => {
             let pool = state.pool(call.host);
             match state.db(call.host).map(|database| database.flag("pool", &pool, "ha_enabled")) {
@@ -33,7 +26,15 @@ pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer
                 }),
             }
         }
-        _ => return None,
+        "host.emergency_ha_disable" => {
+            // Also where HA is off already, unless it shall be told (`soft`).
+            if args.flag(0) && ha::is_armed(state, call.host) != Some(true) {
+                return Some(Answer::Now(Err(Fault::bare("HA_NOT_ENABLED"))));
+            }
+            ha::disarm(state, call.host);
+            Answer::done()
+        }
+        _ => return failover(state, call, args),
     })
 }
 
@@ -70,22 +71,100 @@ fn check(database: &Database, wanted: &[Ref]) -> Result<Ref, Fault> {
     candidates.into_iter().find(able).ok_or_else(|| Fault::bare("CANNOT_CREATE_STATE_FILE"))
 }
 
-fn enable(state: &mut State, call: &Call, sr: &str, configuration: Value) -> Result<(), Fault> {
+/// `pool.enable_ha`: the daemons start and form a live set, the master takes the lock.
+fn enable(state: &mut State, call: &Call, args: &Args) -> Answer {
+    let (srs, configuration) = (args.texts(0), args.value(1));
+    let checked = state.db(call.host).and_then(|database| {
+        let timing =
+            Timing::from_base(base_timeout(database, &configuration)).map_err(|error| {
+                Fault::new("INVALID_VALUE", ["timeout".to_owned(), error.to_string()])
+            })?;
+        Ok((check(database, &srs)?, timing))
+    });
+    let (sr, timing) = match checked {
+        Ok(checked) => checked,
+        Err(fault) => return Answer::Now(Err(fault)),
+    };
+    let mut begun = None::<Duration>;
+    Answer::Later(Box::new(move |state, call| {
+        let since = match begun {
+            Some(since) => since,
+            None => {
+                if let Err(fault) = begin(state, call, &sr, &configuration, timing) {
+                    return Progress::Done(Err(fault));
+                }
+                *begun.insert(state.now)
+            }
+        };
+        let patience = Duration::from_secs(timing.enable_join_timeout.into()) + GRACE;
+        if ha::has_formed(state, call.host) {
+            ha::complete(state, call.host);
+            return Progress::Done(set_enabled(state, call).map(|()| Value::void()));
+        }
+        if state.now.saturating_sub(since) >= patience {
+            ha::end(state, call.host);
+            let fault = forget(state, call).err();
+            let fault = fault.unwrap_or_else(|| Fault::bare("HA_FAILED_TO_FORM_LIVESET"));
+            return Progress::Done(Err(fault));
+        }
+        Progress::Sleep(Duration::from_secs(1))
+    }))
+}
+
+/// The base timeout that HA would have (`xapi_ha.ml:269-284`).
+fn base_timeout(database: &Database, configuration: &Value) -> u32 {
+    let pool = database.objects("pool").next();
+    let default = pool.and_then(|pool| pool.entry("other_config", "default_ha_timeout"));
+    let wanted = configuration.at("timeout").and_then(Value::as_str);
+    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
+    number(wanted).or_else(|| number(default)).unwrap_or(Timing::DEFAULT_BASE)
+}
+
+/// Makes the volumes, sends everybody the database, and starts the daemons.
+fn begin(
+    state: &mut State,
+    call: &Call,
+    sr: &str,
+    configuration: &Value,
+    timing: Timing,
+) -> Result<(), Fault> {
     let pool = state.pool(call.host);
-    let (statefile, uuid) = (state.random.reference(), state.random.uuid());
+    let mut statefiles = Vec::new();
+    for (label, kind, size) in
+        [("Statefile for HA", "ha_statefile", STATEFILE), ("Metadata for HA", "redo_log", METADATA)]
+    {
+        let (volume, uuid) = (state.random.reference(), state.random.uuid());
+        let values = [
+            ("uuid", Value::text(uuid.as_str())),
+            ("name_label", Value::text(label)),
+            ("SR", Value::text(sr)),
+            ("type", Value::text(kind)),
+            ("virtual_size", Value::Int(size)),
+            ("location", Value::text(uuid.as_str())),
+            ("managed", true.into()),
+        ];
+        state.db_mut(call.host)?.create("VDI", &volume, values)?;
+        if kind == "ha_statefile" {
+            statefiles.push(volume);
+        }
+    }
     let database = state.db_mut(call.host)?;
-    let values = [
-        ("uuid", Value::text(uuid.as_str())),
-        ("name_label", Value::text("Statefile for HA")),
-        ("SR", Value::text(sr)),
-        ("type", Value::text("ha_statefile")),
-        ("virtual_size", Value::Int(STATEFILE)),
-        ("location", Value::text(uuid.as_str())),
-        ("managed", true.into()),
-    ];
-    database.create("VDI", &statefile, values)?;
-    database.set("pool", &pool, "ha_statefiles", Value::texts([statefile]))?;
-    database.set("pool", &pool, "ha_configuration", configuration)?;
+    database.set("pool", &pool, "ha_statefiles", Value::texts(statefiles))?;
+    database.set("pool", &pool, "ha_configuration", configuration.clone())?;
+    let copy = database.clone();
+    let records = copy.refs("host");
+    let hosts: Vec<_> =
+        records.iter().filter_map(|record| state.machine(call.host, record)).collect();
+    for host in hosts.iter().filter(|host| **host != call.host) {
+        state.host_mut(*host).backup = Some(copy.clone());
+    }
+    ha::begin(state, hosts, timing);
+    Ok(())
+}
+
+fn set_enabled(state: &mut State, call: &Call) -> Result<(), Fault> {
+    let pool = state.pool(call.host);
+    let database = state.db_mut(call.host)?;
     database.set("pool", &pool, "ha_enabled", true)?;
     refresh_pool(database);
     Ok(())
@@ -93,18 +172,96 @@ fn enable(state: &mut State, call: &Call, sr: &str, configuration: Value) -> Res
 
 fn disable(state: &mut State, call: &Call) -> Result<(), Fault> {
     let pool = state.pool(call.host);
+    ha::end(state, call.host);
+    state.db_mut(call.host)?.set("pool", &pool, "ha_enabled", false)?;
+    forget(state, call)
+}
+
+/// Removes the volumes of HA.
+fn forget(state: &mut State, call: &Call) -> Result<(), Fault> {
+    let pool = state.pool(call.host);
     let database = state.db_mut(call.host)?;
-    database.set("pool", &pool, "ha_enabled", false)?;
-    let statefiles = database.object("pool", &pool).map(|pool| pool.refs("ha_statefiles"));
-    for statefile in statefiles.unwrap_or_default() {
-        database.destroy("VDI", &statefile);
+    for kind in ["ha_statefile", "redo_log"] {
+        while let Some(volume) = database.find("VDI", |vdi| vdi.text("type") == kind) {
+            database.destroy("VDI", &volume);
+        }
     }
     database.set("pool", &pool, "ha_statefiles", Value::Set(Vec::new()))?;
     refresh_pool(database);
     Ok(())
 }
 
-/// How long HA takes to begin or to end.
+/// What the planner of HA is asked.
+fn failover(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
+    if !PLANNED.contains(&call.method.as_str()) {
+        return None;
+    }
+    Some(ask(state, call, args).into())
+}
+
+fn ask(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+    let broken = || Fault::new("INTERNAL_ERROR", ["the database cannot be read"]);
+    let fault = |error: crate::Error| error.fault().cloned().unwrap_or_else(broken);
+    let database = state.db(call.host)?;
+    let snapshot = evidence::snapshot(database, evidence::FAILOVER).ok_or_else(broken)?;
+    let planner = Planner::new(&snapshot).map_err(fault)?;
+    let (answer, written) = match call.method.as_str() {
+        "pool.ha_compute_max_host_failures_to_tolerate" => {
+            let (maximum, status) = planner.recomputed_maximum();
+            (Value::Int(maximum), Some(status))
+        }
+        "pool.ha_compute_hypothetical_max_host_failures_to_tolerate" => {
+            let wanted = args.value(0);
+            let pairs = wanted.pairs().iter();
+            let wanted = pairs.map(|(vm, priority)| {
+                (vm.as_ref().into(), priority.as_str().unwrap_or_default().to_owned())
+            });
+            let maximum = planner.hypothetical_maximum(&wanted.collect()).map_err(fault)?;
+            (Value::Int(maximum.value), None)
+        }
+        "pool.ha_compute_vm_failover_plan" => {
+            let hosts: Vec<_> = args.texts(0).iter().map(|host| host.as_ref().into()).collect();
+            let vms: Vec<_> = args.texts(1).iter().map(|vm| vm.as_ref().into()).collect();
+            let plan = planner.vm_failover_plan(&hosts, &vms).map_err(fault)?;
+            let told = plan.iter().map(|(vm, to)| {
+                let pair = match to {
+                    Target::Host(host) => ("host", host.to_string()),
+                    Target::Error(code) => ("error_code", code.clone()),
+                };
+                (vm.as_str(), Value::map([pair]))
+            });
+            (Value::map(told), None)
+        }
+        "pool.ha_failover_plan_exists" => {
+            (Value::Bool(planner.plan_for(args.int(0)).exists()), None)
+        }
+        _ => {
+            let status = planner.set_failures_to_tolerate(args.int(1)).map_err(fault)?;
+            (Value::void(), Some(status))
+        }
+    };
+    if let Some(status) = written {
+        ha::write_status(state, call.host, &status);
+    }
+    Ok(answer)
+}
+
+/// The questions to the planner.
+const PLANNED: [&str; 5] = [
+    "pool.ha_compute_hypothetical_max_host_failures_to_tolerate",
+    "pool.ha_compute_max_host_failures_to_tolerate",
+    "pool.ha_compute_vm_failover_plan",
+    "pool.ha_failover_plan_exists",
+    "pool.set_ha_host_failures_to_tolerate",
+];
+
+/// What forming a live set may take beyond the time to join it.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The size of the volume with the database, in bytes (`redo_log.ml:53-60`).
+const METADATA: i64 = 3_988_783_104;
+
+/// How long HA takes to end.
 const TAKES: Duration = Duration::from_secs(10);
 
 /// The size of a statefile, in bytes.

@@ -155,6 +155,25 @@ fn start(state: &mut State, call: &Call, vm: Ref, on: Option<Ref>, paused: bool)
     })
 }
 
+/// Starts a VM at once, on this host or on the best, as HA does.
+pub(in crate::simulator) fn start_now(
+    state: &mut State,
+    call: &Call,
+    vm: &str,
+    on: Option<Ref>,
+) -> Result<(), Fault> {
+    let database = state.db(call.host)?;
+    check(database, vm, "start_on")?;
+    let row = database.require("VM", vm)?;
+    let host = match on {
+        Some(host) => assert_can_run(database, &row, &host).map(|()| host)?,
+        None => choose_host(database, &row)?,
+    };
+    run_on(state, call, vm, &host, "Running")?;
+    refresh_vm(state.db_mut(call.host)?, vm);
+    Ok(())
+}
+
 /// Makes a VM run on a host: its devices are attached, its guest reports.
 fn run_on(state: &mut State, call: &Call, vm: &str, host: &str, power: &str) -> Result<(), Fault> {
     let (guest, uuid) = (state.random.reference(), state.random.uuid());

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::error::Fault;
 use crate::simulator::calls::{Answer, Progress};
 use crate::simulator::database::Ref;
-use crate::simulator::life;
 use crate::simulator::value::Value;
 use crate::simulator::world::{HostId, Role, State};
+use crate::simulator::{ha, life};
 
 /// Makes a host the master of what its last copy of the database says, at its next start.
 ///
@@ -64,8 +64,12 @@ pub(super) fn recover_slaves(state: &mut State, host: HostId) -> Answer {
     }))
 }
 
-/// Refuses what only HA may do. Whether HA is armed is a file on the host, not in the database.
+/// Refuses what only HA may do. Whether HA is armed is a file on the host, not in the database;
+/// a world that began with the database of an HA pool has no such file.
 fn assert_ha_is_off(state: &State, host: HostId) -> Result<(), Fault> {
+    if let Some(armed) = ha::is_armed(state, host) {
+        return if armed { Err(Fault::bare("HA_IS_ENABLED")) } else { Ok(()) };
+    }
     let machine = state.host(host);
     let database = match machine.role {
         Role::Master => machine.database.as_ref(),

@@ -27,6 +27,7 @@ use std::time::Duration;
 use super::calls;
 use super::database::Database;
 use super::envelope::HttpReply;
+use super::ha::{self, Fenced, HaState};
 use super::life;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::transport::{Body, Cancel, Clock, Request, Transport};
@@ -172,6 +173,15 @@ impl World {
         self.shared.changed.notify_all();
     }
 
+    /// Does the next thing that is due by then, and answers whether there was one.
+    ///
+    /// `while world.step(until) { … }` looks at the world after every single event.
+    pub fn step(&self, until: Duration) -> bool {
+        let any = self.state().step(until);
+        self.shared.changed.notify_all();
+        any
+    }
+
     /// Has something done after a time, whatever else is going on then.
     pub fn after(&self, delay: Duration, act: impl FnOnce(&mut Scene<'_>) + Send + 'static) {
         self.state().after(delay, move |state| act(&mut Scene { state }));
@@ -199,6 +209,12 @@ impl World {
         self.act(|scene| scene.power_on(host));
     }
 
+    /// Whether a host's xapi runs, in emergency mode or not; false for an unknown host.
+    pub fn runs(&self, host: &str) -> bool {
+        let state = self.state();
+        state.find(host).is_some_and(|id| state.host(id).power == Power::Running)
+    }
+
     /// What a host takes itself for, `None` for an unknown host.
     pub fn role(&self, host: &str) -> Option<Role> {
         let state = self.state();
@@ -209,6 +225,33 @@ impl World {
     pub fn emergency(&self, host: &str) -> Option<Fault> {
         let state = self.state();
         state.find(host).and_then(|id| state.host(id).emergency.clone())
+    }
+
+    /// What HA is to a host; none if its pool has none, or for an unknown host.
+    pub fn ha(&self, host: &str) -> Option<HaState> {
+        let state = self.state();
+        state.find(host).and_then(|id| ha::view(&state, id))
+    }
+
+    /// The hosts that serve as masters now, by name; one for each pool, if all is well.
+    pub fn masters(&self) -> Vec<String> {
+        let state = self.state();
+        let serves = |host: &&state::Host| {
+            host.power == Power::Running && host.role == Role::Master && host.emergency.is_none()
+        };
+        state.hosts.iter().filter(serves).map(|host| host.name.clone()).collect()
+    }
+
+    /// The hosts that take themselves for holders of the master lock of HA, by name.
+    pub fn lock_holders(&self) -> Vec<String> {
+        let state = self.state();
+        let holds = |id: &HostId| ha::holds_lock(&state, *id);
+        state.ids().filter(holds).map(|id| state.host(id).name.clone()).collect()
+    }
+
+    /// Every host that HA fenced, in order.
+    pub fn fenced(&self) -> Vec<Fenced> {
+        self.state().ha.fenced().to_vec()
     }
 
     /// The errors that a host's last `pool.join` ignored.
@@ -439,6 +482,20 @@ impl Scene<'_> {
         let (one, other) = (one.into(), other.into());
         self.state.links.heal(&one, &other);
         self.state.links.heal(&other, &one);
+    }
+
+    /// Lets a host not get at the state file of HA any more; all else goes on.
+    pub fn cut_state_file(&mut self, host: &str) {
+        if let Some(id) = self.state.find(host) {
+            ha::cut(self.state, id, true);
+        }
+    }
+
+    /// Lets a host get at the state file of HA again.
+    pub fn heal_state_file(&mut self, host: &str) {
+        if let Some(id) = self.state.find(host) {
+            ha::cut(self.state, id, false);
+        }
     }
 
     /// Changes the backend of a host's network daemon, without a word in its records.

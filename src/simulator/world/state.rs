@@ -11,6 +11,7 @@ use super::{Peer, Role, Timings};
 use crate::error::Fault;
 use crate::simulator::calls::Legacy;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::ha::Ha;
 use crate::simulator::release::Release;
 
 /// Everything in a world, behind its lock.
@@ -28,6 +29,8 @@ pub(in crate::simulator) struct State {
     pub timings: Timings,
     /// Size and utilisation of what lies on disks, by the uuid of the SR.
     pub stores: BTreeMap<String, (i64, i64)>,
+    /// The HA of pools that have it.
+    pub ha: Ha,
     timers: BTreeMap<(Duration, u64), Timer>,
     next_timer: u64,
 }
@@ -157,6 +160,7 @@ impl State {
             counters: Counters::default(),
             timings,
             stores: BTreeMap::new(),
+            ha: Ha::default(),
             timers: BTreeMap::new(),
             next_timer: 0,
         }
