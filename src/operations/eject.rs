@@ -226,23 +226,28 @@ impl Leaving<'_> {
         let name = &self.plan.host.name;
         let back = run.step(last, summary).and_then(|()| {
             run.until(|_| {
-                Ok(match self.stand() {
-                    Stand::Member => Look::Awaited(format!("{name} to leave")),
+                let (alone, notes) = match self.stand() {
+                    Stand::Member => return Ok(Look::Awaited(format!("{name} to leave"))),
                     Stand::Silent(error) => {
-                        Look::Awaited(format!("{name} at {} ({error})", self.address))
+                        let whom = format!("{name} at {} ({error})", self.address);
+                        return Ok(Look::Awaited(whom));
                     }
-                    Stand::Stranger(error) => Look::Seen((None, vec![stranger(name, &error)])),
-                    Stand::Alone(pool) => match self.pool.beside(self.address) {
-                        Ok(host) => match host.snapshot(Scope::Overview) {
-                            Ok(own) => Look::Seen(self.recognise(pool, &own)),
+                    Stand::Stranger(error) => (None, vec![stranger(name, &error)]),
+                    Stand::Alone(pool) => {
+                        let host = self.pool.beside(self.address);
+                        match host.and_then(|host| host.snapshot(Scope::Overview)) {
+                            Ok(own) => self.recognise(pool, &own),
                             Err(error) => return awaited(error, name),
-                        },
-                        Err(error) => return awaited(error, name),
-                    },
-                })
+                        }
+                    }
+                };
+                match self.pool.snapshot(Scope::Failover) {
+                    Ok(after) => Ok(Look::Seen((alone, notes, after))),
+                    Err(error) => awaited(error, "the pool's master"),
+                }
             })
         });
-        let (alone, notes) = match back {
+        let (alone, notes, after) = match back {
             Ok(back) => back,
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 let why = Why::new("the host left the pool, but is not back on its own yet");
@@ -250,7 +255,7 @@ impl Leaving<'_> {
             }
             Err(error) => return Err(error),
         };
-        let after = Overview::of(&self.pool.snapshot(Scope::Failover)?)?;
+        let after = Overview::of(&after)?;
         let (host, already_gone) = (self.plan.host.uuid.clone(), before.is_none());
         Ok(Outcome::Done(Ejected { host, already_gone, alone, before, after, notes }))
     }

@@ -94,7 +94,7 @@ pub fn hand_over(
         Error::new(ErrorKind::InvalidInput, "the plan does not say where the new master is")
     })?;
     let mut run = control.begin(pool.clock(), plan.steps.len());
-    run.step(0, &plan.steps[0].summary)?;
+    run.step(0, "see who is master, and whether that is about to change")?;
     let hand = HandOver { pool, plan, members, address };
     let now = match hand.stand(&mut run)? {
         Stand::Broken(why) => return Ok(Outcome::NotDone(why)),
@@ -116,6 +116,7 @@ pub fn hand_over(
         return Ok(Outcome::NotDone(why.seen(open)));
     }
     let before = Overview::of(&now)?;
+    run.step(0, &plan.steps[0].summary)?;
     // The task stays, for others to see that the hosts are about to change their roles.
     let heard = steps::order_and_keep(pool, METHOD, &(target,), &mut run)?;
     match hand.look(heard, &mut run)? {
@@ -273,13 +274,16 @@ impl HandOver<'_> {
                     Ok(now) => now,
                     Err(error) => return awaited(error, "the pool's new master"),
                 };
-                Ok(match self.straggler(&now) {
-                    Some(awaited) => Look::Awaited(awaited),
-                    None => Look::Seen(()),
-                })
+                if let Some(awaited) = self.straggler(&now) {
+                    return Ok(Look::Awaited(awaited));
+                }
+                match self.pool.snapshot(Scope::Failover) {
+                    Ok(now) => Ok(Look::Seen(now)),
+                    Err(error) => awaited(error, "the pool's new master"),
+                }
             })
         });
-        let after = match settled.and_then(|_| self.pool.snapshot(Scope::Failover)) {
+        let after = match settled {
             Ok(after) => after,
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 let why = Why::new("the master has changed, but the pool is not ready yet");

@@ -231,7 +231,7 @@ impl Maintenance<'_> {
             let young = run.now().saturating_sub(called) < steps::SILENCE_GRACE;
             Ok(match left.is_empty() || !(busy || (silent && young)) {
                 true => Look::Seen(left),
-                false => Look::Awaited(format!("{} VMs to leave", left.len())),
+                false => Look::Awaited(format!("VMs to leave: {}", left.len())),
             })
         })?;
         if left.is_empty() {

@@ -65,7 +65,11 @@ pub fn maintenance(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
         steps.push(act(Action::HostDisable { side, host: own.clone() }, "host.disable"));
     }
     let boot_time = record.other_config.get("boot_time").cloned();
-    steps.push(step(Work::Evacuate, format!("host.evacuate: {} VMs leave {name}", moves.len())));
+    let leave = match moves.len() {
+        1 => String::from("1 VM leaves"),
+        vms => format!("{vms} VMs leave"),
+    };
+    steps.push(step(Work::Evacuate, format!("host.evacuate: {leave} {name}")));
     steps.push(step(Work::Reboot { boot_time }, format!("host.reboot {name}")));
     steps.push(step(Work::Return, format!("wait until {name} is live with its storage attached")));
     if record.enabled {

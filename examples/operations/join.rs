@@ -1,0 +1,34 @@
+//! Two hosts join the pool, one after the other.
+
+use xcp_pool::client::Scope;
+use xcp_pool::error::Result;
+use xcp_pool::operations::{self, OnFailure};
+use xcp_pool::plan::{self, Choices, Consent, Joiner};
+use xcp_pool::preflight::Options;
+
+use crate::lab::Lab;
+use crate::told;
+
+pub fn run(lab: &Lab) -> Result<()> {
+    println!("# delta and epsilon join\n");
+    let pool = lab.client("alpha")?;
+    let (delta, epsilon) = (lab.client("delta")?, lab.client("epsilon")?);
+    let world = pool.snapshot(Scope::Preflight)?;
+    let (options, choices) = (Options::default(), Choices::new());
+    let snapshots = [delta.snapshot(Scope::Preflight)?, epsilon.snapshot(Scope::Preflight)?];
+    let joiners = snapshots.each_ref().map(|snapshot| Joiner {
+        snapshot,
+        options: &options,
+        choices: &choices,
+    });
+    let joins = plan::join_many(&world, &joiners)?;
+    println!("{joins}\n");
+
+    // An administrator who has read the plans agrees to what they destroy by naming this digest.
+    let consent = Consent::to_all(&joins, joins.losses_digest())?;
+    let joiners = [&delta, &epsilon];
+    let stop = OnFailure::Stop;
+    let joined = operations::join_many(&pool, &joiners, &joins, &consent, stop, &mut told())?;
+    println!("\n{joined}\n");
+    Ok(())
+}
