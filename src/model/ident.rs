@@ -13,8 +13,8 @@ use serde::ser::{Serialize, Serializer};
 ///
 /// Opaque: only compared, never taken apart. A ref need not lead anywhere: objects vanish between
 /// two reads, and imported VMs may carry texts such as `Ref:12`; treat a ref that the snapshot does
-/// not know as null (seen in recordings of real joins). Refs are ordered by their text, which is
-/// the order in which the server walks its tables.
+/// not know as null (seen in recordings of real joins). Refs are ordered by their text; the server
+/// walks its tables from the last to the first.
 pub struct Ref<T>(Ident, PhantomData<fn() -> T>);
 
 /// The unique identifier of an object that outlives a database, as the server wrote it.

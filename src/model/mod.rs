@@ -32,7 +32,7 @@ pub use record::{Absent, Record};
 pub(crate) use snapshot::with_class;
 pub use snapshot::{Class, Problem, Snapshot, fields};
 pub use storage::{Pbd, Sm, Sr, Vbd, Vdi};
-pub use table::Table;
+pub use table::{Table, TableIter};
 pub use timestamp::Timestamp;
 pub use version::Version;
 pub use vm::{Vm, VmAppliance, VmGroup, VmGuestMetrics, VmMetrics};

@@ -211,9 +211,10 @@ impl Snapshot {
         }
     }
 
-    /// The management interface of a host; the first by ref if several claim to be it.
+    /// The management interface of a host; if several claim to be it, the one that the server meets
+    /// first, which is the last by ref.
     pub fn management_pif(&self, host: &Ref<Host>) -> Option<(&Ref<Pif>, &Pif)> {
-        self.pif.iter().find(|(_, pif)| pif.host == *host && pif.management)
+        self.pif.iter().rev().find(|(_, pif)| pif.management && pif.host == *host)
     }
 
     /// Whether a host was up when the snapshot was made; none if its metrics are not known.

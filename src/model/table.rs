@@ -1,20 +1,22 @@
 //! All records of one class.
 
-use std::collections::btree_map;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::{self, BTreeMap};
+use std::collections::{HashMap, hash_map};
+use std::sync::OnceLock;
 
 use super::{Record, Ref, Uuid};
 
 /// All records of one class in a snapshot, in the order of their refs, indexed by uuid.
 ///
-/// The server walks its tables in the same order, so "the first" means the same here and there.
+/// The server walks its tables the other way round, from the last ref to the first (recorded): what
+/// it meets first is here the last.
 #[derive(Clone, Debug)]
 pub struct Table<T> {
     covered: bool,
-    rows: BTreeMap<Ref<T>, T>,
-    by_uuid: BTreeMap<Uuid, Ref<T>>,
-    /// The records of each uuid that several have, which only damaged or invented databases show.
-    twins: BTreeMap<Uuid, BTreeSet<Ref<T>>>,
+    /// Boxed: records are large, and a tree moves its rows.
+    rows: BTreeMap<Ref<T>, Box<T>>,
+    /// Made when first asked, since few readers ask; dropped when it no longer fits.
+    by_uuid: OnceLock<HashMap<Uuid, Ref<T>>>,
 }
 
 impl<T: Record> Table<T> {
@@ -40,103 +42,115 @@ impl<T: Record> Table<T> {
 
     /// The record that a ref leads to; none for null and dangling refs.
     pub fn get(&self, reference: &Ref<T>) -> Option<&T> {
-        self.rows.get(reference)
+        self.rows.get(reference).map(Box::as_ref)
     }
 
     /// The same, to change. Do not change the uuid: insert the record anew instead.
     pub fn get_mut(&mut self, reference: &Ref<T>) -> Option<&mut T> {
-        self.rows.get_mut(reference)
+        self.rows.get_mut(reference).map(Box::as_mut)
     }
 
-    /// The ref and record with a uuid.
+    /// The ref and record with a uuid; of two with one uuid, that with the lower ref.
     pub fn by_uuid(&self, uuid: &Uuid) -> Option<(&Ref<T>, &T)> {
-        self.by_uuid.get(uuid).and_then(|reference| self.rows.get_key_value(reference))
+        let index = self.by_uuid.get_or_init(|| {
+            let mut index = HashMap::with_capacity(self.rows.len());
+            for (reference, record) in &self.rows {
+                if let hash_map::Entry::Vacant(entry) = index.entry(record.uuid().clone()) {
+                    entry.insert(reference.clone());
+                }
+            }
+            index.remove(&Uuid::default());
+            index
+        });
+        let (reference, record) = self.rows.get_key_value(index.get(uuid)?)?;
+        Some((reference, record))
     }
 
     /// Refs and records, in the order of the refs.
-    pub fn iter(&self) -> btree_map::Iter<'_, Ref<T>, T> {
-        self.rows.iter()
+    pub fn iter(&self) -> TableIter<'_, T> {
+        TableIter(self.rows.iter())
     }
 
     /// The same, to change. Do not change uuids.
-    pub fn iter_mut(&mut self) -> btree_map::IterMut<'_, Ref<T>, T> {
-        self.rows.iter_mut()
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&Ref<T>, &mut T)> {
+        self.rows.iter_mut().map(|(reference, record)| (reference, record.as_mut()))
     }
 
     /// The refs, in order.
-    pub fn refs(&self) -> btree_map::Keys<'_, Ref<T>, T> {
+    pub fn refs(&self) -> impl DoubleEndedIterator<Item = &Ref<T>> + ExactSizeIterator + Clone {
         self.rows.keys()
     }
 
     /// The records, in the order of their refs.
-    pub fn records(&self) -> btree_map::Values<'_, Ref<T>, T> {
-        self.rows.values()
+    pub fn records(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + Clone {
+        self.rows.values().map(Box::as_ref)
     }
 
     /// Adds or replaces a record; answers the one it replaced.
     pub fn insert(&mut self, reference: Ref<T>, record: T) -> Option<T> {
         self.covered = true;
-        let uuid = record.uuid().clone();
-        let old = self.rows.insert(reference.clone(), record);
-        if let Some(old) = old.as_ref().filter(|old| *old.uuid() != uuid) {
-            self.forget_uuid(old.uuid(), &reference);
-        }
-        if !uuid.is_empty() {
-            // Of two records with one uuid the first by ref, in whatever order they came.
-            match self.by_uuid.entry(uuid) {
-                btree_map::Entry::Vacant(place) => drop(place.insert(reference)),
-                btree_map::Entry::Occupied(known) if *known.get() == reference => {}
-                btree_map::Entry::Occupied(mut known) => {
-                    let twins = self.twins.entry(known.key().clone()).or_default();
-                    twins.extend([known.get().clone(), reference.clone()]);
-                    if reference < *known.get() {
-                        known.insert(reference);
-                    }
+        match self.rows.entry(reference) {
+            btree_map::Entry::Vacant(entry) => {
+                self.by_uuid.take();
+                entry.insert(Box::new(record));
+                None
+            }
+            btree_map::Entry::Occupied(mut entry) => {
+                if entry.get().uuid() != record.uuid() {
+                    self.by_uuid.take();
                 }
+                Some(std::mem::replace(entry.get_mut().as_mut(), record))
             }
         }
-        old
     }
 
     /// Removes a record.
     pub fn remove(&mut self, reference: &Ref<T>) -> Option<T> {
         let old = self.rows.remove(reference)?;
-        self.forget_uuid(old.uuid(), reference);
-        Some(old)
-    }
-
-    /// A record no longer has this uuid; another may.
-    fn forget_uuid(&mut self, uuid: &Uuid, reference: &Ref<T>) {
-        let twins = self.twins.get_mut(uuid);
-        let twin = twins.and_then(|twins| {
-            twins.remove(reference);
-            twins.first().cloned()
-        });
-        if self.by_uuid.get(uuid) != Some(reference) {
-            return;
-        }
-        match twin {
-            Some(twin) => drop(self.by_uuid.insert(uuid.clone(), twin)),
-            None => drop(self.by_uuid.remove(uuid)),
-        }
+        self.by_uuid.take();
+        Some(*old)
     }
 
     /// Removes all records; the class stays covered.
     pub fn clear(&mut self) {
         self.rows.clear();
-        self.by_uuid.clear();
-        self.twins.clear();
+        self.by_uuid.take();
+    }
+}
+
+/// The refs and records of a table, in the order of the refs.
+#[derive(Debug)]
+pub struct TableIter<'a, T>(btree_map::Iter<'a, Ref<T>, Box<T>>);
+
+impl<'a, T> Iterator for TableIter<'a, T> {
+    type Item = (&'a Ref<T>, &'a T);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(reference, record)| (reference, record.as_ref()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<T> DoubleEndedIterator for TableIter<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|(reference, record)| (reference, record.as_ref()))
+    }
+}
+
+impl<T> ExactSizeIterator for TableIter<'_, T> {}
+
+impl<T> Clone for TableIter<'_, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            covered: false,
-            rows: BTreeMap::new(),
-            by_uuid: BTreeMap::new(),
-            twins: BTreeMap::new(),
-        }
+        Self { covered: false, rows: BTreeMap::new(), by_uuid: OnceLock::new() }
     }
 }
 
@@ -148,10 +162,10 @@ impl<T: PartialEq> PartialEq for Table<T> {
 
 impl<'a, T> IntoIterator for &'a Table<T> {
     type Item = (&'a Ref<T>, &'a T);
-    type IntoIter = btree_map::Iter<'a, Ref<T>, T>;
+    type IntoIter = TableIter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.rows.iter()
+        TableIter(self.rows.iter())
     }
 }
 

@@ -105,12 +105,8 @@ impl<'a> View<'a> {
 
     /// The management interface of the joiner, or of the pool's master.
     pub(super) fn management_pif(&self) -> Option<(&'a Ref<Pif>, &'a Pif)> {
-        let host = match self.local() {
-            Ok((host, _)) => host,
-            Err(_) => return None,
-        };
-        // The server takes the first that it walks over.
-        self.snapshot.pif.iter().rev().find(|(_, pif)| pif.management && pif.host == *host)
+        let (host, _) = self.local().ok()?;
+        self.snapshot.management_pif(host)
     }
 
     /// The records of a class that can be read as far as the rule needs, in the order of their refs.
