@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
 };
 use ureq::{Error, Timeout};
 
+use crate::transport::http::buffers::{Borrowed, Lender};
 use crate::transport::http::wait;
 
 /// How long a wait does not look whether it was cancelled.
@@ -22,7 +23,7 @@ const CONNECT_SLICE: Duration = Duration::from_secs(1);
 
 /// Opens TCP connections, unless a proxy already has.
 #[derive(Debug)]
-pub(super) struct LinkConnector;
+pub(super) struct LinkConnector(pub(super) Lender);
 
 impl<In: Transport> Connector<In> for LinkConnector {
     type Out = Either<In, Link>;
@@ -37,10 +38,9 @@ impl<In: Transport> Connector<In> for LinkConnector {
         }
         let stream = connect(&details.addrs, deadline(details.timeout))?;
         stream.set_nodelay(true)?;
-        let config = details.config;
         Ok(Some(Either::B(Link {
             stream,
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            buffers: self.0.lend(),
             read_timeout: None,
             write_timeout: None,
         })))
@@ -82,7 +82,7 @@ fn connect_one(address: &SocketAddr, deadline: Option<Instant>) -> Result<TcpStr
 /// A TCP connection.
 pub(super) struct Link {
     stream: TcpStream,
-    buffers: LazyBuffers,
+    buffers: Borrowed,
     /// As the socket has them, so that they are only set when they change.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -90,12 +90,12 @@ pub(super) struct Link {
 
 impl Transport for Link {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+        self.buffers.get()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let deadline = deadline(timeout);
-        let mut rest = &self.buffers.output()[..amount];
+        let mut rest = &self.buffers.get().output()[..amount];
         while !rest.is_empty() {
             let slice = slice(deadline, timeout.reason)?;
             if self.write_timeout != Some(slice) {
@@ -122,9 +122,9 @@ impl Transport for Link {
                 self.stream.set_read_timeout(Some(slice))?;
                 self.read_timeout = Some(slice);
             }
-            match self.stream.read(self.buffers.input_append_buf()) {
+            match self.stream.read(self.buffers.get().input_append_buf()) {
                 Ok(n) => {
-                    self.buffers.input_appended(n);
+                    self.buffers.get().input_appended(n);
                     return Ok(n > 0);
                 }
                 Err(error) if is_timeout(&error) => {
@@ -139,8 +139,10 @@ impl Transport for Link {
         }
     }
 
-    /// A connection that has bytes to read before anything was asked is not in order either.
+    /// Asked before and after a connection is idle. One that has bytes to read before anything was
+    /// asked is not in order either.
     fn is_open(&mut self) -> bool {
+        self.buffers.give_back();
         let open = self.stream.set_nonblocking(true).is_ok()
             && self.stream.peek(&mut [0]).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
         open && self.stream.set_nonblocking(false).is_ok()

@@ -1,5 +1,6 @@
 //! Real hosts: JSON-RPC over HTTPS.
 
+mod buffers;
 mod failure;
 mod link;
 mod members;
@@ -54,6 +55,7 @@ struct Inner {
     agents: Mutex<HashMap<Endpoint, Agent>>,
     config: Config,
     tls: tls::TlsConnector,
+    buffers: buffers::Lender,
     names: resolve::CachedResolver,
     options: Options,
 }
@@ -84,11 +86,6 @@ const MAX_HOST: usize = 253;
 
 /// Replies up to this size are read at once: no window, no copy.
 const AT_ONCE: u64 = 1 << 20;
-
-/// Buffers of a connection, which an idle one keeps: small enough for some hundred of those, large
-/// enough for a fast network.
-const INPUT: usize = 64 << 10;
-const OUTPUT: usize = 16 << 10;
 
 /// XAPI's replies have some 300 bytes of headers. Less than the buffer, which would else be full
 /// before they are found too large.
@@ -131,7 +128,8 @@ impl Http {
             agents.clear();
         }
         let chain = ().chain(ConnectProxyConnector::default());
-        let chain = chain.chain(link::LinkConnector).chain(self.0.tls.clone());
+        let chain =
+            chain.chain(link::LinkConnector(self.0.buffers.clone())).chain(self.0.tls.clone());
         let agent = Agent::with_parts(self.0.config.clone(), chain, self.0.names.clone());
         agents.insert(endpoint.clone(), agent.clone());
         agent
@@ -273,6 +271,7 @@ impl HttpBuilder {
     /// `InvalidInput` if the system's certificate authorities are wanted and there are none.
     pub fn build(self) -> Result<Http> {
         let Self { trust, options, environment_proxy } = self;
+        let buffers = buffers::Lender::default();
         let config = Config::builder()
             .proxy(if environment_proxy { ureq::Proxy::try_from_env() } else { None })
             .max_redirects(0)
@@ -283,8 +282,6 @@ impl HttpBuilder {
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::None)
             .max_response_header_size(MAX_HEADERS)
-            .input_buffer_size(INPUT)
-            .output_buffer_size(OUTPUT)
             .max_idle_connections(MAX_IDLE)
             .max_idle_connections_per_host(MAX_IDLE)
             .max_idle_age(MAX_IDLE_AGE)
@@ -292,7 +289,8 @@ impl HttpBuilder {
         Ok(Http(Arc::new(Inner {
             agents: Mutex::default(),
             config,
-            tls: tls::TlsConnector::new(trust)?,
+            tls: tls::TlsConnector::new(trust, buffers.clone())?,
+            buffers,
             names: resolve::CachedResolver::default(),
             options,
         })))

@@ -15,11 +15,11 @@ use rustls::{
     SignatureScheme, StreamOwned,
 };
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
-    TransportAdapter,
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport, TransportAdapter,
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::http::buffers::{Borrowed, Lender};
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
 
 /// Wraps connections in TLS, and lets only trusted hosts through.
@@ -27,10 +27,11 @@ use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
 pub(super) struct TlsConnector {
     config: Arc<ClientConfig>,
     trust: Trust,
+    buffers: Lender,
 }
 
 impl TlsConnector {
-    pub(super) fn new(trust: Trust) -> Result<Self> {
+    pub(super) fn new(trust: Trust, buffers: Lender) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authorities = match &trust.0 {
             Kind::System => Some(system_roots()?),
@@ -51,7 +52,7 @@ impl TlsConnector {
         let verifier =
             Verifier { authorities, algorithms: provider.signature_verification_algorithms };
         let config = config(provider, verifier)?;
-        Ok(Self { config: Arc::new(config), trust })
+        Ok(Self { config: Arc::new(config), trust, buffers })
     }
 
     pub(super) fn trust(&self) -> &Trust {
@@ -85,9 +86,8 @@ impl TlsConnector {
             None => Err(Error::new(ErrorKind::Trust, format!("{place} showed no certificate"))),
         };
         accepted.map_err(other)?;
-        let config = details.config;
         Ok(TlsLink {
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            buffers: self.buffers.lend(),
             stream: StreamOwned { conn: connection, sock: socket },
         })
     }
@@ -257,30 +257,31 @@ impl ServerCertVerifier for Verifier {
 
 /// A TLS connection.
 pub(super) struct TlsLink {
-    buffers: LazyBuffers,
+    buffers: Borrowed,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
 
 impl Transport for TlsLink {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+        self.buffers.get()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let output = &self.buffers.output()[..amount];
+        let output = &self.buffers.get().output()[..amount];
         self.stream.write_all(output)?;
         Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(amount);
+        let amount = self.stream.read(self.buffers.get().input_append_buf())?;
+        self.buffers.get().input_appended(amount);
         Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
+        self.buffers.give_back();
         self.stream.sock.get_mut().is_open()
     }
 
