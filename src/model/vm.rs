@@ -73,6 +73,7 @@ record! {
         version: i64,
         generation_id: String = "0:0",
         hardware_platform_version: i64,
+        has_vendor_device: bool = true,
         domain_type: DomainType,
         pending_guidances: Option<Vec<UpdateGuidance>>,
         groups: Option<Vec<Ref<VmGroup>>>,

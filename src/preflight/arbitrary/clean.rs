@@ -35,6 +35,13 @@ pub(super) fn uuid(class: &str, name: &str) -> String {
     )
 }
 
+/// A MAC address of an owner's own, from a name.
+fn mac(name: &str) -> String {
+    let digits = uuid("MAC", name);
+    let pairs: Vec<_> = (0..5).map(|n| &digits[24 + 2 * n..26 + 2 * n]).collect();
+    format!("02:{}", pairs.join(":"))
+}
+
 pub(super) fn network(nic: usize) -> String {
     format!("network of eth{nic}")
 }
@@ -196,6 +203,7 @@ pub(super) fn host(snapshot: &mut Snapshot, size: &Size, name: &str, n: usize) {
             enabled: true,
             API_version_major: 2,
             API_version_minor: 23,
+            API_version_vendor: "XenSource".into(),
             software_version: software(),
             cpu_info: cpu(),
             edition: "xcp-ng".into(),
@@ -318,7 +326,13 @@ pub(super) fn vm(snapshot: &mut Snapshot, name: &str, sr: &str, network: String)
     add(
         snapshot,
         name,
-        Vif { VM: at, network: reference(&network), device: "0".into(), ..filled() },
+        Vif {
+            VM: at,
+            network: reference(&network),
+            device: "0".into(),
+            MAC: mac(name),
+            ..filled()
+        },
     );
 }
 

@@ -300,7 +300,7 @@ fn pif_of(joiner: &mut Snapshot, change: impl FnOnce(&mut Pif)) {
 fn certificate(side: &mut Snapshot, name: &str, change: impl Fn(&mut Certificate)) {
     let mut certificate = Certificate {
         r#type: Some(CertificateType::Ca),
-        not_after: Timestamp(i64::MAX),
+        not_after: Timestamp(super::NOW.0 + 86_400),
         ..blank()
     };
     change(&mut certificate);

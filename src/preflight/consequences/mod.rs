@@ -169,7 +169,8 @@ fn run(
     whole: bool,
 ) -> (Consequences, Changes) {
     let mut consequences = Consequences::none(attempt);
-    if attempt.refusal.is_some() {
+    consequences.refusal = consequences.refusal.or_else(|| turned_away(pool));
+    if consequences.refusal.is_some() {
         return (consequences, Changes::default());
     }
     let mut f = forecast::Forecast::new(pool, joiner, whole);
@@ -202,6 +203,17 @@ fn run(
     consequences.swallowed = f.swallowed;
     consequences.unknown = f.gaps;
     (consequences, f.changes)
+}
+
+/// What a master refuses although all checks passed (`Xapi_pool_helpers.assert_no_pool_ops`).
+///
+/// The exchange of certificates, which releases with TLS verification begin with, takes a turn among
+/// the pool's operations.
+fn turned_away(pool: &Snapshot) -> Option<Fault> {
+    let (_, pool) = pool.the_pool().ok()?;
+    let exchanges = pool.tls_verification_enabled.is_some();
+    (exchanges && pool.is_psr_pending == Some(true))
+        .then(|| Fault::bare("POOL_SECRET_ROTATION_PENDING"))
 }
 
 impl Consequences {

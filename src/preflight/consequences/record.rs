@@ -89,6 +89,11 @@ fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
         new.order = vm.ha_restart_priority.parse().unwrap_or_default();
         new.ha_restart_priority = "restart".to_owned();
     }
+    if !vm.has("has_vendor_device") {
+        unknown.push("hardware_platform_version");
+    } else if vm.has_vendor_device {
+        new.hardware_platform_version = vm.hardware_platform_version.max(VENDOR_DEVICE_PLATFORM);
+    }
     if !vm.is_a_template {
         device_model(&mut new);
         // An empty one stays empty; any other is made anew.
@@ -115,6 +120,10 @@ fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
     }
     new
 }
+
+/// The virtual hardware platform that the vendor device came with
+/// (`update_vm_virtual_hardware_platform_version`).
+const VENDOR_DEVICE_PLATFORM: i64 = 2;
 
 /// The emulator's profile, which only VMs that have one need (`ensure_device_model_profile_present`).
 fn device_model(vm: &mut Vm) {

@@ -176,7 +176,8 @@ impl<'a> Import<'_, 'a> {
             ("parent", self.export.id(vm.text("parent")).into()),
             ("snapshot_of", self.export.id(vm.text("snapshot_of")).into()),
         ]);
-        if !vm.flag("is_a_template") {
+        // An empty one stays empty (`fresh_genid`).
+        if !vm.flag("is_a_template") && !vm.is_empty("generation_id") {
             let (left, right) = (self.desk.random.next() >> 1, self.desk.random.next() >> 1);
             values.push(("generation_id", format!("{left}:{right}").into()));
         }

@@ -1,0 +1,178 @@
+//! Remedies remove what they are for, and nothing else, on worlds that were made up.
+//!
+//! The simulator makes the calls; whatever way out of a finding is chosen. `XCP_POOL_CASES` sets how
+//! many worlds are tried.
+#![cfg(feature = "simulator")]
+
+mod support;
+#[path = "support/worlds.rs"]
+mod worlds;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use support::{Caller, raw};
+use worlds::{JOINER, MASTER, cases, editions, simulated, snapshot};
+use xcp_pool::model::Snapshot;
+use xcp_pool::plan::{self, Choices, Plan, Work};
+use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
+use xcp_pool::preflight::remedy::{Action, Param};
+use xcp_pool::preflight::{Options, Policy, Report, Side, evaluate_with};
+use xcp_pool::simulator;
+
+/// Both sides as their servers show them.
+struct Sides {
+    pool: Snapshot,
+    joiner: Snapshot,
+}
+
+impl Sides {
+    fn of(world: &simulator::World) -> Self {
+        Self { pool: snapshot(world, MASTER), joiner: snapshot(world, JOINER) }
+    }
+
+    fn side(&self, side: Side) -> &Snapshot {
+        if side == Side::Pool { &self.pool } else { &self.joiner }
+    }
+
+    fn report(&self, options: &Options) -> Report {
+        evaluate_with(&self.pool, &self.joiner, options)
+    }
+
+    fn plan(&self, options: &Options, report: &Report, pick: usize) -> Plan {
+        let mut choices = Choices::new();
+        for finding in report.findings() {
+            let ways = &finding.remedy.choices;
+            if !ways.is_empty() {
+                let way = ways[pick % ways.len()].code;
+                choices = choices.choose(finding.rule.as_str(), way).unwrap();
+            }
+        }
+        plan::join(&self.pool, &self.joiner, options, report, &choices).unwrap()
+    }
+
+    /// What would be missed: VMs, disks, storage, networks and certificates, by uuid.
+    fn belongings(&self) -> BTreeSet<(&'static str, String)> {
+        let mut all = BTreeSet::new();
+        for side in [&self.pool, &self.joiner] {
+            all.extend(side.vm.records().map(|vm| ("VM", vm.uuid.to_string())));
+            all.extend(side.vdi.records().map(|vdi| ("VDI", vdi.uuid.to_string())));
+            all.extend(side.sr.records().map(|sr| ("SR", sr.uuid.to_string())));
+            all.extend(side.network.records().map(|network| ("network", network.uuid.to_string())));
+            let certificates = side.certificate.records();
+            all.extend(certificates.map(|one| ("Certificate", one.uuid.to_string())));
+        }
+        all
+    }
+}
+
+/// Makes the call of an action, and waits for its effect.
+fn perform(world: &simulator::World, action: &Action) {
+    let at = |side: Side| Caller::login(world, if side == Side::Pool { MASTER } else { JOINER });
+    let call = |caller: &Caller, method: &str, params: &[Param], prelude: Json| {
+        let mut all = vec![json!(caller.session)];
+        all.extend(params.iter().map(|param| match param {
+            Param::Prelude => prelude.clone(),
+            param => json!(param),
+        }));
+        raw(&caller.transport, &caller.host, method, Json::Array(all))
+            .unwrap_or_else(|failed| panic!("{action:?}: {failed:?}"))
+    };
+    let prelude = action.prelude().map_or(Json::Null, |prelude| {
+        call(&at(prelude.side), prelude.method, &prelude.params, Json::Null)
+    });
+    if let Some(method) = action.method() {
+        call(&at(action.side()), method, &action.params(), prelude);
+    }
+    for _ in 0..100 {
+        if action.effect().holds(Sides::of(world).side(action.side())) == Some(true) {
+            return;
+        }
+        world.advance(Duration::from_secs(10));
+    }
+    panic!("{action:?} had no effect");
+}
+
+fn check(world: &World, documented: bool, pick: usize) {
+    let simulated = simulated(world);
+    let mut options = world.options.clone();
+    options.evidence.editions = Some(editions());
+    if documented {
+        options.policy = Policy::documented();
+    }
+    let evidence = |options: &mut Options| {
+        options.evidence.joiner_bridge_backend = simulated.network_backend(JOINER);
+    };
+    evidence(&mut options);
+    let before = Sides::of(&simulated);
+    let report = before.report(&options);
+    let plan = before.plan(&options, &report, pick);
+    for step in &plan.steps {
+        let Work::Act { action } = &step.work else { continue };
+        let now = Sides::of(&simulated);
+        let side = now.side(action.side());
+        if action.effect().holds(side) == Some(true) {
+            continue;
+        }
+        for condition in action.preconditions() {
+            assert_eq!(condition.holds(side), Some(true), "{action:?} needs {condition:?}");
+        }
+        perform(&simulated, action);
+    }
+
+    let after = Sides::of(&simulated);
+    evidence(&mut options);
+    let second = after.report(&options);
+    let by_person: BTreeSet<_> = plan.unsolved.iter().map(|left| left.rule.as_str()).collect();
+    for left in second.blockers() {
+        assert!(by_person.contains(left.rule.as_str()), "{left}\nis left after\n{plan}");
+    }
+    let again = after.plan(&options, &second, pick);
+    let acts = again.steps.iter().filter(|step| matches!(step.work, Work::Act { .. })).count();
+    assert_eq!(acts, 0, "planned once more after\n{plan}\n{again}");
+
+    let agreed: BTreeSet<_> = plan.losses().map(|loss| loss.object.uuid.to_string()).collect();
+    let forgotten = |uuid: &str| {
+        // Storage that is forgotten keeps its disks.
+        let vdi = before.joiner.vdi.by_uuid(&uuid.into());
+        let sr = vdi.and_then(|(_, vdi)| before.joiner.sr.get(&vdi.SR));
+        let sr = sr.or_else(|| Some(before.joiner.sr.by_uuid(&uuid.into())?.1));
+        sr.is_some_and(|sr| sr.shared && after.joiner.sr.by_uuid(&sr.uuid).is_none())
+    };
+    let kept = after.belongings();
+    for (class, uuid) in before.belongings() {
+        let there = kept.contains(&(class, uuid.clone()));
+        let excused = agreed.contains(&uuid) || forgotten(&uuid);
+        assert!(there || excused, "{class} {uuid} is gone without consent after\n{plan}");
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn remedies_remove_what_they_are_for_and_nothing_else(
+        world in world(), documented in any::<bool>(), pick in 0..4_usize,
+    ) {
+        check(&world, documented, pick);
+    }
+}
+
+#[test]
+fn the_remedies_of_each_offence_remove_it() {
+    let size = Size { hosts: 2, nics: 2, vms: 2, srs: 1 };
+    let mut wrong = Vec::new();
+    for offence in Offence::ALL {
+        for (documented, pick) in (0..4).flat_map(|pick| [(false, pick), (true, pick)]) {
+            let world = World::new(size, [*offence]);
+            let tried = std::panic::catch_unwind(|| check(&world, documented, pick));
+            if let Err(panic) = tried {
+                let text = panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text);
+                wrong.push(format!("{offence:?}, documented {documented}, {pick}: {text}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}

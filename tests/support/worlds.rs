@@ -1,0 +1,53 @@
+//! Worlds of the preflight's strategies, played by the simulator.
+
+use proptest::test_runner::Config;
+use serde_json::Value as Json;
+use xcp_pool::model::Snapshot;
+use xcp_pool::preflight::arbitrary::World;
+use xcp_pool::preflight::{Edition, Editions};
+use xcp_pool::simulator::{self, Database, Release};
+
+/// How many cases a law is tried on.
+pub fn cases() -> Config {
+    let cases = std::env::var("XCP_POOL_CASES").ok().and_then(|cases| cases.parse().ok());
+    Config { cases: cases.unwrap_or(2_000), failure_persistence: None, ..Config::default() }
+}
+
+/// The master of a world's pool.
+pub const MASTER: &str = "host-0";
+/// The host that is to join.
+pub const JOINER: &str = "joiner";
+
+/// What the licence daemon of a simulated host knows.
+pub fn editions() -> Editions {
+    Editions::Known(vec![Edition { title: "xcp-ng".to_owned(), order: 100 }])
+}
+
+/// The hosts of a world, as far as its snapshots tell of them.
+pub fn simulated(world: &World) -> simulator::World {
+    let load = |snapshot: &Snapshot| {
+        let json: Json = serde_json::from_str(&snapshot.to_json()).unwrap();
+        Database::load(Release::Newest, &json).unwrap()
+    };
+    let pool = load(&world.pool);
+    let simulated =
+        simulator::World::builder().database(load(&world.joiner)).database(pool).build().unwrap();
+    if let Some(backend) = &world.options.evidence.joiner_bridge_backend {
+        simulated.act(|scene| scene.set_network_backend(JOINER, backend));
+    }
+    for host in world.pool.host.records() {
+        let metrics = world.pool.host_metrics.get(&host.metrics);
+        if metrics.is_some_and(|metrics| !metrics.live) {
+            simulated.power_off(&host.hostname);
+        }
+    }
+    simulated
+}
+
+/// What a host's server shows.
+pub fn snapshot(world: &simulator::World, host: &str) -> Snapshot {
+    let saved = world.database(host).unwrap().save().to_string();
+    let snapshot = Snapshot::from_json(saved.as_bytes()).unwrap();
+    assert_eq!(snapshot.problems, []);
+    snapshot
+}
