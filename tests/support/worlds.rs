@@ -1,11 +1,13 @@
 //! Worlds of the preflight's strategies, played by the simulator.
 
+use std::time::Duration;
+
 use proptest::test_runner::Config;
 use serde_json::Value as Json;
 use xcp_pool::model::Snapshot;
 use xcp_pool::preflight::arbitrary::World;
 use xcp_pool::preflight::{Edition, Editions};
-use xcp_pool::simulator::{self, Database, Release};
+use xcp_pool::simulator::{self, Database, Release, Scene, Value};
 
 /// How many cases a law is tried on.
 pub fn cases() -> Config {
@@ -35,6 +37,10 @@ pub fn simulated(world: &World) -> simulator::World {
     if let Some(backend) = &world.options.evidence.joiner_bridge_backend {
         simulated.act(|scene| scene.set_network_backend(JOINER, backend));
     }
+    for host in [MASTER, JOINER] {
+        let host = host.to_owned();
+        simulated.after(Duration::from_secs(300), move |scene| end_of_operations(scene, &host));
+    }
     for host in world.pool.host.records() {
         let metrics = world.pool.host_metrics.get(&host.metrics);
         if metrics.is_some_and(|metrics| !metrics.live) {
@@ -42,6 +48,19 @@ pub fn simulated(world: &World) -> simulator::World {
         }
     }
     simulated
+}
+
+/// Whatever somebody is doing on a host comes to its end.
+fn end_of_operations(scene: &mut Scene<'_>, host: &str) {
+    let ended = scene.edit(host, |database| {
+        for class in ["pool", "VM"] {
+            for object in database.refs(class) {
+                database.set(class, &object, "current_operations", Value::Map(Vec::new()))?;
+            }
+        }
+        Ok(())
+    });
+    ended.unwrap();
 }
 
 /// What a host's server shows.

@@ -207,19 +207,25 @@ pub(super) fn host(snapshot: &mut Snapshot, size: &Size, name: &str, n: usize) {
             software_version: software(),
             cpu_info: cpu(),
             edition: "xcp-ng".into(),
+            editions: vec!["xcp-ng".into()],
             control_domain: reference(&format!("dom0 of {name}")),
             metrics: reference(name),
             tls_verification_enabled: Some(true),
             ..filled()
         },
     );
-    add(snapshot, name, HostMetrics { live: true, last_updated: NOW, ..filled() });
+    add(
+        snapshot,
+        name,
+        HostMetrics { live: true, memory_total: 64 << 30, last_updated: NOW, ..filled() },
+    );
     add(
         snapshot,
         &format!("dom0 of {name}"),
         Vm {
             name_label: format!("Control domain on host: {name}"),
             is_control_domain: true,
+            domain_type: DomainType::Pv,
             power_state: PowerState::Running,
             resident_on: at.clone(),
             ..filled()
@@ -308,6 +314,7 @@ pub(super) fn vm(snapshot: &mut Snapshot, name: &str, sr: &str, network: String)
         Vm {
             name_label: name.into(),
             memory_static_max: 1 << 30,
+            domain_type: DomainType::Hvm,
             other_config: map([("mac_seed", uuid("mac_seed", name))]),
             ..filled()
         },

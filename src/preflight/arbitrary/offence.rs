@@ -119,11 +119,14 @@ impl Offence {
                 add(joiner, "another", Host { name_label: "another".into(), ..blank() });
             }
             Self::RunningVm => self.vm(joiner, |vm| vm.power_state = PowerState::Running),
-            Self::BusyVm => self.vm(joiner, |vm| {
-                vm.is_a_template = true;
-                vm.is_default_template = true;
-                vm.current_operations.insert("OpaqueRef:task".into(), VmOperation::Export);
-            }),
+            Self::BusyVm => {
+                let task = task(joiner, "export");
+                self.vm(joiner, |vm| {
+                    vm.is_a_template = true;
+                    vm.is_default_template = true;
+                    vm.current_operations.insert(task, VmOperation::Export);
+                });
+            }
             Self::JoinerGuidance => host_of(joiner, "joiner", restart_toolstack),
             Self::MasterGuidance => host_of(pool, "host 0", restart_toolstack),
             Self::OtherPlatform => host_of(joiner, "joiner", |host| {
@@ -210,13 +213,26 @@ impl Offence {
                     });
                 }
             }
-            Self::JoinerUpdating => pool_of(joiner, apply_updates),
-            Self::PoolUpdating => pool_of(pool, apply_updates),
+            Self::JoinerUpdating => apply_updates(joiner),
+            Self::PoolUpdating => apply_updates(pool),
             Self::OldDriver => {
                 change_of(&mut joiner.sm, "nfs", |driver| driver.features.clear());
             }
             Self::HaltedVm => self.vm(joiner, |_| {}),
-            Self::SuspendedVm => self.vm(joiner, |vm| vm.power_state = PowerState::Suspended),
+            Self::SuspendedVm => {
+                let image = Vdi {
+                    name_label: "suspend image".into(),
+                    SR: reference(clean::SR),
+                    virtual_size: 1 << 30,
+                    r#type: VdiType::Suspend,
+                    ..blank()
+                };
+                let image = add(joiner, "suspend image", image);
+                self.vm(joiner, |vm| {
+                    vm.power_state = PowerState::Suspended;
+                    vm.suspend_VDI = image;
+                });
+            }
             Self::PausedVm => self.vm(joiner, |vm| vm.power_state = PowerState::Paused),
             Self::Template => self.vm(joiner, |vm| vm.is_a_template = true),
             Self::SameVm => {
@@ -311,6 +327,15 @@ fn restart_toolstack(host: &mut Host) {
     host.pending_guidances = Some(vec![UpdateGuidance::RestartToolstack]);
 }
 
-fn apply_updates(pool: &mut Pool) {
-    pool.current_operations.insert("OpaqueRef:task".into(), PoolOperation::ApplyUpdates);
+fn apply_updates(side: &mut Snapshot) {
+    let task = task(side, "update");
+    pool_of(side, |pool| {
+        pool.current_operations.insert(task, PoolOperation::ApplyUpdates);
+    });
+}
+
+/// A task that goes on; its ref.
+fn task(side: &mut Snapshot, name: &str) -> String {
+    let task = Task { name_label: name.into(), status: TaskStatus::Pending, ..blank() };
+    add(side, name, task).to_string()
 }

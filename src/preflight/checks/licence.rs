@@ -189,7 +189,7 @@ fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     editions.dedup();
     let object = object(reference, me);
     let remedy = match editions[..] {
-        [edition] => {
+        [edition] if me.editions.is_empty() || me.editions.iter().any(|one| one == edition) => {
             let apply = Action::HostApplyEdition {
                 host: reference.clone(),
                 edition: edition.to_owned(),

@@ -168,6 +168,10 @@ fn into_the_pool(
     state: Migration,
 ) -> Option<Action> {
     let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
+    // Whatever arrives first keeps the uuid.
+    if pool.vm.by_uuid(&vm.uuid).is_some() {
+        return None;
+    }
     let (master_ref, _) = facts.pool.local().ok()?;
     let (_, pif) = facts.pool.management_pif()?;
     let sr = &facts.pool.pool().ok()?.1.default_SR;

@@ -177,7 +177,7 @@ impl<'a> Import<'_, 'a> {
             ("snapshot_of", self.export.id(vm.text("snapshot_of")).into()),
         ]);
         // An empty one stays empty (`fresh_genid`).
-        if !vm.flag("is_a_template") && !vm.is_empty("generation_id") {
+        if !vm.flag("is_a_template") && !vm.text("generation_id").is_empty() {
             let (left, right) = (self.desk.random.next() >> 1, self.desk.random.next() >> 1);
             values.push(("generation_id", format!("{left}:{right}").into()));
         }
