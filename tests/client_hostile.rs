@@ -3,53 +3,18 @@
 #![cfg(feature = "http")]
 
 mod http_server;
+mod memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, Write as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_server::{Asked, Server, Stream, ok};
+use memory::measured;
 use xcp_pool::client::{Client, Credentials, LoginFailure, Scope};
 use xcp_pool::model::{Class, Host, Ref, Vm};
 use xcp_pool::transport::{Http, Limits};
 use xcp_pool::{Error, ErrorKind};
-
-/// Counts what is allocated, and how much it was at most.
-struct Counting;
-
-static NOW: AtomicIsize = AtomicIsize::new(0);
-static MOST: AtomicIsize = AtomicIsize::new(0);
-
-fn count(bytes: isize) {
-    let now = NOW.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    MOST.fetch_max(now, Ordering::Relaxed);
-}
-
-// SAFETY: everything is done by the system's allocator; only sizes are counted besides.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// One test at a time: memory is counted for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -63,15 +28,6 @@ const OVERHEAD: isize = 8 << 20;
 
 /// Windows onto a reply grow to twice the largest record.
 const LARGEST_WINDOW: isize = 64 << 20;
-
-/// Runs something and says how long it took, and how much more memory it held at most.
-fn measured<T>(run: impl FnOnce() -> T) -> (T, Duration, isize) {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    let start = Instant::now();
-    let value = run();
-    (value, start.elapsed(), MOST.load(Ordering::Relaxed) - before)
-}
 
 fn method(asked: &Asked) -> String {
     let call: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
