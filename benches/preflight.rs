@@ -56,7 +56,7 @@ fn hosts(bencher: Bencher<'_, '_>, hosts: usize) {
     preflight(bencher, &world(hosts, 1_000));
 }
 
-#[divan::bench(args = [100, 1_000, 10_000])]
+#[divan::bench(args = [100, 1_000, 10_000, 40_000])]
 fn vms_of_the_pool(bencher: Bencher<'_, '_>, vms: usize) {
     preflight(bencher, &world(16, vms));
 }
