@@ -7,7 +7,7 @@ mod memory;
 
 use std::io::{self, Write as _};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_server::{Asked, Server, Stream, ok};
 use memory::measured;
