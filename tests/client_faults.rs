@@ -200,7 +200,8 @@ fn a_task_that_is_lost_with_a_restarting_master_ends_unknown() {
 /// Readers that go on until they are told to stop, and say how it went.
 struct Readers {
     stop: AtomicBool,
-    reads: AtomicUsize,
+    /// How often each has read.
+    reads: [AtomicUsize; 8],
     failures: AtomicUsize,
     slowest: std::sync::Mutex<Duration>,
 }
@@ -209,13 +210,13 @@ impl Readers {
     fn new() -> Self {
         Self {
             stop: AtomicBool::new(false),
-            reads: AtomicUsize::new(0),
+            reads: Default::default(),
             failures: AtomicUsize::new(0),
             slowest: std::sync::Mutex::default(),
         }
     }
 
-    fn run(&self, client: &Client) {
+    fn run(&self, client: &Client, number: usize) {
         while !self.stop.load(Ordering::Relaxed) {
             let (result, took) = timed(|| read(client));
             let mut slowest = self.slowest.lock().unwrap();
@@ -224,7 +225,7 @@ impl Readers {
             match result {
                 Ok(count) => {
                     assert_eq!(count, 3);
-                    self.reads.fetch_add(1, Ordering::Relaxed);
+                    self.reads[number].fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
                     let kinds = [ErrorKind::Transport, ErrorKind::Timeout, ErrorKind::State];
@@ -237,12 +238,16 @@ impl Readers {
         }
     }
 
-    /// Waits until each reader could have read once more.
+    /// Waits until each reader has begun and ended a read.
     fn wait_for_reads(&self, patience: Duration) {
-        let (start, before) = (Instant::now(), self.reads.load(Ordering::Relaxed));
-        while self.reads.load(Ordering::Relaxed) < before + 16 {
-            assert!(start.elapsed() < patience, "the readers do not read any more");
-            std::thread::sleep(millis(10));
+        let start = Instant::now();
+        for reads in &self.reads {
+            // One may have been on its way.
+            let enough = reads.load(Ordering::Relaxed) + 2;
+            while reads.load(Ordering::Relaxed) < enough {
+                assert!(start.elapsed() < patience, "the readers do not read any more");
+                std::thread::sleep(millis(10));
+            }
         }
     }
 }
@@ -251,10 +256,13 @@ impl Readers {
 fn while_eight_read(client: &Client, act: impl FnOnce(&Readers)) -> Readers {
     let readers = Readers::new();
     std::thread::scope(|scope| {
-        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| readers.run(client))).collect();
+        let readers = &readers;
+        let all: Vec<_> = (0..readers.reads.len())
+            .map(|number| scope.spawn(move || readers.run(client, number)))
+            .collect();
         let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             readers.wait_for_reads(seconds(10));
-            act(&readers);
+            act(readers);
         }));
         readers.stop.store(true, Ordering::Relaxed);
         for reader in all {
