@@ -418,6 +418,22 @@ fn a_host_that_somebody_else_took_the_place_of_is_not_taken_for_it() {
 }
 
 #[test]
+fn a_host_that_does_not_take_the_password_any_more_is_told_and_not_waited_for() {
+    let world = world();
+    let client = log_in(&world, "alpha");
+    let plan = planned(&client, "gamma");
+    done(eject(&client, &plan));
+    let gamma = log_in(&world, "gamma");
+    gamma.call::<()>("session.change_password", &("xcp-test", "another")).unwrap();
+    drop(gamma);
+    let began = world.now();
+    let again = done(eject(&client, &plan));
+    assert!(world.now() - began < Duration::from_secs(10));
+    assert_eq!(again.alone, None);
+    assert!(again.notes[0].contains("SESSION_AUTHENTICATION_FAILED"), "{:?}", again.notes);
+}
+
+#[test]
 fn a_plan_for_another_pool_or_purpose_is_refused() {
     let world = world();
     let client = log_in(&world, "alpha");

@@ -24,7 +24,7 @@ pub struct Ejected {
     pub already_gone: bool,
     /// The uuid of the pool of its own that the host has now.
     ///
-    /// None if the host answers, but not to this client: see [`Self::notes`].
+    /// None if what answers there is of no use to this client: see [`Self::notes`].
     pub alone: Option<Uuid>,
     /// The pool before; none if the host had left already.
     pub before: Option<Overview>,
@@ -108,7 +108,7 @@ enum Stand {
     Member,
     /// The master of another pool.
     Alone(Uuid),
-    /// Somebody answers, whom this client does not trust or who does not take its password.
+    /// Somebody answers, who does not trust or take the client, or does not come up by itself.
     Stranger(Error),
     /// Nobody answers, or not yet.
     Silent(Error),
@@ -283,10 +283,13 @@ impl Leaving<'_> {
             Ok(Role::Master(pool)) => return Stand::Alone(pool),
             Err(error) => error,
         };
-        match LoginFailure::of(&error) {
+        let failure = LoginFailure::of(&error);
+        match failure {
             LoginFailure::Certificate | LoginFailure::BadPassword | LoginFailure::NotXapi => {
                 Stand::Stranger(error)
             }
+            // Its power failed as it was being set up anew, for example.
+            LoginFailure::Emergency(_) if !failure.may_pass() => Stand::Stranger(error),
             _ => Stand::Silent(error),
         }
     }
@@ -319,7 +322,7 @@ fn attached<'a>(snapshot: &'a Snapshot, host: &'a Ref<Host>) -> impl Iterator<It
 }
 
 fn stranger(name: &str, error: &Error) -> String {
-    format!("somebody answers where {name} was, but not to this client: {error}")
+    format!("what answers where {name} was is of no use: {error}")
 }
 
 const METHOD: &str = "pool.eject";
