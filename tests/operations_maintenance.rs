@@ -267,6 +267,32 @@ fn a_vm_that_does_not_arrive_keeps_the_host_up() {
 }
 
 #[test]
+fn a_host_is_not_rebooted_over_a_vm_that_came_meanwhile() {
+    let world = world();
+    let client = log_in(&world, "alpha");
+    let plan = planned(&client, "gamma");
+    let other = world.clone();
+    let mut control = Control::new().observer(move |progress| {
+        if progress.summary.starts_with("host.reboot") && progress.awaited.is_none() {
+            let started = other.act(|scene| {
+                scene.edit("alpha", |database| {
+                    let gamma = database.find("host", |host| host.text("hostname") == "gamma");
+                    let vm = database.find("VM", |vm| vm.text("name_label") == "archive").unwrap();
+                    database.set("VM", &vm, "resident_on", gamma.unwrap())?;
+                    database.set("VM", &vm, "power_state", "Running")
+                })
+            });
+            started.unwrap();
+        }
+    });
+    let why = not_done(operations::maintenance(&client, &plan, &mut control));
+    drop(control);
+    assert!(why.contains("VMs came to the host meanwhile\n  archive"), "{why}");
+    assert!(why.contains("the host is enabled again"), "{why}");
+    assert_eq!(requests(&world, "Async.host.reboot"), 0);
+}
+
+#[test]
 fn deadlines_leave_the_outcome_open() {
     for seconds in [8, 30, 60] {
         let world = world();
