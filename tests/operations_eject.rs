@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::error::{ErrorKind, Fault, Result};
+use xcp_pool::error::{Error, ErrorKind, Fault, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Ejected, Outcome};
 use xcp_pool::plan::{self, Consent, DataFate, Plan, Purpose};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
-use xcp_pool::transport::Cancel;
+use xcp_pool::simulator::{
+    Database, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World, WorldTransport,
+};
+use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
 
 /// A pool of three; the third host has a disk of its own in use by a VM that is off.
 fn lab() -> PoolSpec {
@@ -22,19 +24,19 @@ fn lab() -> PoolSpec {
         .vm(VmSpec::running("web", "alpha").disk("NFS", 10))
 }
 
+fn local_storage(database: &Database, host: &str) -> xcp_pool::simulator::Ref {
+    let host = database.find("host", |row| row.text("hostname") == host).unwrap();
+    let own = |pbd: &xcp_pool::simulator::Ref| *database.text("PBD", pbd, "host") == *host;
+    let local = database.find("SR", |sr| {
+        sr.text("name_label") == "Local storage" && sr.refs("PBDs").iter().any(own)
+    });
+    local.unwrap()
+}
+
 /// Gives gamma a disk on its local storage, and a VM that uses it.
 fn world() -> World {
     let spec = lab().vm(VmSpec::halted("archive").disk("NFS", 5)).edit(|database| {
-        let gamma = database.find("host", |host| host.text("hostname") == "gamma").unwrap();
-        let sr = database
-            .find("SR", |sr| {
-                sr.text("name_label") == "Local storage"
-                    && sr
-                        .refs("PBDs")
-                        .iter()
-                        .any(|pbd| *database.text("PBD", pbd, "host") == *gamma)
-            })
-            .unwrap();
+        let sr = local_storage(database, "gamma");
         let vm = database.find("VM", |vm| vm.text("name_label") == "archive").unwrap();
         let vbd = database.find("VBD", |vbd| vbd.text("VM") == &*vm).unwrap();
         let vdi = database.text("VBD", &vbd, "VDI");
@@ -45,6 +47,27 @@ fn world() -> World {
 
 fn log_in(world: &World, host: &str) -> Client {
     Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
+}
+
+/// The way to the hosts, but for one whose certificate nobody vouches for.
+struct Wary(WorldTransport);
+
+impl Transport for Wary {
+    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+        match request.endpoint.host() {
+            "10.0.0.3" => Err(Error::new(ErrorKind::Trust, "a certificate that nobody knows")),
+            _ => self.0.exchange(request),
+        }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock()
+    }
+}
+
+fn log_in_wary(world: &World) -> Client {
+    let root = Credentials::new("root", "xcp-test");
+    Client::connect(Wary(world.transport()), "alpha", &root).unwrap()
 }
 
 fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
@@ -415,6 +438,46 @@ fn a_host_that_somebody_else_took_the_place_of_is_not_taken_for_it() {
     let again = done(eject(&client, &plan));
     assert_eq!(again.alone, None);
     assert!(again.notes[0].contains("another host"), "{:?}", again.notes);
+}
+
+#[test]
+fn a_host_that_is_not_trusted_leaves_all_the_same() {
+    let world = world();
+    let client = log_in_wary(&world);
+    let ejected = done(eject(&client, &planned(&client, "gamma")));
+    assert_eq!((ejected.alone, ejected.after.hosts.len()), (None, 2));
+    assert!(ejected.notes[0].contains("a certificate that nobody knows"), "{:?}", ejected.notes);
+}
+
+#[test]
+fn the_memory_of_a_suspended_vm_is_lost_with_its_storage() {
+    let world = World::builder()
+        .pool(lab().vm(VmSpec::suspended("sleeper").disk("NFS", 5)).edit(|database| {
+            let sr = local_storage(database, "gamma");
+            let vm = database.find("VM", |vm| vm.text("name_label") == "sleeper").unwrap();
+            let memory = database.text("VM", &vm, "suspend_VDI");
+            database.set("VDI", &memory, "SR", &sr)
+        }))
+        .build()
+        .unwrap();
+    let plan = planned(&log_in(&world, "alpha"), "gamma");
+    let Purpose::Eject { impact } = &plan.purpose else { panic!("{plan}") };
+    assert_eq!((impact.vms[0].disks, impact.vms[0].memory), (0, true));
+    let lost: Vec<_> = plan.losses().map(|loss| loss.object.class.as_str()).collect();
+    assert_eq!(lost, ["SR", "VDI", "VM"]);
+    assert!(plan.to_string().contains("loses its suspended memory"), "{plan}");
+}
+
+#[test]
+fn hosts_of_every_release_leave() {
+    for release in Release::ALL {
+        let pool =
+            PoolSpec::new("lab", release).host("alpha", "10.0.0.1").host("gamma", "10.0.0.3");
+        let world = World::builder().pool(pool).build().unwrap();
+        let client = log_in(&world, "alpha");
+        let plan = planned(&client, "gamma");
+        assert!(done(eject(&client, &plan)).alone.is_some(), "{release:?}");
+    }
 }
 
 #[test]

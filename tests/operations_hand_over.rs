@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, HandedOver, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
-use xcp_pool::transport::Cancel;
+use xcp_pool::simulator::{
+    PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World, WorldTransport,
+};
+use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
 
 const CALL: &str = "Async.pool.designate_new_master";
 
@@ -31,6 +33,27 @@ fn world() -> World {
 
 fn log_in(world: &World, host: &str) -> Client {
     Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
+}
+
+/// The way to the hosts, but for one whose certificate nobody vouches for.
+struct Wary(WorldTransport);
+
+impl Transport for Wary {
+    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+        match request.endpoint.host() {
+            "10.0.0.3" => Err(Error::new(ErrorKind::Trust, "a certificate that nobody knows")),
+            _ => self.0.exchange(request),
+        }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock()
+    }
+}
+
+fn log_in_wary(world: &World) -> Client {
+    let root = Credentials::new("root", "xcp-test");
+    Client::connect(Wary(world.transport()), "alpha", &root).unwrap()
 }
 
 fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
@@ -348,6 +371,34 @@ fn a_version_that_is_not_known_has_to_be_confirmed() {
     let plan = plan::hand_over(&snapshot, &evidence, &beta).unwrap();
     assert!(plan.is_complete() && plan.to_string().contains("confirmed: Version"), "{plan}");
     done(hand_over(&client, &plan));
+}
+
+#[test]
+fn that_a_host_takes_part_which_is_not_trusted_has_to_be_confirmed() {
+    let world = world();
+    let client = log_in_wary(&world);
+    let plan = planned(&client, "beta");
+    assert!(plan.is_complete(), "{plan}");
+    let why = not_done(hand_over(&client, &plan));
+    assert!(why.contains("not known, to be confirmed: AllMembersAnswer"), "{why}");
+    assert_eq!(world.requests().get(CALL), None);
+    let snapshot = client.snapshot(Scope::Overview).unwrap();
+    let mut evidence = operations::evidence(&client, &snapshot).unwrap();
+    evidence.confirmed.insert(Confirmation::AllMembersAnswer);
+    let plan = plan::hand_over(&snapshot, &evidence, &named(&snapshot, "beta")).unwrap();
+    done(hand_over(&client, &plan));
+    assert_in_order(&world, "beta", "10.0.0.2");
+}
+
+#[test]
+fn pools_of_every_release_are_handed_over() {
+    for release in Release::ALL {
+        let pool = PoolSpec::new("lab", release).host("alpha", "10.0.0.1").host("beta", "10.0.0.2");
+        let world = World::builder().pool(pool).build().unwrap();
+        let client = log_in(&world, "alpha");
+        let handed = done(hand_over(&client, &planned(&client, "beta")));
+        assert_eq!(handed.after.master, "beta", "{release:?}");
+    }
 }
 
 #[test]

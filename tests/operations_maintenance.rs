@@ -434,6 +434,21 @@ fn what_only_the_server_knows_of_a_vm_stops_it_before_the_host_is_disabled() {
 }
 
 #[test]
+fn hosts_of_every_release_are_rebooted() {
+    for release in Release::ALL {
+        let pool = PoolSpec::new("lab", release)
+            .host("alpha", "10.0.0.1")
+            .host("gamma", "10.0.0.3")
+            .shared_sr("NFS", "nfs")
+            .vm(VmSpec::running("web", "gamma").disk("NFS", 1));
+        let world = World::builder().pool(pool).build().unwrap();
+        let client = log_in(&world, "alpha");
+        let maintained = done(maintain(&client, &planned(&client, "gamma")));
+        assert_eq!(maintained.moved, [("web".to_owned(), "alpha".to_owned())], "{release:?}");
+    }
+}
+
+#[test]
 fn a_master_that_dies_meanwhile_is_waited_for() {
     let world = world();
     let client = log_in(&world, "alpha");
