@@ -2,8 +2,11 @@
 //!
 //! Beside each answer stands the work that the server puts into it: it computes the restart plan anew
 //! for every probe of its search, and plays every sequence of failures from the start. Here the plan
-//! is made once, and sequences share their beginnings: for 32 hosts and two failures 32 + 992 packings
-//! instead of 2 x 992, each O(V log V + V H).
+//! is made once, and sequences share their beginnings.
+//! - 64 hosts, 4,096 VMs: 6 probes. The server pays 6 plans of O(V log V + V H) and 6 counts of
+//!   O(H log H + H V); here it is one plan and 6 counts, so up to 6 times less.
+//! - 32 hosts, two failures: 32 + 992 packings instead of 2 x 992, each O(V log V + V H), so 1.9 times
+//!   less at least.
 
 use xcp_pool::failover::Planner;
 use xcp_pool::failover::binpack::{Heuristic, Packing};

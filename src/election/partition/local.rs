@@ -1,7 +1,5 @@
 //! The survival decision of one host, from what it knows itself.
 
-use std::cmp::Reverse;
-
 use serde::{Deserialize, Serialize};
 
 use super::views::MAX_HOSTS;
@@ -203,26 +201,35 @@ impl LocalView {
         for (host, view) in read.iter_mut().enumerate() {
             view.hb = if left.contains(host) { view.hb & left } else { HostSet::EMPTY };
         }
-        let mut weight: Vec<u64> = read.iter().map(|view| self.weight(view.hb)).collect();
+        let mut score: Vec<u64> = read.iter().map(|view| self.score(view.hb)).collect();
         // `min_by_key` keeps the first of equals: the highest index, as we walk downwards.
-        while let Some(poorest) =
-            left.iter().rev().min_by_key(|host| (weight[*host], richness(read[*host].hb)))
-        {
+        while let Some(poorest) = left.iter().rev().min_by_key(|host| score[*host]) {
             if left.is_subset(read[poorest].hb) {
                 break;
             }
             left.remove(poorest);
             read[poorest].hb = HostSet::EMPTY;
+            let gone = weight_score(self.weights[poorest]) + SIZE_SCORE;
             for host in left {
-                if read[host].hb.contains(poorest) {
-                    read[host].hb.remove(poorest);
-                    weight[host] -= u64::from(self.weights[poorest]);
+                let hb = &mut read[host].hb;
+                if hb.contains(poorest) {
+                    hb.remove(poorest);
+                    let others = score[host] / SIZE_SCORE * SIZE_SCORE - gone;
+                    score[host] = others + index_score(*hb);
                 }
             }
         }
         let own = Domains { hb: read[self.me].hb, sf };
         read[self.me] = own;
         Settled { agreed: false, own, read }
+    }
+
+    /// How good a heartbeat domain is: heavier, then larger, then with a lower lowest index
+    /// (`get_partition_score`).
+    fn score(&self, domain: HostSet) -> u64 {
+        let weights = domain.iter().filter_map(|host| self.weights.get(host));
+        let hosts: u64 = weights.map(|weight| weight_score(*weight) + SIZE_SCORE).sum();
+        hosts + index_score(domain)
     }
 
     fn weight(&self, hosts: HostSet) -> u64 {
@@ -284,7 +291,15 @@ impl Domains {
     }
 }
 
-/// How good a heartbeat domain is beyond its weight: larger, then with a lower lowest index.
-fn richness(domain: HostSet) -> (usize, Reverse<Option<usize>>) {
-    (domain.len(), Reverse(domain.lowest()))
+/// What a host's weight counts in a heartbeat domain.
+fn weight_score(weight: u32) -> u64 {
+    u64::from(weight) * 0x1_0000
 }
+
+/// What the lowest index counts.
+fn index_score(domain: HostSet) -> u64 {
+    domain.lowest().map_or(0, |lowest| (MAX_HOSTS - lowest) as u64)
+}
+
+/// What each host of a heartbeat domain counts beside its weight: more than any index.
+const SIZE_SCORE: u64 = 0x100;
