@@ -101,3 +101,42 @@ fn an_overridden_finding_gets_no_steps() {
     let plan = planned(&options, &Choices::new()).unwrap();
     assert!(!methods(&plan).contains(&"SR.forget"), "{plan}");
 }
+
+#[test]
+fn what_uses_something_goes_before_what_it_uses() {
+    use xcp_pool::preflight::arbitrary::{Offence, Size, World};
+
+    // A restart of the toolstack, a halted VM on NFS, the NFS, a cluster.
+    let size = Size { hosts: 1, nics: 1, vms: 0, srs: 1 };
+    let mut world = World::new(
+        size,
+        [
+            Offence::JoinerGuidance,
+            Offence::HaltedVm,
+            Offence::SharedStorage,
+            Offence::JoinerClustered,
+        ],
+    );
+    let (nfs, _) = world.joiner.sr.iter().find(|(_, sr)| sr.name_label == "NFS").unwrap();
+    let nfs = nfs.clone();
+    for (_, vdi) in world.joiner.vdi.iter_mut() {
+        vdi.SR = nfs.clone();
+    }
+    world.options.policy = Policy::documented();
+    let World { pool, joiner, options, .. } = &world;
+    let report = preflight::evaluate_with(pool, joiner, options);
+    let plan = plan::join(pool, joiner, options, &report, &Choices::new()).unwrap();
+    assert_eq!(
+        methods(&plan),
+        [
+            "VM.migrate_send",
+            "PBD.unplug",
+            "SR.forget",
+            "Cluster_host.disable",
+            "host.restart_agent",
+            "pool.join",
+            "settle"
+        ],
+        "{plan}"
+    );
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Snapshot;
+use crate::model::{Class, Snapshot};
 use crate::preflight::remedy::{Action, Choice};
 use crate::preflight::{Finding, Options, Report, RuleCode, Side};
 
@@ -107,6 +107,11 @@ pub fn join(
     for finding in report.blockers().chain(missing_evidence) {
         add_remedy(&mut plan, &mut planned, finding, [pool, joiner], choices)?;
     }
+    // Stable: what belongs together stays in its order.
+    plan.steps.sort_by_key(|step| match &step.work {
+        Work::Act { action } => turn(action),
+        _ => Turn::Rest,
+    });
     let force = report.needs_force();
     let call = if force { "pool.join_force" } else { "pool.join" };
     plan.steps.push(Step::new(
@@ -120,6 +125,34 @@ pub fn join(
         format!("wait until {} is live and enabled with its storage attached", host.name_label),
     ));
     Ok(plan)
+}
+
+/// When an action has its turn: whatever uses something goes before what it uses.
+///
+/// XAPI checks in another order, in which HA keeps its storage, a VM its disks and networks, and the
+/// storage of a cluster keeps the cluster (`HA_IS_ENABLED`, `VDI_IN_USE`, `CLUSTER_STACK_IN_USE`).
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Ha,
+    Vms,
+    Storage,
+    Rest,
+    Restarts,
+}
+
+fn turn(action: &Action) -> Turn {
+    match action {
+        Action::PoolDisableHa { .. } | Action::TaskCancel { .. } | Action::Await { .. } => Turn::Ha,
+        Action::PbdUnplug { .. } | Action::SrForget { .. } | Action::SrDestroy { .. } => {
+            Turn::Storage
+        }
+        Action::HostDisable { .. } | Action::HostReboot { .. } | Action::HostEnable { .. } => {
+            Turn::Restarts
+        }
+        Action::HostRestartAgent { .. } => Turn::Restarts,
+        _ if action.object().0 == Class::Vm || action.object().0 == Class::Vdi => Turn::Vms,
+        _ => Turn::Rest,
+    }
 }
 
 /// Adds the steps of the chosen way out; an action that another rule asked for already is not
