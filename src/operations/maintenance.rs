@@ -69,7 +69,7 @@ pub fn maintenance(
         return steps::other_purpose(plan, "maintenance");
     };
     let boot_time = plan.steps.iter().find_map(|step| match &step.work {
-        Work::Reboot { boot_time } => Some(boot_time.as_deref()),
+        Work::Reboot { boot_time, .. } => Some(boot_time.as_deref()),
         _ => None,
     });
     let Some(boot_time) = boot_time else {
@@ -182,7 +182,7 @@ impl Maintenance<'_> {
                     run.step(n, &step.summary)?;
                     self.act(step, action, run)?;
                 }
-                Work::Evacuate => {
+                Work::Evacuate { .. } => {
                     run.step(n, &step.summary)?;
                     self.evacuate(run)?;
                 }

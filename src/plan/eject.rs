@@ -37,7 +37,7 @@ pub fn eject(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
     let (impact, losses) = Impact::of(pool, host);
     let mut leave = Step::new(
         Side::Pool,
-        Work::Eject,
+        Work::Eject { host: host.clone() },
         format!("pool.eject of {name}, which sets itself up anew and reboots"),
     );
     leave.destroys = losses;

@@ -83,7 +83,7 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
         let from = &master.name_label;
         steps.push(Step::new(
             Side::Pool,
-            Work::Designate,
+            Work::Designate { host: host.clone() },
             format!("pool.designate_new_master to {name}; {from} becomes a member"),
         ));
     }

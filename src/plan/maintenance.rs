@@ -69,8 +69,11 @@ pub fn maintenance(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
         1 => String::from("1 VM leaves"),
         vms => format!("{vms} VMs leave"),
     };
-    steps.push(step(Work::Evacuate, format!("host.evacuate: {leave} {name}")));
-    steps.push(step(Work::Reboot { boot_time }, format!("host.reboot {name}")));
+    steps.push(step(
+        Work::Evacuate { host: host.clone() },
+        format!("host.evacuate: {leave} {name}"),
+    ));
+    steps.push(step(Work::Reboot { host: host.clone(), boot_time }, format!("host.reboot {name}")));
     steps.push(step(Work::Return, format!("wait until {name} is live with its storage attached")));
     if record.enabled {
         steps.push(act(Action::HostEnable { side, host: own }, "host.enable"));

@@ -92,12 +92,21 @@ pub enum Work {
         /// The address that it had in the pool.
         address: String,
     },
-    /// `pool.designate_new_master` to the host.
-    Designate,
-    /// `pool.eject` of the host.
-    Eject,
-    /// `host.evacuate` of the host: its VMs move to others.
-    Evacuate,
+    /// `pool.designate_new_master`
+    Designate {
+        /// The new master.
+        host: Ref<Host>,
+    },
+    /// `pool.eject`
+    Eject {
+        /// The host that leaves.
+        host: Ref<Host>,
+    },
+    /// `host.evacuate`: the host's VMs move to others.
+    Evacuate {
+        /// The host that is emptied.
+        host: Ref<Host>,
+    },
     /// Waits until the host is master, and all others follow it, live and enabled.
     Follow {
         /// The new master's address.
@@ -121,8 +130,10 @@ pub enum Work {
     },
     /// `pool.recover_slaves` on the new master.
     RecoverMembers,
-    /// `host.reboot` of the host.
+    /// `host.reboot`
     Reboot {
+        /// The host that reboots.
+        host: Ref<Host>,
         /// When it booted last, as its record says: a later boot is the one that was asked for.
         boot_time: Option<String>,
     },
@@ -172,16 +183,27 @@ impl Step {
 
     /// What must hold on its side before it runs.
     pub fn preconditions(&self) -> Vec<Condition> {
+        let live = |host: &Ref<Host>| Condition::HostLive { host: host.clone(), live: true };
         match &self.work {
             Work::Act { action } => action.preconditions(),
+            Work::Designate { host } | Work::Eject { host } => {
+                vec![live(host), Condition::HaEnabled { enabled: false }, Condition::NotUpdating]
+            }
+            Work::Evacuate { host } => vec![live(host)],
+            Work::Reboot { host, .. } => {
+                vec![Condition::HostEnabled { host: host.clone(), enabled: false }]
+            }
             _ => Vec::new(),
         }
     }
 
     /// What holds on its side afterwards; if it holds already there is nothing to do.
+    ///
+    /// None where that is more than one object's state: it is in the summary then.
     pub fn effect(&self) -> Option<Condition> {
         match &self.work {
             Work::Act { action } => Some(action.effect()),
+            Work::Eject { host } => Some(Condition::gone(host)),
             _ => None,
         }
     }
