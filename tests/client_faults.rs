@@ -141,6 +141,21 @@ fn a_logout_is_said_again_when_its_connection_breaks() {
 }
 
 #[test]
+fn a_local_session_is_closed_though_its_connection_breaks() {
+    for trouble in [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse] {
+        let world = lab(17);
+        let front = Front::builder(&world).https(0).start().unwrap();
+        let (at, limits) = (endpoint(&front, "ignite"), Limits::within(seconds(5)));
+        let local = LocalSession::open(http(&front), &at, &credentials(), limits).unwrap();
+        assert!(!local.is_in_emergency_mode().unwrap());
+        assert_eq!(world.open_sessions(), 1);
+        world.trouble(Rule::new(trouble.clone()).method("session.local_logout"));
+        local.close().unwrap();
+        assert_eq!(world.open_sessions(), 0, "{trouble:?}");
+    }
+}
+
+#[test]
 fn closing_ends_though_the_host_is_silent() {
     let world = lab(5);
     let front = Front::builder(&world).https(0).start().unwrap();

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Credentials;
 use crate::client::call::perform;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Params, Reply, Secret};
 
@@ -34,6 +34,9 @@ const LOGOUT: Limits = Limits::within(Duration::from_secs(5));
 
 impl LocalSession {
     /// Logs in at this very host (`session.slave_local_login_with_password`).
+    ///
+    /// The host does not end such sessions by itself: one whose reply is lost on its way stays until
+    /// its toolstack restarts.
     ///
     /// # Errors
     /// `Fault` with `SESSION_AUTHENTICATION_FAILED` for another password; `Transport`, `Timeout`,
@@ -96,7 +99,13 @@ impl LocalSession {
         if self.closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        match self.send::<()>("session.local_logout", &(), LOGOUT) {
+        let say = || self.send::<()>("session.local_logout", &(), LOGOUT);
+        let said = match say() {
+            // Twice is no harm, and nothing else would ever end the session.
+            Err(error) if error.kind() == ErrorKind::Transport => say(),
+            said => said,
+        };
+        match said {
             Err(error) if !error.is_fault("SESSION_INVALID") => Err(error),
             _ => Ok(()),
         }

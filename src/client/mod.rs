@@ -28,9 +28,10 @@
 //! stay open, since tasks and other threads may still be using them.
 //!
 //! A login that the server carries out, but whose reply does not arrive (the connection broke, the
-//! time was over, the caller cancelled), leaves a session behind that nobody knows. It cannot be
-//! found again: the class `session` has neither `get_all` nor `get_all_records` and sends no events,
-//! and a session is addressed by its ref or uuid, which only the lost reply had.
+//! time was over, the caller cancelled, the search found the master elsewhere meanwhile), leaves a
+//! session behind that nobody knows. It cannot be found again: the class `session` has neither
+//! `get_all` nor `get_all_records` and sends no events, and a session is addressed by its ref or
+//! uuid, which only the lost reply had.
 //! `session.logout_subject_identifier` would not do: it ends *all* other sessions of a user from a
 //! directory, those of other programs included, and a local user such as root is no such subject.
 //! The server itself drops a session after 24 hours without a call, and the oldest of an originator
