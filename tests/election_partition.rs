@@ -6,7 +6,7 @@ use serde::Deserialize;
 use xcp_pool::ErrorKind;
 use xcp_pool::election::HostSet;
 use xcp_pool::election::partition::{
-    Election, Fate, FenceReason, HostDecision, Objection, Rule, Scenario, Views,
+    Domains, Election, Fate, FenceReason, HostDecision, LocalView, Objection, Rule, Scenario, Views,
 };
 
 #[derive(Deserialize)]
@@ -359,4 +359,31 @@ fn a_snapshot_gives_a_scenario_of_its_live_hosts() {
     let outcome = scenario.decide().unwrap();
     assert_eq!(outcome.survivors, ["a"]);
     assert_eq!(outcome.hosts[2].fate, Fate::Crashed);
+}
+
+#[test]
+fn a_host_decides_on_what_it_received_itself() {
+    let both = HostSet::first(2);
+    let all = Domains { hb: both, sf: both };
+    let alone = |host| Domains { hb: HostSet::only(host), sf: both };
+    // Host 1 no longer hears host 0; what host 0 thinks of that it knows from the state file only.
+    let mut view = LocalView {
+        me: 1,
+        weights: vec![1, 1],
+        excluded: HostSet::EMPTY,
+        liveset: both,
+        own: alone(1),
+        heard: vec![all, all],
+        read: vec![all, all],
+    };
+    assert!(!view.agrees().unwrap(), "the file still has the old view of host 0");
+    view.read[0] = alone(0);
+    assert!(!view.agrees().unwrap(), "each has another view by now");
+    let decision = view.decide().unwrap();
+    assert!(!decision.survives && !decision.views_agreed);
+    // From host 0's side, the same news let it survive.
+    let other = LocalView { me: 0, own: alone(0), read: vec![all, alone(1)], ..view };
+    let decision = other.decide().unwrap();
+    assert!(decision.survives && !decision.by_rule2);
+    assert_eq!(decision.proposed_liveset, HostSet::only(0));
 }

@@ -1,7 +1,7 @@
 //! HA: hosts that watch each other, fence themselves, elect a master and restart VMs.
 //!
-//! `pool.enable_ha` starts a daemon on every host of a pool. From then on everything that facts of
-//! the real one are known of happens by itself, in virtual time and host by host:
+//! `pool.enable_ha` starts a daemon on every host of a pool. From then on things happen by
+//! themselves, in virtual time and host by host, as they do with the real one:
 //!
 //! * *Links.* Heartbeats go over the network between hosts ([`Scene::cut`], [`Scene::cut_one_way`]);
 //!   the state file is reached over a link of its own ([`Scene::cut_state_file`]). A heartbeat that
