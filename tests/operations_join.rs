@@ -204,6 +204,28 @@ fn a_deadline_that_passes_while_the_host_restarts_leaves_the_outcome_open() {
 }
 
 #[test]
+fn records_that_a_broken_join_left_behind_are_not_waited_for() {
+    let story = Story::new(&Choices::new());
+    let own = story.world.database("ignite").unwrap();
+    let record = own.object("host", &own.refs("host")[0]).unwrap().record();
+    let left = story.world.act(|scene| {
+        scene.edit("phantom", |database| {
+            let fields = record.pairs().iter().filter(|(field, _)| &**field != "metrics");
+            let fields = fields.map(|(field, value)| (&**field, value.clone()));
+            database.create("host", "OpaqueRef:left-behind", fields)
+        })
+    });
+    left.unwrap();
+    let began = story.world.now();
+    match story.join().unwrap() {
+        Outcome::NotDone(why) => assert!(why.to_string().contains("host.destroy"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(story.world.now() - began < Duration::from_secs(600));
+    assert_eq!(story.world.requests().get("Async.pool.join"), None);
+}
+
+#[test]
 fn a_plan_for_another_pool_is_refused_by_name() {
     let story = Story::new(&Choices::new());
     let swapped = operations::join(

@@ -103,7 +103,7 @@ pub(super) fn join_in(
     same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     let sides = Sides { pool, joiner };
     if first.host.by_uuid(&plan.host.uuid).is_some() {
-        return settle(pool, plan, None, run);
+        return settle(sides, plan, None, run);
     }
     let before = joiner.settled_snapshot(Scope::Preflight)?;
     let (_, host) = before.master()?;
@@ -246,28 +246,25 @@ fn settle_after(
                 })
             })?;
             if left {
-                let why = Why::new("the join failed half-way").error(error).seen([
-                    format!("the pool has records of host {} that it left behind", plan.host.uuid),
-                    String::from("the host still is the master of its own pool"),
-                    String::from("host.destroy on the pool removes the host's record"),
-                ]);
+                let why = Why::new("the join failed half-way").error(error).seen(left_behind(plan));
                 return Ok(Outcome::NotDone(why));
             }
         }
     }
-    settle(sides.pool, plan, Some(before), run)
+    settle(sides, plan, Some(before), run)
 }
 
 /// Waits until the member is live and enabled with its storage attached, then compares.
 fn settle(
-    pool: &Client,
+    sides: Sides<'_>,
     plan: &Plan,
     before: Option<&Before>,
     run: &mut Run<'_, '_>,
 ) -> Result<Outcome<Joined>> {
     let last = plan.steps.len().saturating_sub(1);
     let summary = plan.steps.last().map_or("", |step: &Step| step.summary.as_str());
-    let mut ready_since = None;
+    let pool = sides.pool;
+    let (mut ready_since, mut alone_since) = (None, None);
     let waited = run.step(last, summary).and_then(|()| {
         run.until(|run| {
             let snapshot = match pool.snapshot(Scope::Preflight) {
@@ -277,13 +274,19 @@ fn settle(
             Ok(match readiness(&snapshot, &plan.host.uuid) {
                 Readiness::NotYet(awaited) => {
                     ready_since = None;
-                    Look::Awaited(awaited)
+                    let now = run.now();
+                    let since = stands_alone(sides, plan).then(|| alone_since.unwrap_or(now));
+                    alone_since = since;
+                    match since {
+                        Some(since) if now.saturating_sub(since) >= ROLE_GRACE => Look::Seen(None),
+                        _ => Look::Awaited(awaited),
+                    }
                 }
-                Readiness::Ready(_) => Look::Seen(snapshot),
+                Readiness::Ready(_) => Look::Seen(Some(snapshot)),
                 Readiness::Detached(names) => {
                     let since = *ready_since.get_or_insert_with(|| run.now());
                     match run.now().saturating_sub(since) >= STORAGE_GRACE {
-                        true => Look::Seen(snapshot),
+                        true => Look::Seen(Some(snapshot)),
                         false => Look::Awaited(format!("storage to be attached: {names}")),
                     }
                 }
@@ -291,7 +294,11 @@ fn settle(
         })
     });
     let after = match waited {
-        Ok(after) => after,
+        Ok(Some(after)) => after,
+        Ok(None) => {
+            let why = Why::new("a join of the host failed half-way").seen(left_behind(plan));
+            return Ok(Outcome::NotDone(why));
+        }
         Err(error) if error.kind() == ErrorKind::Timeout => {
             let why = Why::new("the host joined, but is not ready yet").error(error);
             return Ok(Outcome::Unknown(why));
@@ -319,6 +326,25 @@ fn settle(
         after: Overview::of(&after)?,
         missing,
     }))
+}
+
+/// What is seen of a join that did not come to its end.
+fn left_behind(plan: &Plan) -> [String; 3] {
+    [
+        format!("the pool has records of host {} that it left behind", plan.host.uuid),
+        String::from("the host still is the master of its own pool"),
+        String::from("host.destroy on the pool removes the host's record"),
+    ]
+}
+
+/// Whether the host is the master of a pool of its own, and is not about to leave it.
+fn stands_alone(sides: Sides<'_>, plan: &Plan) -> bool {
+    let alone = sides
+        .joiner
+        .snapshot(Scope::Overview)
+        .is_ok_and(|own| own.the_pool().is_ok_and(|(_, own)| own.uuid != plan.pool.uuid));
+    let joins = |method| steps::is_under_way(sides.joiner, method).unwrap_or(true);
+    alone && !joins("pool.join") && !joins("pool.join_force")
 }
 
 enum Readiness {
