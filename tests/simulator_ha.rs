@@ -354,3 +354,16 @@ fn the_planner_answers_for_a_pool_with_ha() {
     pool.run(60);
     assert_eq!(number(caller.field("pool", &own, "ha_plan_exists_for")), Some(2));
 }
+
+#[test]
+fn what_ha_forbids_is_refused() {
+    let pool = HaPool::new(3, 20, 30);
+    let caller = pool.caller();
+    let member = json!(pool.record(pool.member()).as_str());
+    assert_eq!(caller.fault("pool.designate_new_master", [member.clone()]), "HA_IS_ENABLED");
+    assert_eq!(caller.fault("pool.eject", [member.clone()]), "HA_IS_ENABLED");
+    // Emptying a host for maintenance takes protected VMs along, and names the others.
+    let blocked = caller.call("host.get_vms_which_prevent_evacuation", [member]);
+    let codes: Vec<_> = blocked.as_object().unwrap().values().map(|why| &why[0]).collect();
+    assert_eq!(codes, ["HOST_EVACUATE_VM_NOT_HA_PROTECTED", "HOST_EVACUATE_VM_NOT_HA_PROTECTED"]);
+}
