@@ -20,8 +20,8 @@ use xcp_pool::{Error, ErrorKind};
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// The limits of these tests.
-const LIMIT: Duration = Duration::from_secs(4);
-const MAX_REPLY: u64 = 24 << 20;
+const LIMIT: Duration = Duration::from_secs(8);
+const MAX_REPLY: u64 = 12 << 20;
 
 /// Connections, windows, threads.
 const OVERHEAD: isize = 8 << 20;
