@@ -200,7 +200,7 @@ fn a_promotion_that_never_arrived_is_not_done_and_can_be_tried_again() {
     let plan = lab.plan();
     lab.world.trouble(Rule::new(Trouble::Reset).method(TRANSITION));
     let why = not_done(lab.recover(&plan));
-    assert!(why.contains("did not arrive"), "{why}");
+    assert!(why.contains("got no answer, and it follows 10.0.0.1"), "{why}");
     assert_eq!(lab.masters(), Vec::<&str>::new());
     assert!(!done(lab.recover(&plan)).already_master);
     assert!(lab.is_whole());

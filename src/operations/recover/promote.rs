@@ -202,28 +202,25 @@ impl Recovery<'_> {
     fn await_master(&self, answer: Option<Error>, run: &mut Run<'_, '_>) -> Result<Promotion> {
         let sent = run.now();
         let unheard = answer.is_some();
-        let mut restarted = false;
         let seen = run.until(|run| {
             let report = look_at(self.members, &self.endpoint)?;
             let waited = run.now().saturating_sub(sent);
             Ok(match (&report.contact, &report.role) {
                 (Contact::Answers, Some(Role::Master)) => Look::Seen(None),
-                (Contact::Answers, Some(Role::Slave(master))) if restarted => {
-                    Look::Seen(Some(format!("it follows {master} again")))
-                }
-                (Contact::Answers, _) if waited >= ROLE_GRACE && !restarted => {
-                    Look::Seen(Some(match unheard {
-                        true => String::from("the call did not arrive: it still is a member"),
-                        false => String::from("it agreed, and still is a member"),
+                (Contact::Answers, role) if waited >= ROLE_GRACE => {
+                    Look::Seen(Some(match (role, unheard) {
+                        (Some(Role::Slave(master)), false) => {
+                            format!("it agreed, and follows {master} still or again")
+                        }
+                        (Some(Role::Slave(master)), true) => format!(
+                            "the call got no answer, and it follows {master} still or again"
+                        ),
+                        (_, true) => String::from("the call did not arrive"),
+                        (_, false) => String::from("it agreed, and is in emergency mode still"),
                     }))
                 }
                 (Contact::Answers, _) => Look::Awaited(String::from("the host to change its role")),
-                _ => {
-                    // Whatever keeps it from answering now may be its restart.
-                    restarted |=
-                        matches!(report.contact, Contact::Refuses { .. } | Contact::Starting);
-                    Look::Awaited(format!("the host to answer (it {report})"))
-                }
+                _ => Look::Awaited(format!("the host to answer (it {report})")),
             })
         })?;
         let Some(why) = seen else { return Ok(Promotion::Done { before: false }) };

@@ -9,7 +9,7 @@ use crate::simulator::calls::{self, Answer, Call, FORWARDING_PATIENCE, Progress,
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::life;
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, PoolSpec, Role, State};
+use crate::simulator::world::{HostId, PoolSpec, Power, Role, State};
 
 /// Makes a member a host of its own again. It is told so at once, and reinstalls itself when the
 /// fuse has burnt down: what lay on its local disks is lost.
@@ -141,13 +141,18 @@ fn leave(state: &mut State, call: &Call, machine: HostId, host: &Ref) -> Result<
     let leaving = state.host_mut(machine);
     leaving.configured = Role::Master;
     leaving.backup = None;
-    let incarnation = leaving.incarnation;
-    state.after(reinstall, move |state| {
-        if state.host(machine).incarnation == incarnation {
-            installation.begin(state, machine);
-        }
-    });
+    state.after(reinstall, move |state| reinstall_when_on(state, machine, installation));
     Ok(Some((Stage::Forget, Duration::from_millis(500) + FORWARDING_PATIENCE * silent)))
+}
+
+/// A host that has left reinstalls itself, whatever happens to it: a machine that lost its power
+/// does so when it has power again.
+fn reinstall_when_on(state: &mut State, machine: HostId, installation: Installation) {
+    if state.host(machine).power == Power::Off {
+        state.after(POWER_CHECK, move |state| reinstall_when_on(state, machine, installation));
+    } else {
+        installation.begin(state, machine);
+    }
 }
 
 /// The master removes the host's record and certificates.
@@ -258,3 +263,6 @@ impl Installation {
         }
     }
 }
+
+/// How often a machine without power is looked at that has to reinstall itself.
+const POWER_CHECK: Duration = Duration::from_secs(5);

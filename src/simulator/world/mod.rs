@@ -221,6 +221,38 @@ impl World {
         state.find(host).map(|id| state.host(id).role.clone())
     }
 
+    /// What a host will take itself for at the next start of its xapi, by its `pool.conf`.
+    pub fn configured_role(&self, host: &str) -> Option<Role> {
+        let state = self.state();
+        state.find(host).map(|id| state.host(id).configured.clone())
+    }
+
+    /// A host's management address.
+    pub fn address(&self, host: &str) -> Option<String> {
+        let state = self.state();
+        state.find(host).map(|id| state.host(id).address.clone())
+    }
+
+    /// Whether a host's machine has power.
+    pub fn has_power(&self, host: &str) -> bool {
+        let state = self.state();
+        state.find(host).is_some_and(|id| state.host(id).power != Power::Off)
+    }
+
+    /// Whether a host's xapi runs.
+    pub fn is_running(&self, host: &str) -> bool {
+        let state = self.state();
+        state.find(host).is_some_and(|id| state.host(id).power == Power::Running)
+    }
+
+    /// The uuid of the pool that a host works in; none while it cannot reach its master.
+    pub fn pool_uuid(&self, host: &str) -> Option<String> {
+        let state = self.state();
+        let id = state.find(host)?;
+        let pool = state.db(id).ok()?.objects("pool").next()?.text("uuid").to_owned();
+        Some(pool)
+    }
+
     /// The error of a host in emergency mode.
     pub fn emergency(&self, host: &str) -> Option<Fault> {
         let state = self.state();
@@ -304,12 +336,20 @@ impl World {
 
     /// How many sessions are open in the whole world, local ones included.
     pub fn open_sessions(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// The refs of all sessions that are open in the whole world, local ones included.
+    pub fn sessions(&self) -> Vec<String> {
         let state = self.state();
-        let sessions = state.hosts.iter().map(|host| {
+        let mut open = Vec::new();
+        for host in &state.hosts {
+            open.extend(host.local_sessions.iter().map(ToString::to_string));
             let pool = host.database.as_ref().filter(|_| host.role == Role::Master);
-            host.local_sessions.len() + pool.map_or(0, |database| database.count("session"))
-        });
-        sessions.sum()
+            let rows = pool.map(|database| database.refs("session")).unwrap_or_default();
+            open.extend(rows.iter().map(ToString::to_string));
+        }
+        open
     }
 
     /// Lets the clock follow real time, at the speed that the first one asks for.

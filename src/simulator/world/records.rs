@@ -399,6 +399,8 @@ impl<'a> Records<'a> {
                     ("managed", true.into()),
                 ];
                 let image = self.add("VDI", image)?;
+                let location = Value::text(&*self.database.text("VDI", &image, "uuid"));
+                self.database.set("VDI", &image, "location", location)?;
                 values.push(("suspend_VDI", Value::Text(image)));
             }
         }
@@ -416,6 +418,9 @@ impl<'a> Records<'a> {
                     ("managed", true.into()),
                 ],
             )?;
+            // Where it lies in its SR: no two disks there have the same place.
+            let location = Value::text(&*self.database.text("VDI", &vdi, "uuid"));
+            self.database.set("VDI", &vdi, "location", location)?;
             self.add(
                 "VBD",
                 vec![
