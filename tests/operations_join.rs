@@ -239,3 +239,26 @@ fn a_plan_for_another_pool_is_refused_by_name() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains(&story.plan.pool.uuid.to_string()), "{error}");
 }
+
+#[test]
+fn a_caller_that_comes_back_waits_for_the_join_that_is_under_way() {
+    let story = Story::new(&Choices::new());
+    let cancel = Cancel::new();
+    let stop = cancel.clone();
+    let control = Control::new().cancel(cancel).observer(move |progress| {
+        // The join runs as a task by now.
+        if progress.awaited.is_some_and(|awaited| awaited.starts_with("pool.join")) {
+            stop.cancel();
+        }
+    });
+    let error = story.join_with(&Consent::to_nothing(), control).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(!story.is_member());
+    let mut waited = false;
+    let control = Control::new().observer(|progress| {
+        waited |= progress.awaited == Some("another pool.join of the host to end");
+    });
+    assert!(done(story.join_with(&Consent::to_nothing(), control).unwrap()).already_member);
+    assert!(waited);
+    assert_eq!(story.world.requests()["Async.pool.join"], 1);
+}

@@ -99,9 +99,16 @@ pub(super) fn join_in(
     let Purpose::Join { options } = &plan.purpose else {
         return steps::other_purpose(plan, "a join");
     };
-    let first = pool.settled_snapshot(Scope::Preflight)?;
-    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     let sides = Sides { pool, joiner };
+    let first = match wait_for_another(sides, &plan.host.uuid, run) {
+        Ok(first) => first,
+        Err(error) if error.kind() == ErrorKind::Timeout && run.check().is_err() => {
+            let why = Why::new("another pool.join of the host is under way").error(error);
+            return Ok(Outcome::Unknown(why));
+        }
+        Err(error) => return Err(error),
+    };
+    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     if first.host.by_uuid(&plan.host.uuid).is_some() {
         return settle(sides, plan, None, run);
     }
@@ -124,6 +131,30 @@ pub(super) fn join_in(
         }
     };
     settle_after(sides, plan, &snapshots, heard, run)
+}
+
+/// Waits for a join that somebody else ordered, or this caller before it was interrupted; answers
+/// the pool as it is then. Two joins of one host at a time would spoil each other.
+fn wait_for_another(sides: Sides<'_>, host: &Uuid, run: &mut Run<'_, '_>) -> Result<Snapshot> {
+    let mut waited = false;
+    run.until(|_| {
+        let busy = steps::is_joining(sides.joiner);
+        // Looked at afterwards: a join that has ended is in it.
+        let pool = sides.pool.settled_snapshot(Scope::Preflight)?;
+        if pool.host.by_uuid(host).is_some() {
+            return Ok(Look::Seen(pool));
+        }
+        match busy {
+            Ok(false) => Ok(Look::Seen(pool)),
+            Ok(true) => {
+                waited = true;
+                Ok(Look::Awaited(String::from("another pool.join of the host to end")))
+            }
+            // It may be the end of that join which keeps the host from answering.
+            Err(error) if waited => awaited(error, "the host"),
+            Err(error) => Err(error),
+        }
+    })
 }
 
 /// The databases just before the join.

@@ -272,6 +272,15 @@ pub(super) fn is_under_way(client: &Client, method: &str) -> Result<bool> {
     Ok(tasks(client, method)?.iter().any(pending))
 }
 
+/// Whether a host is joining a pool, by whomever's order.
+pub(super) fn is_joining(joiner: &Client) -> Result<bool> {
+    let joins = ["pool.join", "pool.join_force", "Async.pool.join", "Async.pool.join_force"];
+    Ok(joiner.records::<Task>()?.records().any(|task| {
+        joins.contains(&task.name_label.as_str())
+            && matches!(task.status, TaskStatus::Pending | TaskStatus::Cancelling)
+    }))
+}
+
 /// What a plan that was made anew destroys otherwise than the one that was agreed to.
 pub(super) fn difference(planned: &Plan, anew: &Plan) -> Vec<String> {
     let only = |sign: char, here: &Plan, there: &Plan| {

@@ -138,6 +138,15 @@ fn back_up(state: &mut State) {
         if member.power != Power::Running || member.emergency.is_some() {
             continue;
         }
+        // A host that has left is sent nothing.
+        if !state
+            .host(home)
+            .database
+            .as_ref()
+            .is_some_and(|known| known.by_uuid("host", &member.uuid).is_some())
+        {
+            continue;
+        }
         // Nothing is sent that the member has already.
         let newest = state.host(home).database.as_ref().map(Database::generation);
         if member.backup.as_ref().map(Database::generation) != newest {

@@ -8,8 +8,8 @@ use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::Result;
 use xcp_pool::model::Snapshot;
-use xcp_pool::operations::{self, Control, Members, Outcome};
-use xcp_pool::plan::{self, Choices, Consent, Plan};
+use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
+use xcp_pool::plan::{self, Choices, Consent, Joiner, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{Database, PoolSpec, Release, Role, VmSpec, World};
 
@@ -22,8 +22,12 @@ pub enum Operation {
     Eject,
     HandOver,
     Join,
+    /// Two hosts join, one after the other.
+    JoinMany,
     /// A join that would destroy a VM, to which nobody agreed.
     JoinWithoutConsent,
+    /// A member is emptied, rebooted and put back to work.
+    Maintenance,
     Recover,
     /// The master is not dead, but cut off from the callers for a while.
     RecoverFromTheLiving,
@@ -36,7 +40,9 @@ impl Operation {
         Self::Eject,
         Self::HandOver,
         Self::Join,
+        Self::JoinMany,
         Self::JoinWithoutConsent,
+        Self::Maintenance,
         Self::Recover,
         Self::RecoverFromTheLiving,
         Self::RecoverWithoutConsent,
@@ -47,7 +53,9 @@ impl Operation {
             Self::Eject => Box::new(Eject::new(seed)),
             Self::HandOver => Box::new(HandOver::new(seed)),
             Self::Join => Box::new(Join::new(seed, true)),
+            Self::JoinMany => Box::new(JoinMany::new(seed)),
             Self::JoinWithoutConsent => Box::new(Join::new(seed, false)),
+            Self::Maintenance => Box::new(Maintenance::new(seed)),
             Self::Recover => Box::new(Recover::new(seed, true, false)),
             Self::RecoverFromTheLiving => Box::new(Recover::new(seed, true, true)),
             Self::RecoverWithoutConsent => Box::new(Recover::new(seed, false, false)),
@@ -375,6 +383,202 @@ impl Case for Eject {
 
     fn losses(&self) -> Vec<String> {
         missing(&self.before, &self.world, &hosts(&["alpha"]), &agreed(&self.plan))
+    }
+}
+
+const JOINERS: [&str; 2] = ["ignite", "ember"];
+
+struct JoinMany {
+    world: World,
+    joins: Joins,
+    uuids: Vec<String>,
+    before: BTreeSet<(&'static str, String)>,
+    refused: usize,
+}
+
+impl JoinMany {
+    fn new(seed: u64) -> Self {
+        let pool = PoolSpec::new("lab", Release::XcpNg83)
+            .host("phantom", "10.0.0.1")
+            .shared_sr("NFS", "nfs")
+            .vm(VmSpec::running("web", "phantom").disk("NFS", 10));
+        let mut builder = World::builder().seed(seed).pool(pool);
+        for (n, name) in JOINERS.into_iter().enumerate() {
+            let vm = VmSpec::halted(&format!("{name} VM")).disk("Local storage", 5);
+            let spec = PoolSpec::new("", Release::XcpNg83);
+            builder = builder.pool(spec.host(name, &format!("10.0.0.{}", n + 2)).vm(vm));
+        }
+        let world = builder.build().unwrap();
+        let snapshot = |host: &str| {
+            let client = Client::connect(world.transport(), host, &root()).unwrap();
+            client.snapshot(Scope::Preflight).unwrap()
+        };
+        let (options, choices) = (Options::default(), Choices::new());
+        let snapshots = JOINERS.map(snapshot);
+        let joiners: Vec<_> = snapshots
+            .iter()
+            .map(|snapshot| Joiner { snapshot, options: &options, choices: &choices })
+            .collect();
+        let joins = plan::join_many(&snapshot("phantom"), &joiners).unwrap();
+        let uuids = JOINERS.iter().map(|host| uuid_of(&world, host)).collect();
+        let before = inventory(&world, &hosts(&["phantom", "ignite", "ember"]));
+        Self { world, joins, uuids, before, refused: 0 }
+    }
+}
+
+impl Case for JoinMany {
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        hosts(&["phantom", "ignite", "ember"])
+    }
+
+    fn guard(&self) -> Guard {
+        let uuids = self.uuids.clone();
+        Arc::new(move |world, _, host, method| {
+            if !method.contains("pool.join") {
+                return None;
+            }
+            let Some(n) = JOINERS.iter().position(|joiner| *joiner == host) else {
+                return Some(String::from("it is no joiner"));
+            };
+            let known = world.database("phantom").is_ok_and(|database| has(&database, &uuids[n]));
+            if world.configured_role(host) != Some(Role::Master) || known {
+                return Some(String::from("it has joined, or is known already"));
+            }
+            let joining = |host: &&str| is_pending(world, host, "Async.pool.join");
+            JOINERS.into_iter().find(joining).map(|host| format!("{host} is joining"))
+        })
+    }
+
+    fn attempt(&mut self, caller: &Caller) -> Said {
+        let consent = Consent::to_nothing();
+        let run = || {
+            let pool = connect(caller, "10.0.0.1")?;
+            let (ignite, ember) = (connect(caller, "10.0.0.2")?, connect(caller, "10.0.0.3")?);
+            let mut control = control(caller);
+            let (joiners, stop) = ([&ignite, &ember], OnFailure::Stop);
+            operations::join_many(&pool, &joiners, &self.joins, &consent, stop, &mut control)
+        };
+        match run() {
+            Err(error) => Said::Failed(error.to_string()),
+            Ok(joined) => {
+                let told = joined.to_string();
+                let mut outcomes = joined.hosts.into_iter().map(|host| host.outcome);
+                let worst = outcomes.find(|outcome| !matches!(outcome, Some(Outcome::Done(_))));
+                match worst {
+                    None => Said::Done(String::new()),
+                    Some(Some(Outcome::Unknown(_)) | None) => Said::Unknown(told),
+                    Some(_) => Said::NotDone(told),
+                }
+            }
+        }
+    }
+
+    fn is_true(&self, said: &Said) -> Result<(), String> {
+        let joined = JOINERS.iter().zip(&self.uuids);
+        let joined: Result<(), String> =
+            joined.map(|(host, uuid)| assert_member(&self.world, host, uuid, "phantom")).collect();
+        match said {
+            Said::Done(_) => joined,
+            _ if joined.is_ok() => Err(String::from("both have joined")),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_over(&mut self, said: &Said) -> bool {
+        let left_behind = JOINERS.iter().zip(&self.uuids).any(|(host, uuid)| {
+            self.world.role(host) == Some(Role::Master)
+                && self.world.database("phantom").is_ok_and(|database| has(&database, uuid))
+        });
+        match said {
+            Said::Done(_) => true,
+            Said::NotDone(_) | Said::Unknown(_) if left_behind => {
+                self.refused += 1;
+                self.refused > 1
+            }
+            _ => false,
+        }
+    }
+
+    fn losses(&self) -> Vec<String> {
+        missing(&self.before, &self.world, &self.hosts(), &BTreeSet::new())
+    }
+}
+
+struct Maintenance {
+    world: World,
+    plan: Plan,
+    uuid: String,
+    before: BTreeSet<(&'static str, String)>,
+}
+
+impl Maintenance {
+    fn new(seed: u64) -> Self {
+        let spec = PoolSpec::new("lab", Release::XcpNg83)
+            .host("alpha", "10.0.0.1")
+            .host("beta", "10.0.0.2")
+            .host("gamma", "10.0.0.3")
+            .shared_sr("NFS", "nfs")
+            .vm(VmSpec::running("web", "gamma").disk("NFS", 10));
+        let world = World::builder().seed(seed).pool(spec).build().unwrap();
+        let client = Client::connect(world.transport(), "alpha", &root()).unwrap();
+        let snapshot = client.snapshot(Scope::Failover).unwrap();
+        let gamma = snapshot.host.iter().find(|(_, host)| host.name_label == "gamma").unwrap().0;
+        let plan = plan::maintenance(&snapshot, gamma).unwrap();
+        let before = inventory(&world, &hosts(&["alpha"]));
+        let uuid = uuid_of(&world, "gamma");
+        Self { world: world.clone(), plan, uuid, before }
+    }
+}
+
+impl Case for Maintenance {
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        hosts(&["alpha", "beta", "gamma"])
+    }
+
+    fn guard(&self) -> Guard {
+        let uuid = self.uuid.clone();
+        Arc::new(move |world, _, _, method| {
+            if !method.ends_with("host.reboot") {
+                return None;
+            }
+            let database = world.database("alpha").ok()?;
+            let row = database.by_uuid("host", &uuid)?;
+            let stays = |vm: &str| database.flag("VM", vm, "is_control_domain");
+            let resident = database.object("host", &row)?.refs("resident_VMs");
+            let runs = resident.iter().any(|vm| !stays(vm));
+            runs.then(|| String::from("VMs run on the host"))
+        })
+    }
+
+    fn attempt(&mut self, caller: &Caller) -> Said {
+        let run = || {
+            let pool = connect(caller, "10.0.0.1")?;
+            operations::maintenance(&pool, &self.plan, &mut control(caller))
+        };
+        said(run())
+    }
+
+    fn is_true(&self, said: &Said) -> Result<(), String> {
+        match said {
+            Said::Done(_) => assert_member(&self.world, "gamma", &self.uuid, "alpha"),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_over(&mut self, said: &Said) -> bool {
+        matches!(said, Said::Done(_))
+    }
+
+    fn losses(&self) -> Vec<String> {
+        missing(&self.before, &self.world, &hosts(&["alpha"]), &BTreeSet::new())
     }
 }
 

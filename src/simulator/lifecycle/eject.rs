@@ -237,7 +237,10 @@ impl Installation {
                 let sizes = (sr.int("physical_size"), sr.int("physical_utilisation"));
                 state.stores.insert(sr.text("uuid").to_owned(), sizes);
             }
-            state.host_mut(machine).database = Some(database);
+            let host = state.host_mut(machine);
+            host.database = Some(database);
+            // Its old master may have sent it one more copy of the pool's.
+            host.backup = None;
         }
         let secret = [state.random.uuid(), state.random.uuid()].join("/");
         state.host_mut(machine).pool_secret = secret;
