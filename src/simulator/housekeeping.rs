@@ -139,12 +139,8 @@ fn back_up(state: &mut State) {
             continue;
         }
         // A host that has left is sent nothing.
-        if !state
-            .host(home)
-            .database
-            .as_ref()
-            .is_some_and(|known| known.by_uuid("host", &member.uuid).is_some())
-        {
+        let known = state.host(home).database.as_ref();
+        if known.is_none_or(|known| known.by_uuid("host", &member.uuid).is_none()) {
             continue;
         }
         // Nothing is sent that the member has already.

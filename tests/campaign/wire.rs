@@ -252,7 +252,11 @@ impl Caller {
         let world = &self.log.world;
         let mut after = After::default();
         let back = |host: String, seconds: u64| {
-            world.after(Duration::from_secs(seconds), move |scene| scene.power_on(&host));
+            // Power that fails at the end of a long call fails after that.
+            for seconds in [seconds, seconds + 200, seconds + 700] {
+                let host = host.clone();
+                world.after(Duration::from_secs(seconds), move |scene| scene.power_on(&host));
+            }
         };
         for what in due {
             self.log.note(&format!("FAULT {what:?} at {host}"));
