@@ -478,9 +478,9 @@ impl Case for JoinMany {
     }
 
     fn is_true(&self, said: &Said) -> Result<(), String> {
-        let joined = JOINERS.iter().zip(&self.uuids);
+        let mut joined = JOINERS.iter().zip(&self.uuids);
         let joined: Result<(), String> =
-            joined.map(|(host, uuid)| assert_member(&self.world, host, uuid, "phantom")).collect();
+            joined.try_for_each(|(host, uuid)| assert_member(&self.world, host, uuid, "phantom"));
         match said {
             Said::Done(_) => joined,
             _ if joined.is_ok() => Err(String::from("both have joined")),
@@ -663,8 +663,8 @@ impl Case for HandOver {
                 if beta != Some(Role::Master) {
                     return Err(format!("beta is {beta:?}"));
                 }
-                let others = self.uuids.iter().filter(|(host, _)| host != "beta");
-                others.map(|(host, uuid)| assert_member(&self.world, host, uuid, "beta")).collect()
+                let mut others = self.uuids.iter().filter(|(host, _)| host != "beta");
+                others.try_for_each(|(host, uuid)| assert_member(&self.world, host, uuid, "beta"))
             }
             Said::NotDone(_) if beta == Some(Role::Master) => Err(String::from("beta is master")),
             _ => Ok(()),
@@ -858,8 +858,8 @@ impl Case for Recover {
                     return Err(format!("{master} is {:?}", self.world.role(master)));
                 }
                 let follows = |host: &str| members.split(',').any(|member| member == host);
-                let members = self.uuids.iter().filter(|(host, _)| follows(host));
-                members.map(|(host, uuid)| assert_member(&self.world, host, uuid, master)).collect()
+                let mut members = self.uuids.iter().filter(|(host, _)| follows(host));
+                members.try_for_each(|(host, uuid)| assert_member(&self.world, host, uuid, master))
             }
             Said::NotDone(_) => {
                 let plan = self.plans.last().map(|plan| plan.host.name.clone()).unwrap_or_default();
