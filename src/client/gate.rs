@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::client::session::OtherPool;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::transport::Cancel;
 
@@ -28,6 +29,8 @@ struct Copied {
     kind: ErrorKind,
     message: String,
     fault: Option<Fault>,
+    other_pool: Option<OtherPool>,
+    source: Option<String>,
 }
 
 impl Gate {
@@ -95,13 +98,31 @@ impl Drop for Round<'_> {
 
 impl Copied {
     fn of(error: &Error) -> Self {
-        Self { kind: error.kind(), message: error.to_string(), fault: error.fault().cloned() }
+        let source = std::error::Error::source(error);
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            fault: error.fault().cloned(),
+            other_pool: source.and_then(|source| source.downcast_ref().cloned()),
+            source: source.map(ToString::to_string),
+        }
     }
 
     fn error(&self) -> Error {
-        match &self.fault {
-            Some(fault) => fault.clone().into(),
+        let error = match &self.fault {
+            Some(fault) => {
+                let error = Error::from(fault.clone());
+                match self.message.strip_suffix(&format!(": {error}")) {
+                    Some(context) => error.context(context),
+                    None => error,
+                }
+            }
             None => Error::new(self.kind, self.message.clone()),
+        };
+        match (&self.other_pool, &self.source) {
+            (Some(other), _) => error.with_source(other.clone()),
+            (None, Some(source)) => error.with_source(source.clone()),
+            (None, None) => error,
         }
     }
 }
@@ -139,6 +160,20 @@ mod tests {
                 outcomes.iter().filter(|outcome| outcome.is_err()).count(),
                 4 * usize::from(fails)
             );
+        }
+    }
+
+    #[test]
+    fn a_shared_failure_says_as_much_as_the_first() {
+        let plain = Error::new(ErrorKind::State, "nobody is master").with_source("a: no; b: no");
+        let fault = Error::from(Fault::new("X", ["p"])).context("login").context("at a");
+        for error in [plain, fault] {
+            let copy = Copied::of(&error).error();
+            assert_eq!(copy.kind(), error.kind());
+            assert_eq!(copy.to_string(), error.to_string());
+            assert_eq!(copy.fault(), error.fault());
+            let source = |error: &Error| std::error::Error::source(error).map(|it| it.to_string());
+            assert_eq!(source(&copy), source(&error));
         }
     }
 

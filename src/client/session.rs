@@ -134,7 +134,7 @@ fn behind(slave: &Endpoint, master: &Endpoint, error: Error) -> Error {
 pub(super) struct MasterIsAway(Error);
 
 /// Marks the error of an answer for another pool.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("it belongs to pool {found}, and this client to pool {expected}")]
 pub(super) struct OtherPool {
     found: Uuid,
