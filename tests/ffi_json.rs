@@ -3,8 +3,11 @@
 #![cfg(feature = "ffi")]
 
 mod ffi_support;
+#[path = "support/preflight_cases.rs"]
+mod preflight_cases;
 
 use ffi_support::{consequences, preflight, pure};
+use preflight_cases::{cases, scenario};
 use serde_json::{Value, json};
 use xcp_pool::ffi::{xcp_election_json, xcp_failover_json, xcp_partition_json, xcp_status};
 
@@ -99,27 +102,6 @@ fn what_is_no_partition_is_refused_by_name() {
     }
 }
 
-/// The scenario of a recorded join: what it removes from the baseline, then what it sets.
-fn scenario(baseline: &Value, case: &Value) -> Value {
-    let mut scenario = baseline.clone();
-    let split = |pointer: &str| {
-        let mut keys: Vec<String> =
-            pointer[1..].split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
-        (keys.pop().unwrap(), keys)
-    };
-    for pointer in case["remove"].as_array().unwrap() {
-        let (last, path) = split(pointer.as_str().unwrap());
-        let place = path.iter().fold(&mut scenario, |at, key| &mut at[key]);
-        place.as_object_mut().unwrap().remove(&last);
-    }
-    for (pointer, value) in case["set"].as_object().unwrap() {
-        let (last, path) = split(pointer);
-        let place = path.iter().fold(&mut scenario, |at, key| &mut at[key]);
-        place[last] = value.clone();
-    }
-    scenario
-}
-
 /// The options that tell what a recorded scenario tells beside its databases.
 fn options(scenario: &Value) -> Value {
     let env = &scenario["env"];
@@ -128,13 +110,6 @@ fn options(scenario: &Value) -> Value {
         "force": scenario["force"], "complete_snapshots": true,
         "evidence": {"joiner_bridge_backend": env["bridge_kind"], "editions": editions},
     })
-}
-
-/// The recorded joins: baseline and cases.
-fn joins() -> (Value, Vec<Value>) {
-    let text = oracle("preflight.jsonl");
-    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    (lines.next().unwrap()["baseline"].clone(), lines.collect())
 }
 
 /// An error to compare by: of a list what it holds, not in which order; of an exception only that it
@@ -166,7 +141,7 @@ fn predicted(fault: &Value) -> Option<(String, Vec<String>)> {
 
 #[test]
 fn every_recorded_join_is_answered_as_it_was() {
-    let (baseline, cases) = joins();
+    let (baseline, cases) = cases();
     for case in &cases {
         let scenario = scenario(&baseline, case);
         let report = preflight(
@@ -204,7 +179,7 @@ fn the_report_is_the_one_that_rust_gives() {
     use xcp_pool::model::Snapshot;
     use xcp_pool::preflight::{Options, evaluate_with};
 
-    let (baseline, cases) = joins();
+    let (baseline, cases) = cases();
     for case in cases.iter().step_by(40) {
         let scenario = scenario(&baseline, case);
         let (pool, host) = (&scenario["pool"]["objects"], &scenario["joiner"]["objects"]);
@@ -226,7 +201,7 @@ fn the_report_is_the_one_that_rust_gives() {
 
 #[test]
 fn what_was_not_told_is_unknown_and_what_was_completed_is_not() {
-    let (baseline, _) = joins();
+    let (baseline, _) = cases();
     let (pool, host) = (&baseline["pool"]["objects"], &baseline["joiner"]["objects"]);
     let answer = |options: Option<&str>| {
         let report = preflight(&pool.to_string(), &host.to_string(), options).unwrap();
