@@ -29,6 +29,7 @@ const SOURCES: &[&str] = &[
     "client.rs",
     "watch.rs",
     "operations.rs",
+    "rescue.rs",
 ];
 
 #[cfg(feature = "ffi")]

@@ -188,7 +188,7 @@ typedef struct xcp_error xcp_error;
 /**
  * What to do, as data: steps that can be read, saved and run.
  *
- * Made by `xcp_plan_join` or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
+ * Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
  * be used by many at once.
  */
 typedef struct xcp_plan xcp_plan;
@@ -618,6 +618,64 @@ xcp_status xcp_plan_join(const xcp_report *report,
                          const char *choices_json,
                          xcp_plan **plan,
                          xcp_error **error);
+
+/**
+ * Plans the ejection of a host: what goes with it, what stands against it.
+ *
+ * `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
+ * in scope "everything". What the ejection destroys (`xcp_plan_losses_json`) needs consent in
+ * `xcp_run`; preconditions that do not hold are left to a person: `xcp_plan_is_complete` tells.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+ * has no such host, or no pool with a master.
+ *
+ * Safety:
+ * `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_plan_eject(const xcp_snapshot *pool,
+                          const char *host,
+                          xcp_plan **plan,
+                          xcp_error **error);
+
+/**
+ * Plans the maintenance of a host: disable, move its VMs away, reboot, wait, enable.
+ *
+ * `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
+ * in scope "everything". VMs that cannot move are left to a person, with their reasons:
+ * `xcp_plan_is_complete` tells.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+ * has no such host, or no pool with a master.
+ *
+ * Safety:
+ * `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_plan_maintenance(const xcp_snapshot *pool,
+                                const char *host,
+                                xcp_plan **plan,
+                                xcp_error **error);
+
+/**
+ * Plans a hand-over: another host becomes master (`pool.designate_new_master`).
+ *
+ * Reads the pool, and asks each of its hosts what it is. `host` is a uuid, a ref or a name that only
+ * one host has. All that rules it out is left to a person: `xcp_plan_is_complete` tells. `cancel` may
+ * be NULL.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the pool has
+ * no such host, with XCP_E_CANCELLED, and as reading a pool does.
+ *
+ * Safety:
+ * `pool` came from this library, `cancel` or is NULL; `host` ends with NUL; `plan` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_hand_over(const xcp_client *pool,
+                              const char *host,
+                              const xcp_cancel *cancel,
+                              xcp_plan **plan,
+                              xcp_error **error);
 
 /**
  * Loads a plan that `xcp_plan_json` saved.
@@ -1699,6 +1757,113 @@ xcp_status xcp_join(const xcp_client *pool,
                     const xcp_cancel *cancel,
                     char **joined_json,
                     xcp_error **error);
+
+/**
+ * Runs the plan of an ejection, a hand-over or a maintenance; sees for itself that it came about.
+ *
+ * `pool` is a client of the pool. `consent`, `options_json`, `progress` with `ctx`, and `cancel` are those
+ * of `xcp_join`; only an ejection destroys anything. What is done already is seen, and not done again:
+ * calling again is safe.
+ *
+ * XCP_OK means that what was planned is the case. `*result_json` is then {"schema": 1, "host": uuid, ...},
+ * freed with `xcp_string_free`; what else it has depends on the plan.
+ *
+ * From any thread. Fails as `xcp_join` does, and with XCP_E_INVALID_INPUT for other plans.
+ *
+ * Safety:
+ * The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL or end
+ * with NUL; `progress` can be called with `ctx` until the call returns; `result_json` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_run(const xcp_client *pool,
+                   const xcp_plan *plan,
+                   const char *consent,
+                   const char *options_json,
+                   xcp_progress progress,
+                   void *ctx,
+                   const xcp_cancel *cancel,
+                   char **result_json,
+                   xcp_error **error);
+
+/**
+ * Says in what state a pool is, also when no master answers: every host is asked for itself.
+ *
+ * `hosts_json` is a list of addresses, `["10.0.0.1", ...]`; `last` is the last snapshot that was taken
+ * while a master answered, in scope "failover" or "everything", or NULL: its hosts are asked too.
+ * `cancel` may be NULL. A host that is silent costs 15 s; hosts are asked at the same time.
+ *
+ * `*diagnosis_json` is `{"schema": 1, "state", "hosts": [...], ..., "evidence": {...}}`, freed with
+ * `xcp_string_free`; "evidence" is what `xcp_election_json` and `xcp_plan_recovery` take, by refs of
+ * `last`. `*diagnosis_text` is the same for people, freed likewise.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for addresses that are none, with XCP_E_CANCELLED.
+ *
+ * Safety:
+ * `transport` came from this library, `last` and `cancel` or are NULL; the texts end with NUL; both
+ * outputs can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_diagnose(const xcp_transport *transport,
+                        const char *hosts_json,
+                        const char *user,
+                        const char *password,
+                        const xcp_snapshot *last,
+                        const xcp_cancel *cancel,
+                        char **diagnosis_json,
+                        char **diagnosis_text,
+                        xcp_error **error);
+
+/**
+ * Plans the recovery of a pool whose master is gone: one promotion, every member checked.
+ *
+ * `last` is the last snapshot of the pool. `evidence_json` is that of `xcp_diagnose`, to which a person
+ * may add what only people know: `{"hosts": {host: {"powered_off": true}}}` of the old master, and
+ * "confirmed". What keeps the decision from being safe and is not confirmed is left to a person:
+ * `xcp_plan_is_complete` tells.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+ * has no pool with a master, or not the hosts of the evidence.
+ *
+ * Safety:
+ * `last` came from this library; `evidence_json` ends with NUL; `plan` can be written; `error` is NULL
+ * or can be written.
+ */
+xcp_status xcp_plan_recovery(const xcp_snapshot *last,
+                             const char *evidence_json,
+                             xcp_plan **plan,
+                             xcp_error **error);
+
+/**
+ * Recovers a pool as planned: promotes one host, points every other to it, and looks at each.
+ *
+ * `transport`, `hosts_json`, `user`, `password` and `last` as for `xcp_diagnose`, but `last` is needed;
+ * `consent`, `options_json`, `progress` with `ctx`, and `cancel` as for `xcp_join`. The hosts are asked
+ * once more before anything is done. Calling again goes on where it ended; no second host is promoted
+ * while the first may be a master.
+ *
+ * XCP_OK means that the pool has the planned master. `*recovered_json` is then `{"schema": 1, "master":
+ * uuid, "address", "already_master", "members": [{"host", "name", "follows", "says"}...], "remaining":
+ * [...]}`, freed with `xcp_string_free`; "remaining" is what a person has to see to.
+ *
+ * From any thread. Fails as `xcp_join` does.
+ *
+ * Safety:
+ * `transport`, `last` and `plan` came from this library, `cancel` or is NULL; the texts end with NUL,
+ * `consent` and `options_json` or are NULL; `progress` can be called with `ctx` until the call returns;
+ * `recovered_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_recover(const xcp_transport *transport,
+                       const char *hosts_json,
+                       const char *user,
+                       const char *password,
+                       const xcp_snapshot *last,
+                       const xcp_plan *plan,
+                       const char *consent,
+                       const char *options_json,
+                       xcp_progress progress,
+                       void *ctx,
+                       const xcp_cancel *cancel,
+                       char **recovered_json,
+                       xcp_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

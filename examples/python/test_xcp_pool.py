@@ -5,7 +5,8 @@ import threading
 import unittest
 
 import xcp_pool
-from xcp_pool import Cancel, Cancelled, Client, Error, Fault, Report, Simulator, Snapshot, Transport, TrustStore
+from xcp_pool import (Cancel, Cancelled, Client, Error, Fault, Plan, Report, Simulator, Snapshot, Transport, TrustStore,
+                      diagnose, election, recover)
 
 
 class Pure(unittest.TestCase):
@@ -123,6 +124,44 @@ class Live(unittest.TestCase):
         self.assertGreater(self.world.now, 600)
         with Simulator({"pools": [{"hosts": [{"name": "a", "address": "10.0.0.1"}]}]}) as other:
             self.assertEqual(other.count("a", "host"), 1)
+
+
+class Planned(unittest.TestCase):
+    def setUp(self):
+        hosts = [{"name": name, "address": f"10.0.0.{n}"} for n, name in enumerate("abc", 1)]
+        self.world = Simulator({"pools": [{"name": "lab", "hosts": hosts}]})
+        self.way = self.world.transport()
+        self.login = ("root", "xcp-test")
+
+    def test_a_host_is_rebooted_another_becomes_master_and_one_leaves(self):
+        with Client(self.way, "a", *self.login) as pool:
+            steps = []
+            pool.run(Plan.maintenance(pool.snapshot("everything"), "b"), progress=steps.append)
+            self.assertTrue(steps)
+            pool.run(pool.plan_hand_over("c"))
+            self.assertEqual(self.world.host("c")["role"], "master")
+            plan = Plan.eject(pool.snapshot("everything"), "b")
+            with self.assertRaises(Error):
+                pool.run(plan)
+            pool.run(plan, plan.losses["digest"])
+        self.assertEqual(self.world.count("c", "host"), 2)
+
+    def test_a_pool_gets_another_master(self):
+        with Client(self.way, "a", *self.login) as pool:
+            last = pool.snapshot("everything")
+        self.world.power_off("a")
+        hosts = ["10.0.0.2", "10.0.0.3"]
+        told = diagnose(self.way, hosts, *self.login, last=last)
+        self.assertIn("10.0.0.1", told["text"])
+        records, evidence = last.to_dict(), told["evidence"]
+        (old,) = (pool["master"] for pool in records["pool"].values())
+        evidence["hosts"][old]["powered_off"] = True
+        decision = election({"mode": "emergency", "snapshot": records, "evidence": evidence})
+        evidence["confirmed"] = decision["confirmations"]
+        plan = Plan.recovery(last, evidence)
+        self.assertTrue(plan.is_complete)
+        done = recover(self.way, hosts, *self.login, last, plan, plan.losses["digest"])
+        self.assertEqual([member["follows"] for member in done["members"]].count(True), 1)
 
 
 class Ways(unittest.TestCase):

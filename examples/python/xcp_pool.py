@@ -24,7 +24,8 @@ from typing import Any, Callable, Iterator, Optional, Union
 
 __all__ = [
     "Cancel", "Cancelled", "Client", "Error", "Fault", "Plan", "Report", "Simulator", "Snapshot",
-    "Transport", "TrustStore", "Watch", "consequences", "election", "failover", "partition", "preflight", "version",
+    "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election", "failover", "partition", "preflight",
+    "recover", "version",
 ]
 
 _ABI = 1
@@ -81,6 +82,10 @@ for _name, _arguments in {
     "xcp_report_consequences_json": (_OBJECT, _OUT),
     "xcp_plan_join": (_OBJECT, c_char_p, _OUT),
     "xcp_plan_from_json": (c_char_p, _OUT),
+    "xcp_plan_eject": (_OBJECT, c_char_p, _OUT),
+    "xcp_plan_maintenance": (_OBJECT, c_char_p, _OUT),
+    "xcp_plan_hand_over": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_plan_recovery": (_OBJECT, c_char_p, _OUT),
     "xcp_plan_json": (_OBJECT, _OUT),
     "xcp_plan_text": (_OBJECT, _OUT),
     "xcp_plan_losses_json": (_OBJECT, _OUT),
@@ -120,6 +125,10 @@ for _name, _arguments in {
     "xcp_watch_next": (_OBJECT, _OBJECT, _OUT),
     "xcp_watch_snapshot": (_OBJECT, _OUT),
     "xcp_join": (_OBJECT, _OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_run": (_OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_diagnose": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OBJECT, _OUT, _OUT),
+    "xcp_recover": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS,
+                    c_void_p, _OBJECT, _OUT),
 }.items():
     _declare(_name, c_int, *_arguments, _OUT)
 for _name, _result in {
@@ -186,6 +195,10 @@ def _check(function: Any, *arguments: Any) -> None:
 def _text(function: Any, *arguments: Any) -> str:
     out = c_void_p()
     _check(function, *arguments, byref(out))
+    return _taken(out)
+
+
+def _taken(out: c_void_p) -> str:
     try:
         return ctypes.string_at(out).decode()
     finally:
@@ -354,6 +367,21 @@ class Plan(_Handle):
     def load(cls, saved: Json) -> "Plan":
         """What `to_dict` gave."""
         return cls(_made(_lib.xcp_plan_from_json, _bytes(saved)))
+
+    @classmethod
+    def eject(cls, pool: Snapshot, host: str) -> "Plan":
+        """What a host's ejection takes with it; the snapshot is of scope "everything"."""
+        return cls(_made(_lib.xcp_plan_eject, pool, _bytes(host)))
+
+    @classmethod
+    def maintenance(cls, pool: Snapshot, host: str) -> "Plan":
+        """Disable, empty, reboot and enable a host; the snapshot is of scope "everything"."""
+        return cls(_made(_lib.xcp_plan_maintenance, pool, _bytes(host)))
+
+    @classmethod
+    def recovery(cls, last: Snapshot, evidence: Json) -> "Plan":
+        """Give a pool that lost its master another one; the evidence is that of `diagnose`."""
+        return cls(_made(_lib.xcp_plan_recovery, last, _bytes(evidence)))
 
     @property
     def is_complete(self) -> bool:
@@ -565,6 +593,19 @@ class Client(_Handle):
             return _json(_lib.xcp_join, self, host, plan, _bytes(consent), _bytes(options),
                          callback.function, None, callback.cancel)
 
+    def plan_hand_over(self, host: str, cancel: Optional[Cancel] = None) -> Plan:
+        """Plans to make a host the master; asks every host of the pool."""
+        return Plan(_made(_lib.xcp_plan_hand_over, self, _bytes(host), cancel))
+
+    def run(self, plan: Plan, consent: Optional[str] = None,
+            progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
+            **options: Any) -> dict:
+        """Runs the plan of an ejection, a hand-over or a maintenance; as `join`."""
+        tell = progress and (lambda text: progress(json.loads(text)))
+        with _Callback(_PROGRESS, tell, cancel) as callback:
+            return _json(_lib.xcp_run, self, plan, _bytes(consent), _bytes(options),
+                         callback.function, None, callback.cancel)
+
     def watch(self, scope: str = "overview", cancel: Optional[Cancel] = None) -> "Watch":
         """Follows the pool."""
         return Watch(_made(_lib.xcp_client_watch, self, _bytes(scope), cancel))
@@ -572,6 +613,27 @@ class Client(_Handle):
     def cancel(self) -> None:
         """Ends all calls on this client that are going on."""
         _lib.xcp_client_cancel(self)
+
+
+def diagnose(transport: Transport, hosts: list[str], user: str, password: str,
+             last: Optional[Snapshot] = None, cancel: Optional[Cancel] = None) -> dict:
+    """Says in what state a pool is, also when no master answers; under "text" for people.
+
+    `last` is a snapshot from when one did, and "evidence" what `Plan.recovery` takes."""
+    out, text = c_void_p(), c_void_p()
+    _check(_lib.xcp_diagnose, transport, _bytes(list(hosts)), _bytes(user), _bytes(password), last, cancel,
+           byref(out), byref(text))
+    return {**json.loads(_taken(out)), "text": _taken(text)}
+
+
+def recover(transport: Transport, hosts: list[str], user: str, password: str, last: Snapshot, plan: Plan,
+            consent: Optional[str] = None, progress: Optional[Callable[[dict], None]] = None,
+            cancel: Optional[Cancel] = None, **options: Any) -> dict:
+    """Gives a pool the master that is planned, and looks at every member; as `Client.join`."""
+    tell = progress and (lambda text: progress(json.loads(text)))
+    with _Callback(_PROGRESS, tell, cancel) as callback:
+        return _json(_lib.xcp_recover, transport, _bytes(list(hosts)), _bytes(user), _bytes(password), last,
+                     plan, _bytes(consent), _bytes(options), callback.function, None, callback.cancel)
 
 
 class Watch(_Handle):

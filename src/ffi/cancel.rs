@@ -185,6 +185,10 @@ impl Transport for Interruptible {
     fn clock(&self) -> &dyn Clock {
         self
     }
+
+    fn at_once(&self) -> usize {
+        self.0.at_once()
+    }
 }
 
 impl Clock for Interruptible {

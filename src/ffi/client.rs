@@ -410,7 +410,7 @@ impl xcp_client {
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.
-unsafe fn cancellable<T>(
+pub(super) unsafe fn cancellable<T>(
     call: &mut Call,
     cancel: *const xcp_cancel,
     others: &[&Arc<Calls>],

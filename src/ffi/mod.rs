@@ -18,6 +18,7 @@ mod operations;
 mod plan;
 mod registry;
 mod report;
+mod rescue;
 mod simulator;
 mod snapshot;
 mod status;
@@ -37,6 +38,7 @@ pub use json::{
 pub use operations::*;
 pub use plan::*;
 pub use report::*;
+pub use rescue::*;
 pub use simulator::*;
 pub use snapshot::*;
 pub use status::*;

@@ -15,7 +15,7 @@ use crate::ffi::status::xcp_status::{
     self, XCP_E_INVALID_INPUT, XCP_E_NOT_DONE, XCP_E_OUTCOME_UNKNOWN,
 };
 use crate::operations::{self, Control, Outcome, Progress};
-use crate::plan::{Consent, Digest, Plan};
+use crate::plan::{Consent, Digest, Plan, Purpose};
 use crate::transport::Cancel;
 
 /// Tells where an operation stands: `progress_json` is `{"schema": 1, "step", "of", "summary", "done":
@@ -88,16 +88,78 @@ pub unsafe extern "C" fn xcp_join(
     }
 }
 
+/// Runs the plan of an ejection, a hand-over or a maintenance; sees for itself that it came about.
+///
+/// `pool` is a client of the pool. `consent`, `options_json`, `progress` with `ctx`, and `cancel` are those
+/// of `xcp_join`; only an ejection destroys anything. What is done already is seen, and not done again:
+/// calling again is safe.
+///
+/// XCP_OK means that what was planned is the case. `*result_json` is then {"schema": 1, "host": uuid, ...},
+/// freed with `xcp_string_free`; what else it has depends on the plan.
+///
+/// From any thread. Fails as `xcp_join` does, and with XCP_E_INVALID_INPUT for other plans.
+///
+/// # Safety
+/// The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL or end
+/// with NUL; `progress` can be called with `ctx` until the call returns; `result_json` can be written;
+/// `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_run(
+    pool: *const xcp_client,
+    plan: *const xcp_plan,
+    consent: *const c_char,
+    options_json: *const c_char,
+    progress: xcp_progress,
+    ctx: *mut c_void,
+    cancel: *const xcp_cancel,
+    result_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_run", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let plan = &call.object(plan, "plan")?.plan;
+            let consent = consent_to(plan, optional_text(consent, "consent")?)?;
+            let options = optional_text(options_json, "options_json")?;
+            let options: Options = json::decode_or_default(options, "options_json")?;
+            let out = Out::new(result_json, "result_json")?;
+            let tell = observer(progress, ctx);
+            let result = on(call, &[&pool], cancel, |token| {
+                let mut control = options.control(token).observer(tell);
+                let (pool, control) = (&pool.client, &mut control);
+                match &plan.purpose {
+                    Purpose::Eject { .. } => {
+                        json::numbered(done(operations::eject(pool, plan, &consent, control)?)?)
+                    }
+                    Purpose::HandOver { .. } => {
+                        json::numbered(done(operations::hand_over(pool, plan, control)?)?)
+                    }
+                    Purpose::Maintenance { .. } => {
+                        json::numbered(done(operations::maintenance(pool, plan, control)?)?)
+                    }
+                    other => {
+                        let message = format!("plan: {other} is run by a function of its own");
+                        Err(Failure::new(XCP_E_INVALID_INPUT, message))
+                    }
+                }
+            })?;
+            out.write_text(result);
+            Ok(())
+        })
+    }
+}
+
 /// Options of an operation.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "an object of options")]
-struct Options {
+pub(super) struct Options {
     #[serde(deserialize_with = "seconds")]
     deadline: Option<Duration>,
 }
 
 impl Options {
-    fn control<'a>(&self, cancel: &Cancel) -> Control<'a> {
+    pub(super) fn control<'a>(&self, cancel: &Cancel) -> Control<'a> {
         let control = Control::new().cancel(cancel.clone());
         match self.deadline {
             Some(deadline) => control.deadline(deadline),
@@ -107,7 +169,7 @@ impl Options {
 }
 
 /// Consent to what a plan destroys, by the digest that was shown.
-fn consent_to(plan: &Plan, digest: Option<&str>) -> Result<Consent, Failure> {
+pub(super) fn consent_to(plan: &Plan, digest: Option<&str>) -> Result<Consent, Failure> {
     let Some(digest) = digest else { return Ok(Consent::to_nothing()) };
     let digest: Digest = digest
         .parse()
@@ -119,7 +181,10 @@ fn consent_to(plan: &Plan, digest: Option<&str>) -> Result<Consent, Failure> {
 ///
 /// # Safety
 /// The callback can be called with its context as long as the answer lives.
-unsafe fn observer(progress: xcp_progress, ctx: *mut c_void) -> impl FnMut(&Progress<'_>) {
+pub(super) unsafe fn observer(
+    progress: xcp_progress,
+    ctx: *mut c_void,
+) -> impl FnMut(&Progress<'_>) {
     move |told| {
         let Some(progress) = progress else { return };
         if let Ok(json) = json::numbered(ProgressText::from(told)) {
@@ -130,7 +195,7 @@ unsafe fn observer(progress: xcp_progress, ctx: *mut c_void) -> impl FnMut(&Prog
     }
 }
 
-fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
+pub(super) fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
     match outcome {
         Outcome::Done(value) => Ok(value),
         Outcome::NotDone(why) => Err((XCP_E_NOT_DONE, why).into()),

@@ -5,18 +5,23 @@ use std::ffi::c_char;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::Scope;
 use crate::ffi::boundary::{self, Out, call, optional_text, quiet, text};
+use crate::ffi::cancel::xcp_cancel;
+use crate::ffi::client::{on, xcp_client};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::report::xcp_report;
+use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
+use crate::operations;
 use crate::plan::{self, Choices, Digest, Plan};
 use crate::preflight::remedy::Loss;
 
 /// What to do, as data: steps that can be read, saved and run.
 ///
-/// Made by `xcp_plan_join` or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
+/// Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
 /// be used by many at once.
 pub struct xcp_plan {
     pub(super) plan: Plan,
@@ -55,6 +60,106 @@ pub unsafe extern "C" fn xcp_plan_join(
             let out = Out::new(plan, "plan")?;
             let (pool, host, options) = (&held.pool, &held.host, &held.options);
             let plan = plan::join(pool, host, options, &held.report, &choices.choices()?)?;
+            out.write_object(xcp_plan { plan });
+            Ok(())
+        })
+    }
+}
+
+/// Plans the ejection of a host: what goes with it, what stands against it.
+///
+/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
+/// in scope "everything". What the ejection destroys (`xcp_plan_losses_json`) needs consent in
+/// `xcp_run`; preconditions that do not hold are left to a person: `xcp_plan_is_complete` tells.
+///
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+/// has no such host, or no pool with a master.
+///
+/// # Safety
+/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_plan_eject(
+    pool: *const xcp_snapshot,
+    host: *const c_char,
+    plan: *mut *mut xcp_plan,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_plan_eject", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let (host, _) = json::named_host(&pool.snapshot, text(host, "host")?)?;
+            let out = Out::new(plan, "plan")?;
+            out.write_object(xcp_plan { plan: plan::eject(&pool.snapshot, host)? });
+            Ok(())
+        })
+    }
+}
+
+/// Plans the maintenance of a host: disable, move its VMs away, reboot, wait, enable.
+///
+/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
+/// in scope "everything". VMs that cannot move are left to a person, with their reasons:
+/// `xcp_plan_is_complete` tells.
+///
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+/// has no such host, or no pool with a master.
+///
+/// # Safety
+/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_plan_maintenance(
+    pool: *const xcp_snapshot,
+    host: *const c_char,
+    plan: *mut *mut xcp_plan,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_plan_maintenance", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let (host, _) = json::named_host(&pool.snapshot, text(host, "host")?)?;
+            let out = Out::new(plan, "plan")?;
+            out.write_object(xcp_plan { plan: plan::maintenance(&pool.snapshot, host)? });
+            Ok(())
+        })
+    }
+}
+
+/// Plans a hand-over: another host becomes master (`pool.designate_new_master`).
+///
+/// Reads the pool, and asks each of its hosts what it is. `host` is a uuid, a ref or a name that only
+/// one host has. All that rules it out is left to a person: `xcp_plan_is_complete` tells. `cancel` may
+/// be NULL.
+///
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the pool has
+/// no such host, with XCP_E_CANCELLED, and as reading a pool does.
+///
+/// # Safety
+/// `pool` came from this library, `cancel` or is NULL; `host` ends with NUL; `plan` can be written;
+/// `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_plan_hand_over(
+    pool: *const xcp_client,
+    host: *const c_char,
+    cancel: *const xcp_cancel,
+    plan: *mut *mut xcp_plan,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_plan_hand_over", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let name = text(host, "host")?;
+            let out = Out::new(plan, "plan")?;
+            let plan = on(call, &[&pool], cancel, |_| {
+                let snapshot = pool.client.snapshot(Scope::Everything)?;
+                let (host, _) = json::named_host(&snapshot, name)?;
+                let evidence = operations::evidence(&pool.client, &snapshot)?;
+                Ok(plan::hand_over(&snapshot, &evidence, host)?)
+            })?;
             out.write_object(xcp_plan { plan });
             Ok(())
         })

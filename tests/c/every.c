@@ -207,6 +207,57 @@ static void the_simulator(void) {
     xcp_simulator_free(world);
 }
 
+static void planned(void) {
+    const char *spec = "{\"pools\": [{\"name\": \"lab\", \"hosts\": [{\"name\": \"a\", \"address\": \"10.0.0.1\"},"
+                       "{\"name\": \"b\", \"address\": \"10.0.0.2\"}, {\"name\": \"c\", \"address\": \"10.0.0.3\"}]}]}";
+    const char *hosts = "[\"10.0.0.2\", \"10.0.0.3\"]";
+    xcp_simulator *world = NULL;
+    xcp_transport *way = NULL;
+    xcp_client *pool = NULL;
+    xcp_snapshot *all = NULL;
+    xcp_plan *plan = NULL;
+    char *out = NULL, *told = NULL, *digest = NULL;
+    int calls = 0;
+    ENDS(XCP_OK, xcp_simulator_new(spec, &world, &error));
+    ENDS(XCP_OK, xcp_transport_simulator(world, &way, &error));
+    ENDS(XCP_OK, xcp_client_connect(way, "a", "root", "xcp-test", NULL, NULL, &pool, &error));
+    ENDS(XCP_OK, xcp_client_snapshot(pool, "everything", true, NULL, &all, &error));
+
+    ENDS(XCP_OK, xcp_plan_maintenance(all, "b", &plan, &error));
+    ENDS(XCP_OK, xcp_run(pool, plan, NULL, NULL, progress, &calls, NULL, &out, &error));
+    CHECK(calls > 0);
+    free_text(out);
+    xcp_plan_free(plan);
+
+    ENDS(XCP_OK, xcp_plan_eject(all, "c", &plan, &error));
+    ENDS(XCP_OK, xcp_plan_losses_digest(plan, &digest, &error));
+    ENDS(XCP_E_NOT_DONE, xcp_run(pool, plan, NULL, NULL, NULL, NULL, NULL, &out, &error));
+    ENDS(XCP_OK, xcp_run(pool, plan, digest, NULL, NULL, NULL, NULL, &out, &error));
+    free_text(out);
+    free_text(digest);
+    xcp_plan_free(plan);
+    xcp_snapshot_free(all);
+
+    ENDS(XCP_OK, xcp_plan_hand_over(pool, "b", NULL, &plan, &error));
+    ENDS(XCP_OK, xcp_run(pool, plan, NULL, NULL, NULL, NULL, NULL, &out, &error));
+    free_text(out);
+    xcp_plan_free(plan);
+
+    ENDS(XCP_OK, xcp_client_snapshot(pool, "everything", true, NULL, &all, &error));
+    ENDS(XCP_OK, xcp_diagnose(way, hosts, "root", "xcp-test", all, NULL, &out, &told, &error));
+    CHECK(strstr(out, "\"evidence\"") != NULL);
+    free_text(told);
+    free_text(out);
+    ENDS(XCP_OK, xcp_plan_recovery(all, "{}", &plan, &error));
+    CHECK(!xcp_plan_is_complete(plan));
+    ENDS(XCP_E_STATE, xcp_recover(way, hosts, "root", "xcp-test", all, plan, NULL, NULL, NULL, NULL, NULL, &out, &error));
+    xcp_plan_free(plan);
+    xcp_snapshot_free(all);
+    xcp_client_free(pool);
+    xcp_transport_free(way);
+    xcp_simulator_free(world);
+}
+
 static void pin(void *ctx, const char *host, const xcp_reply *reply) {
     (void)ctx, (void)host, (void)reply;
 }
@@ -276,6 +327,7 @@ int main(void) {
     errors();
     snapshots_and_reports();
     the_simulator();
+    planned();
     trust_stores();
     a_custom_transport();
     puts("every function was called");

@@ -16,13 +16,29 @@ pub struct World {
 
 impl World {
     pub fn story() -> Self {
-        let (mut simulator, mut transport) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the places are on this stack.
-        unsafe {
-            done(|e| xcp_simulator_story(1, &mut simulator, e)).unwrap();
-            done(|e| xcp_transport_simulator(simulator, &mut transport, e)).unwrap();
-        }
+        let mut simulator = ptr::null_mut();
+        // SAFETY: the place is on this stack.
+        done(|e| unsafe { xcp_simulator_story(1, &mut simulator, e) }).unwrap();
+        Self::of(simulator)
+    }
+
+    pub fn new(spec: &Value) -> Self {
+        let (spec, mut simulator) = (c(&spec.to_string()), ptr::null_mut());
+        // SAFETY: the place is on this stack.
+        done(|e| unsafe { xcp_simulator_new(spec.as_ptr(), &mut simulator, e) }).unwrap();
+        Self::of(simulator)
+    }
+
+    fn of(simulator: *mut xcp_simulator) -> Self {
+        let mut transport = ptr::null_mut();
+        // SAFETY: the simulator is alive.
+        done(|e| unsafe { xcp_transport_simulator(simulator, &mut transport, e) }).unwrap();
         Self { simulator, transport }
+    }
+
+    pub fn power_off(&self, host: &CStr) {
+        // SAFETY: the world lives until it is dropped.
+        done(|e| unsafe { xcp_simulator_power_off(self.simulator, host.as_ptr(), e) }).unwrap();
     }
 
     pub fn connect(&self, address: &CStr, password: &CStr) -> Result<Client, Refusal> {

@@ -255,46 +255,6 @@ func Failover(question, outcome any) error {
 	return decode(out, outcome)
 }
 
-// Simulator is hosts in memory that answer as real ones were recorded to.
-type Simulator struct{ *handle }
-
-// Story is Phantom, master of a pool, and Ignite, who should join it; root's password is "xcp-test".
-func Story(seed uint64) (*Simulator, error) {
-	var out *C.xcp_simulator
-	var err *C.xcp_error
-	if status := C.xcp_simulator_story(C.uint64_t(seed), &out, &err); status != C.XCP_OK {
-		return nil, failure(status, err)
-	}
-	free := func(p unsafe.Pointer) { C.xcp_simulator_free((*C.xcp_simulator)(p)) }
-	return &Simulator{made(unsafe.Pointer(out), free)}, nil
-}
-
-// Transport is the way to its hosts.
-func (s *Simulator) Transport() (*Transport, error) {
-	var out *C.xcp_transport
-	var err *C.xcp_error
-	status := C.xcp_transport_simulator((*C.xcp_simulator)(s.get()), &out, &err)
-	runtime.KeepAlive(s)
-	if status != C.XCP_OK {
-		return nil, failure(status, err)
-	}
-	return newTransport(out), nil
-}
-
-// Trouble has requests go wrong, by a rule as the header tells.
-func (s *Simulator) Trouble(rule any) error {
-	var t texts
-	defer t.free()
-	r, err := t.json(rule)
-	if err != nil {
-		return err
-	}
-	var cErr *C.xcp_error
-	status := C.xcp_simulator_trouble((*C.xcp_simulator)(s.get()), r, &cErr)
-	runtime.KeepAlive(s)
-	return failure(status, cErr)
-}
-
 // Transport is the way to hosts.
 type Transport struct{ *handle }
 
@@ -422,8 +382,7 @@ func (r *Report) Plan(choices any) (*Plan, error) {
 	if status != C.XCP_OK {
 		return nil, failure(status, cErr)
 	}
-	free := func(p unsafe.Pointer) { C.xcp_plan_free((*C.xcp_plan)(p)) }
-	return &Plan{made(unsafe.Pointer(out), free)}, nil
+	return newPlan(out), nil
 }
 
 // Plan is what to do, as data.
@@ -554,16 +513,10 @@ type Joined struct {
 func (c *Client) Join(ctx context.Context, host *Client, plan *Plan, consent string, progress func(Progress)) (*Joined, error) {
 	var t texts
 	defer t.free()
-	var agreed, out *C.char
-	if consent != "" {
-		agreed = t.of(consent)
-	}
-	var told C.uintptr_t
-	if progress != nil {
-		observer := cgo.NewHandle(progress)
-		defer observer.Delete()
-		told = C.uintptr_t(observer)
-	}
+	var out *C.char
+	agreed := t.optional(consent)
+	told, forget := observed(progress)
+	defer forget()
 	err := under(ctx, func(cancel *C.xcp_cancel) (status C.xcp_status, cErr *C.xcp_error) {
 		status = C.join((*C.xcp_client)(c.get()), (*C.xcp_client)(host.get()), (*C.xcp_plan)(plan.get()),
 			agreed, nil, told, cancel, &out, &cErr)

@@ -91,6 +91,69 @@ func TestIgniteJoinsThePoolOfPhantom(t *testing.T) {
 	}
 }
 
+// lab is a pool of three hosts, of which a is master.
+func lab(t *testing.T) (*Simulator, *Transport) {
+	var hosts []map[string]string
+	for n, name := range []string{"a", "b", "c"} {
+		hosts = append(hosts, map[string]string{"name": name, "address": fmt.Sprintf("10.0.0.%d", n+1)})
+	}
+	world := must(NewSimulator(map[string]any{"pools": []any{map[string]any{"name": "lab", "hosts": hosts}}}))(t)
+	way := must(world.Transport())(t)
+	t.Cleanup(func() { way.Close(); world.Close() })
+	return world, way
+}
+
+func TestAHostIsRebootedAnotherBecomesMasterAndOneLeaves(t *testing.T) {
+	world, way := lab(t)
+	pool := must(Connect(background, way, "a", "root", "xcp-test", nil))(t)
+	defer pool.Close()
+	all := must(pool.Snapshot(background, "everything"))(t)
+	defer all.Close()
+	steps := 0
+	if err := pool.Run(background, nil, must(all.PlanMaintenance("b"))(t), "", func(at Progress) { steps = at.Of }); err != nil || steps == 0 {
+		t.Fatal(err, steps)
+	}
+	if err := pool.Run(background, nil, must(pool.PlanHandOver(background, "c"))(t), "", nil); err != nil {
+		t.Fatal(err)
+	}
+	now := must(pool.Snapshot(background, "everything"))(t)
+	defer now.Close()
+	plan := must(now.PlanEject("b"))(t)
+	defer plan.Close()
+	var ejected struct{ Host string }
+	if err := pool.Run(background, &ejected, plan, "", nil); err == nil {
+		t.Error("nobody agreed to the loss")
+	}
+	if err := pool.Run(background, &ejected, plan, must(plan.LossesDigest())(t), nil); err != nil || ejected.Host == "" {
+		t.Error(ejected, err)
+	}
+	if hosts := must(world.Count("c", "host"))(t); hosts != 2 {
+		t.Error(hosts)
+	}
+}
+
+func TestAPoolWithoutAMasterIsDiagnosedAndNotSplit(t *testing.T) {
+	world, way := lab(t)
+	pool := must(Connect(background, way, "a", "root", "xcp-test", nil))(t)
+	last := must(pool.Snapshot(background, "everything"))(t)
+	defer last.Close()
+	pool.Close()
+	if err := world.PowerOff("a"); err != nil {
+		t.Fatal(err)
+	}
+	members := &Members{Way: way, Hosts: []string{"10.0.0.2"}, User: "root", Password: "xcp-test", Last: last}
+	told := must(members.Diagnose(background))(t)
+	if len(told.Hosts) != 3 || told.Text == "" {
+		t.Error(told)
+	}
+	plan := must(last.PlanRecovery(told.Evidence))(t)
+	defer plan.Close()
+	var e *Error
+	if _, err := members.Recover(background, plan, "", nil); !errors.As(err, &e) || e.Status != "XCP_E_STATE" {
+		t.Error("nobody said that a is off", err)
+	}
+}
+
 func TestAFaultHasCodeAndParams(t *testing.T) {
 	w := story(t)
 	var e *Error

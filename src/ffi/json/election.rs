@@ -66,7 +66,7 @@ fn elect(json: &str) -> Result<String, Failure> {
     let Question { mode, snapshot, complete_snapshots, evidence } =
         input::decode(json, "input_json")?;
     let snapshot = Given { snapshot, complete_snapshots }.load()?;
-    let evidence = with_refs(evidence, &snapshot)?;
+    let evidence = with_refs(evidence, &snapshot, "input_json.evidence")?;
     numbered(match mode {
         Mode::Planned => election::planned(&snapshot, &evidence)?,
         Mode::Emergency => election::emergency(&snapshot, &evidence)?,
@@ -74,10 +74,14 @@ fn elect(json: &str) -> Result<String, Failure> {
 }
 
 /// The evidence with the refs of the hosts that it names.
-fn with_refs(mut evidence: Evidence, snapshot: &Snapshot) -> Result<Evidence, Failure> {
-    evidence.hosts = named(evidence.hosts, snapshot)?;
+pub(in crate::ffi) fn with_refs(
+    mut evidence: Evidence,
+    snapshot: &Snapshot,
+    argument: &str,
+) -> Result<Evidence, Failure> {
+    evidence.hosts = named(evidence.hosts, snapshot, argument)?;
     for host in evidence.hosts.values_mut() {
-        host.reaches = named(std::mem::take(&mut host.reaches), snapshot)?;
+        host.reaches = named(std::mem::take(&mut host.reaches), snapshot, argument)?;
     }
     Ok(evidence)
 }
@@ -85,12 +89,13 @@ fn with_refs(mut evidence: Evidence, snapshot: &Snapshot) -> Result<Evidence, Fa
 fn named<T>(
     hosts: BTreeMap<Ref<Host>, T>,
     snapshot: &Snapshot,
+    argument: &str,
 ) -> Result<BTreeMap<Ref<Host>, T>, Failure> {
     hosts
         .into_iter()
         .map(|(name, known)| {
             let (reference, _) = input::named_host(snapshot, &name.as_str())
-                .map_err(|failure| failure.in_argument("input_json.evidence"))?;
+                .map_err(|failure| failure.in_argument(argument))?;
             Ok((reference.clone(), known))
         })
         .collect()

@@ -70,7 +70,7 @@ impl Given<'_> {
 }
 
 /// The host that a uuid, a ref or an unambiguous name means.
-pub(super) fn named_host<'a>(
+pub(in crate::ffi) fn named_host<'a>(
     snapshot: &'a Snapshot,
     name: &str,
 ) -> Result<(&'a Ref<Host>, &'a Host), Failure> {

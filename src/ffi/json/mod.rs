@@ -9,9 +9,12 @@ mod preflight;
 
 pub(super) use consequences::consequences;
 pub use consequences::xcp_consequences_json;
+pub(super) use election::with_refs;
 pub use election::xcp_election_json;
 pub use failover::xcp_failover_json;
-pub(super) use input::{decode, decode_any, decode_or_default, duration, seconds, snapshot};
+pub(super) use input::{
+    decode, decode_any, decode_or_default, duration, named_host, seconds, snapshot,
+};
 pub use partition::xcp_partition_json;
 pub(super) use preflight::options;
 pub use preflight::xcp_preflight_json;
