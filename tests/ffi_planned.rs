@@ -213,7 +213,11 @@ fn a_pool_without_a_master_gets_another_one_when_the_old_one_is_known_to_be_off(
     .unwrap();
     assert_eq!(recovered["already_master"], false);
     let follows = |member: &&Value| member["follows"] == true;
-    assert_eq!(recovered["members"].as_array().unwrap().iter().filter(follows).count(), 1, "{recovered}");
+    assert_eq!(
+        recovered["members"].as_array().unwrap().iter().filter(follows).count(),
+        1,
+        "{recovered}"
+    );
     // SAFETY: it is freed once.
     unsafe { xcp_snapshot_free(last) };
 }
