@@ -144,8 +144,56 @@ impl Leaving<'_> {
             return Ok(Some(Outcome::NotDone(why)));
         }
         let attached: Vec<_> = attached(&now, reference).cloned().collect();
+        if attached.is_empty() {
+            if let Some(outcome) = self.may_be_leaving(run)? {
+                return Ok(Some(outcome));
+            }
+        }
         let heard = steps::order(self.pool, METHOD, &(reference,), run)?;
         self.look(heard, &attached, run)
+    }
+
+    /// Asks a host without attached storage whether it is leaving already, as one does that a call of
+    /// somebody else has detached; none if it is a member.
+    ///
+    /// The master may have died in between, and know nothing of that call.
+    fn may_be_leaving(&self, run: &mut Run<'_, '_>) -> Result<Option<Outcome<Ejected>>> {
+        let began = run.now();
+        let seen = run.until(|run| {
+            let waited = run.now().saturating_sub(began);
+            // Until its restart it answers as ever.
+            let stand = match waited < RESTART_FUSE {
+                true => return Ok(Look::Awaited(String::from("the host to leave, if it is to"))),
+                false => self.stand(),
+            };
+            Ok(match stand {
+                Stand::Silent(error) if waited < ROLE_GRACE => {
+                    Look::Awaited(format!("the host to say whether it is leaving ({error})"))
+                }
+                stand => Look::Seen(stand),
+            })
+        });
+        let name = &self.plan.host.name;
+        let why = |seen: String| {
+            let why = Why::new("it cannot be told whether the host is leaving already");
+            Ok(Some(Outcome::Unknown(why.seen([seen]))))
+        };
+        match seen {
+            Ok(Stand::Member) => Ok(None),
+            Ok(Stand::Alone(own)) => Ok(Some(self.left_its_record(own, Why::new(LEFT)))),
+            Ok(Stand::Stranger(other) | Stand::Silent(other)) => {
+                why(format!("{name} at {}: {other}", self.address))
+            }
+            Err(late) if late.kind() == ErrorKind::Timeout => why(late.to_string()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn left_its_record(&self, own: Uuid, why: Why) -> Outcome<Ejected> {
+        Outcome::NotDone(why.seen([
+            format!("{} is the master of pool {own}", self.plan.host.name),
+            String::from("host.destroy removes its record once it is not live any more"),
+        ]))
     }
 
     /// Sees what became of the call; none if the host has left.
@@ -196,12 +244,7 @@ impl Leaving<'_> {
                 let why = why("the host is still a member").seen(again);
                 Ok(Some(Outcome::NotDone(why)))
             }
-            Ok(Some(Stand::Alone(own))) => Ok(Some(Outcome::NotDone(
-                why("the host left, but the pool still has its record").seen([
-                    format!("{name} is the master of pool {own}"),
-                    String::from("host.destroy removes its record once it is not live any more"),
-                ]),
-            ))),
+            Ok(Some(Stand::Alone(own))) => Ok(Some(self.left_its_record(own, why(LEFT)))),
             Ok(Some(Stand::Stranger(other) | Stand::Silent(other))) => {
                 let seen = format!("{name} at {}: {other}", self.address);
                 Ok(Some(Outcome::Unknown(
@@ -326,3 +369,9 @@ fn stranger(name: &str, error: &Error) -> String {
 }
 
 const METHOD: &str = "pool.eject";
+
+const LEFT: &str = "the host left, but the pool still has its record";
+
+/// How long a host that leaves answers as a member: the fuse of its restart (`Constants.fuse_time`),
+/// and some more.
+const RESTART_FUSE: Duration = Duration::from_secs(15);
