@@ -1,6 +1,6 @@
 //! VMs of the joiner that the pool knows already: the import is all or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{VM_KIND, about, exported};
 use crate::model::{Class, PowerState, Ref, Vm};
@@ -129,7 +129,7 @@ pub(in crate::preflight) static MAC_SEEDS_CLASH: Rule = Rule {
 };
 
 fn mac_seeds_clash(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let mut seeds = BTreeMap::<&str, Vec<(&Ref<Vm>, &Vm)>>::new();
+    let mut seeds = HashMap::<&str, Vec<(&Ref<Vm>, &Vm)>>::new();
     for (reference, vm) in exported(facts) {
         if let Some(seed) = vm.mac_seed() {
             seeds.entry(seed).or_default().push((reference, vm));

@@ -51,9 +51,11 @@ const VM_KIND: &[&str] =
 /// templates (`Export.export_all`).
 fn exported<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (&'a Ref<Vm>, &'a Vm)> + use<'a> {
     facts.joiner.each::<Vm>().filter(|(_, vm)| {
-        let default = vm.is_default_template
-            || vm.other_config.get("default_template").is_some_and(|value| value == "true");
-        !(vm.is_control_domain || vm.is_a_template && default)
+        let default = || {
+            vm.is_default_template
+                || vm.other_config.get("default_template").is_some_and(|value| value == "true")
+        };
+        !(vm.is_control_domain || vm.is_a_template && default())
     })
 }
 
