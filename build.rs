@@ -24,7 +24,6 @@ const SOURCES: &[&str] = &[
     "cancel.rs",
     "trust.rs",
     "transport/mod.rs",
-    "transport/custom.rs",
     "simulator/mod.rs",
     "client.rs",
     "watch.rs",

@@ -47,6 +47,20 @@ fn every_declaration_is_explained() {
 }
 
 #[test]
+fn nothing_is_declared_twice() {
+    let header = made();
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|line| line.contains("xcp_") && line.contains('(') && !line.starts_with([' ', 't']))
+        .map(|line| line.split('(').next().unwrap())
+        .collect();
+    let count = declared.len();
+    declared.sort_unstable();
+    declared.dedup();
+    assert_eq!(declared.len(), count);
+}
+
+#[test]
 fn the_header_is_plain_ascii() {
     assert!(made().is_ascii());
 }
