@@ -1,12 +1,17 @@
 """The module's promises; run by `python3 -m unittest` beside it."""
 
 import gc
+import pathlib
+import socket
+import ssl
 import threading
 import unittest
 
 import xcp_pool
 from xcp_pool import (Cancel, Cancelled, Client, Error, Fault, Plan, Report, Simulator, Snapshot, Transport, TrustStore,
                       diagnose, election, recover)
+
+KEY = pathlib.Path(__file__).parents[2] / "src/simulator/front/test-key-not-secret.pem"
 
 
 class Pure(unittest.TestCase):
@@ -186,6 +191,49 @@ class Ways(unittest.TestCase):
             with self.assertRaises(Error) as caught:
                 Client(way, "127.0.0.1:9", "root", "x")
         self.assertEqual(caught.exception.status, "XCP_E_TRANSPORT")
+
+    def test_certificates_are_remembered_wherever_one_likes(self):
+        class Pins(dict):
+            def pin(self, host):
+                return self.get(host)
+
+            def remember(self, host, fingerprint):
+                return self.setdefault(host, fingerprint)
+
+        class Broken:
+            def pin(self, host):
+                raise OSError("the disk is full")
+
+        def tried(pins):
+            with TrustStore.first_use_in(pins) as trust, Transport.https(trust) as way:
+                with self.assertRaises(Error) as caught:
+                    Client(way, address, "root", "x", patience=0)
+            return caught.exception
+
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(KEY)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def answer():
+                while True:
+                    try:
+                        with tls.wrap_socket(server.accept()[0], server_side=True) as connection:
+                            connection.recv(65536)
+                            connection.sendall(b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n")
+                    except OSError as error:
+                        if not isinstance(error, (ssl.SSLError, ConnectionError)):
+                            return
+
+            threading.Thread(target=answer, daemon=True).start()
+            address = "127.0.0.1:%d" % server.getsockname()[1]
+            pins = Pins()
+            self.assertIn("404", str(tried(pins)))
+            self.assertIn("404", str(tried(pins)))
+            self.assertEqual(list(pins), [address])
+            self.assertEqual(tried(Pins({address: "AB" * 32})).status, "XCP_E_TRUST")
+            broken = tried(Broken())
+            self.assertEqual((broken.status, "the disk is full" in str(broken)), ("XCP_E_TRUST", True))
+            server.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(xcp_pool._callers, {}, "what C does not need is let go")
 
 
 if __name__ == "__main__":

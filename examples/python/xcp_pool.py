@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import itertools
 import json
 import os
 import pathlib
@@ -50,12 +51,19 @@ if _lib.xcp_abi_version() != _ABI:
 
 _EXCHANGE = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_void_p)
 _RELEASE = ctypes.CFUNCTYPE(None, c_void_p)
+_PIN = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
+_REMEMBER = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p, c_void_p)
 _TASK_PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_double)
 _PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
 
 
 class _TransportTable(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("ctx", c_void_p), ("exchange", _EXCHANGE), ("release", _RELEASE)]
+
+
+class _TrustTable(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("ctx", c_void_p), ("pin", _PIN), ("remember", _REMEMBER),
+                ("release", _RELEASE)]
 
 
 def _declare(name: str, result: Any, *arguments: Any) -> Any:
@@ -99,6 +107,7 @@ for _name, _arguments in {
     "xcp_trust_store_pins": (c_char_p, _OUT),
     "xcp_trust_store_file": (c_char_p, _OUT),
     "xcp_trust_store_memory": (_OUT,),
+    "xcp_trust_store_custom": (POINTER(_TrustTable), _OUT),
     "xcp_trust_store_danger_accept_any": (_OUT,),
     "xcp_trust_store_pins_json": (_OBJECT, _OUT),
     "xcp_trust_store_forget": (_OBJECT, c_char_p),
@@ -431,6 +440,15 @@ class TrustStore(_Handle):
         return cls(_made(_lib.xcp_trust_store_file, _bytes(os.fspath(path))))
 
     @classmethod
+    def first_use_in(cls, pins: Any) -> "TrustStore":
+        """The one that each host shows first, remembered by an object of one's own.
+
+        It has `pin(host)`, the fingerprint of a "host:port" or None, and `remember(host, fingerprint)`,
+        which keeps it unless there is one, and returns the one that counts. Threads call it at once."""
+        table = _TrustTable(ctypes.sizeof(_TrustTable), _keep(pins), _PIN_CALL, _REMEMBER_CALL, _RELEASE_CALL)
+        return cls(_given(table, _lib.xcp_trust_store_custom))
+
+    @classmethod
     def danger_accept_any(cls) -> "TrustStore":
         """Any: whoever is on the way gets the password."""
         return cls(_made(_lib.xcp_trust_store_danger_accept_any))
@@ -458,26 +476,59 @@ class Transport(_Handle):
         """One's own: `exchange(url, body, timeout)` posts the body and returns the reply's.
 
         What it raises is what the call fails with: Error with a status, TimeoutError, or anything."""
-        def call(_ctx: Any, request: int, reply: int) -> None:
-            try:
-                length = c_size_t()
-                body = ctypes.string_at(_lib.xcp_request_body(request, byref(length)), length.value)
-                url = _lib.xcp_request_url(request).decode()
-                answer = exchange(url, body, _lib.xcp_request_timeout_ms(request) / 1000)
-                _check(_lib.xcp_reply_body, reply, answer, len(answer))
-            except BaseException as error:  # nothing may pass into C
-                timeout = isinstance(error, TimeoutError) or getattr(error, "status", "") == "XCP_E_TIMEOUT"
-                message = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
-                _lib.xcp_reply_error(reply, 201 if timeout else 200, message.encode("utf-8", "replace"), None)
-
-        table = _TransportTable(ctypes.sizeof(_TransportTable), None, _EXCHANGE(call), _RELEASE(0))
-        made = cls(_made(_lib.xcp_transport_custom, byref(table)))
-        # Clients outlive their transport: what C calls stays as long as the module.
-        _kept.append(table)
-        return made
+        table = _TransportTable(ctypes.sizeof(_TransportTable), _keep(exchange), _EXCHANGE_CALL, _RELEASE_CALL)
+        return cls(_given(table, _lib.xcp_transport_custom))
 
 
-_kept: list[_TransportTable] = []
+# What C calls stays as long as the module; what it calls for is found by a number, until C releases that.
+_callers: dict[int, Any] = {}
+_numbers = itertools.count(1)
+
+
+def _keep(caller: Any) -> int:
+    number = next(_numbers)
+    _callers[number] = caller
+    return number
+
+
+def _given(table: Any, function: Any) -> c_void_p:
+    try:
+        return _made(function, byref(table))
+    except BaseException:
+        _callers.pop(table.ctx)
+        raise
+
+
+def _answer(reply: int, failed: int, of: Callable[[], bytes]) -> None:
+    try:
+        answer = of()
+        _check(_lib.xcp_reply_body, reply, answer, len(answer))
+    except BaseException as error:  # nothing may pass into C
+        timeout = isinstance(error, TimeoutError) or getattr(error, "status", "") == "XCP_E_TIMEOUT"
+        message = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+        _lib.xcp_reply_error(reply, 201 if timeout else failed, message.encode("utf-8", "replace"), None)
+
+
+def _exchange(ctx: int, request: int, reply: int) -> None:
+    def of() -> bytes:
+        length = c_size_t()
+        body = ctypes.string_at(_lib.xcp_request_body(request, byref(length)), length.value)
+        url = _lib.xcp_request_url(request).decode()
+        return _callers[ctx](url, body, _lib.xcp_request_timeout_ms(request) / 1000)
+    _answer(reply, 200, of)
+
+
+def _pin(ctx: int, host: bytes, reply: int) -> None:
+    _answer(reply, 202, lambda: (_callers[ctx].pin(host.decode()) or "").encode())
+
+
+def _remember(ctx: int, host: bytes, fingerprint: bytes, reply: int) -> None:
+    _answer(reply, 202, lambda: _callers[ctx].remember(host.decode(), fingerprint.decode()).encode())
+
+
+_EXCHANGE_CALL = _EXCHANGE(_exchange)
+_PIN_CALL, _REMEMBER_CALL = _PIN(_pin), _REMEMBER(_remember)
+_RELEASE_CALL = _RELEASE(lambda ctx: _callers.pop(ctx, None) and None)
 
 
 class Simulator(_Handle):

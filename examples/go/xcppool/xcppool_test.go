@@ -32,7 +32,9 @@ type world struct {
 func story(t *testing.T) world {
 	simulator := must(Story(1))(t)
 	way := must(simulator.Transport())(t)
-	log := func(host string) *Client { return must(Connect(background, way, host, "root", "xcp-test", nil))(t) }
+	log := func(host string) *Client {
+		return must(Connect(background, way, host, "root", "xcp-test", ConnectOptions{}))(t)
+	}
 	w := world{simulator, way, log("phantom"), log("ignite")}
 	t.Cleanup(func() {
 		for _, thing := range []interface{ Close() error }{w.host, w.pool, w.way, w.simulator} {
@@ -48,7 +50,7 @@ func (w world) plan(t *testing.T) (*Plan, string) {
 	pool := must(w.pool.Snapshot(background, "preflight"))(t)
 	host := must(w.host.Snapshot(background, "preflight"))(t)
 	report := must(NewReport(pool, host, nil))(t)
-	if report.Ready() || report.Blocking() == 0 {
+	if report.Verdict() != Blocked || report.Blocking() == 0 || report.Findings() < report.Blocking() {
 		t.Error("the story's Ignite stands in its own way")
 	}
 	plan := must(report.Plan(nil))(t)
@@ -84,7 +86,7 @@ func TestIgniteJoinsThePoolOfPhantom(t *testing.T) {
 	if srs := must(snapshot.Count("SR"))(t); srs != 9 {
 		t.Error(srs)
 	}
-	led := must(Connect(background, w.way, "ignite", "root", "xcp-test", nil))(t)
+	led := must(Connect(background, w.way, "ignite", "root", "xcp-test", ConnectOptions{}))(t)
 	defer led.Close()
 	if at := must(led.Endpoint())(t); at != "https://10.0.0.1" {
 		t.Error(at)
@@ -105,7 +107,7 @@ func lab(t *testing.T) (*Simulator, *Transport) {
 
 func TestAHostIsRebootedAnotherBecomesMasterAndOneLeaves(t *testing.T) {
 	world, way := lab(t)
-	pool := must(Connect(background, way, "a", "root", "xcp-test", nil))(t)
+	pool := must(Connect(background, way, "a", "root", "xcp-test", ConnectOptions{}))(t)
 	defer pool.Close()
 	all := must(pool.Snapshot(background, "everything"))(t)
 	defer all.Close()
@@ -134,7 +136,7 @@ func TestAHostIsRebootedAnotherBecomesMasterAndOneLeaves(t *testing.T) {
 
 func TestAPoolWithoutAMasterIsDiagnosedAndNotSplit(t *testing.T) {
 	world, way := lab(t)
-	pool := must(Connect(background, way, "a", "root", "xcp-test", nil))(t)
+	pool := must(Connect(background, way, "a", "root", "xcp-test", ConnectOptions{}))(t)
 	last := must(pool.Snapshot(background, "everything"))(t)
 	defer last.Close()
 	pool.Close()
@@ -180,8 +182,8 @@ func TestAJoinThatIsNotDoneHasEvidence(t *testing.T) {
 func TestAContextEndsACallAndNoGoroutineIsLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
 	asked := make(chan struct{}, 16)
-	way := must(Custom(func(url string, body []byte) ([]byte, error) {
-		switch text := string(body); {
+	way := must(Custom(func(ctx context.Context, request Request) ([]byte, error) {
+		switch text := string(request.Body); {
 		case strings.Contains(text, "session."):
 			return []byte(`{"id": 1, "result": "OpaqueRef:s"}`), nil
 		case strings.Contains(text, "pool.get_all_records"):
@@ -190,10 +192,10 @@ func TestAContextEndsACallAndNoGoroutineIsLeft(t *testing.T) {
 			panic("in the exchange")
 		}
 		asked <- struct{}{}
-		time.Sleep(50 * time.Millisecond)
-		return nil, errors.New("gone")
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}))(t)
-	client := must(Connect(background, way, "10.0.0.1", "root", "x", map[string]any{"patience": 0}))(t)
+	client := must(Connect(background, way, "10.0.0.1", "root", "x", ConnectOptions{Patience: new(time.Duration)}))(t)
 	ctx, cancel := context.WithCancel(background)
 	go func() {
 		<-asked
@@ -264,10 +266,12 @@ func TestWhatIsClosedIsAnError(t *testing.T) {
 }
 
 func TestPinsAreGiven(t *testing.T) {
-	way := must(HTTPS(map[string]any{"connect_timeout": 1}, strings.Repeat("AB", 32)))(t)
+	pins := must(Pins(strings.Repeat("AB", 32)))(t)
+	defer pins.Close()
+	way := must(HTTPS(pins, HTTPSOptions{ConnectTimeout: time.Second}))(t)
 	defer way.Close()
 	var e *Error
-	_, err := Connect(background, way, "127.0.0.1:9", "root", "x", nil)
+	_, err := Connect(background, way, "127.0.0.1:9", "root", "x", ConnectOptions{})
 	if !errors.As(err, &e) || e.Status != "XCP_E_TRANSPORT" {
 		t.Error(err)
 	}

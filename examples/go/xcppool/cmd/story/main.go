@@ -22,9 +22,9 @@ func main() {
 	defer world.Close()
 	way := must(world.Transport())
 	defer way.Close()
-	pool := must(xcppool.Connect(ctx, way, "phantom", "root", "xcp-test", nil))
+	pool := must(xcppool.Connect(ctx, way, "phantom", "root", "xcp-test", xcppool.ConnectOptions{}))
 	defer pool.Close()
-	host := must(xcppool.Connect(ctx, way, "ignite", "root", "xcp-test", nil))
+	host := must(xcppool.Connect(ctx, way, "ignite", "root", "xcp-test", xcppool.ConnectOptions{}))
 	defer host.Close()
 	fmt.Println("the pool has", srs(ctx, pool), "SRs")
 
@@ -38,7 +38,7 @@ func main() {
 		fmt.Println("  step", at.Step, "of", at.Of, at.Summary)
 	}))
 	fmt.Println("the pool has", srs(ctx, pool), "SRs")
-	led := must(xcppool.Connect(ctx, way, "ignite", "root", "xcp-test", nil))
+	led := must(xcppool.Connect(ctx, way, "ignite", "root", "xcp-test", xcppool.ConnectOptions{}))
 	defer led.Close()
 	fmt.Println("a client pointed at ignite is led to", must(led.Endpoint()))
 }
