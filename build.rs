@@ -28,6 +28,7 @@ const SOURCES: &[&str] = &[
     "client.rs",
     "watch.rs",
     "operations.rs",
+    "joins.rs",
     "rescue.rs",
 ];
 

@@ -186,6 +186,14 @@ typedef struct xcp_client xcp_client;
 typedef struct xcp_error xcp_error;
 
 /**
+ * Plans of several joins, each for the pool as it will be after those before it.
+ *
+ * Made by `xcp_plan_join_many` or `xcp_joins_from_json`, freed by `xcp_joins_free`. Threads: immutable;
+ * may be used by many at once.
+ */
+typedef struct xcp_joins xcp_joins;
+
+/**
  * What to do, as data: steps that can be read, saved and run.
  *
  * Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
@@ -1682,6 +1690,176 @@ xcp_status xcp_run(const xcp_client *pool,
                    const xcp_cancel *cancel,
                    char **result_json,
                    xcp_error **error);
+
+/**
+ * Plans that hosts join a pool, one after the other, in the order of their reports.
+ *
+ * `reports` is an array of `count` reports (`xcp_preflight`), one for each host, all of the same pool.
+ * Each host is held against the pool as it will be by then, with the hosts before it as members; so two
+ * hosts that clash with each other, and not with the pool, are found before the first one joins.
+ * `choices_json` may be NULL; it is an object as for `xcp_plan_join`, for all hosts, or a list of such
+ * objects or nulls, one for each host.
+ *
+ * `*joins` is freed with `xcp_joins_free`; the reports may be freed at once. From any thread. Fails with
+ * XCP_E_INVALID_INPUT if the reports are of different pools, if there are none, and as `xcp_plan_join`.
+ *
+ * Safety:
+ * `count` pointers can be read from `reports`, and each came from this library; `choices_json` is NULL
+ * or ends with NUL; `joins` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_join_many(const xcp_report *const *reports,
+                              size_t count,
+                              const char *choices_json,
+                              xcp_joins **joins,
+                              xcp_error **error);
+
+/**
+ * Loads plans that `xcp_joins_json` saved.
+ *
+ * `*joins` is freed with `xcp_joins_free`. From any thread. Fails with XCP_E_INVALID_INPUT for what is
+ * no such plans, or plans of another schema.
+ *
+ * Safety:
+ * `json` ends with NUL; `joins` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_from_json(const char *json,
+                               xcp_joins **joins,
+                               xcp_error **error);
+
+/**
+ * Saves the plans as JSON.
+ *
+ * `*json` is `{"schema": 1, "plans": [...], "notes": [line...]}`, freed with `xcp_string_free`; the plans
+ * are as `xcp_plan_json` tells them, and "notes" is what is found only because of the hosts that join
+ * before, and what could not be foretold. From any thread.
+ *
+ * Safety:
+ * `joins` came from this library; `json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_json(const xcp_joins *joins,
+                          char **json,
+                          xcp_error **error);
+
+/**
+ * Tells the plans as text for people, with the notes and the digest of all losses.
+ *
+ * `*text` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `joins` came from this library; `text` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_text(const xcp_joins *joins, char **text, xcp_error **error);
+
+/**
+ * Returns how many hosts join; 0 for NULL and for what is no joins.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `joins` is NULL or came from this library.
+ */
+size_t xcp_joins_count(const xcp_joins *joins);
+
+/**
+ * Returns whether nothing is left to a person in any of the plans; false for NULL and for what is no
+ * joins.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `joins` is NULL or came from this library.
+ */
+bool xcp_joins_is_complete(const xcp_joins *joins);
+
+/**
+ * Copies the plan of one host, counted from 0.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT beyond
+ * `xcp_joins_count`.
+ *
+ * Safety:
+ * `joins` came from this library; `plan` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_plan(const xcp_joins *joins, size_t index, xcp_plan **plan, xcp_error **error);
+
+/**
+ * Tells what is gone for good once all have joined, and the digest by which that is consented to.
+ *
+ * `*losses_json` is as for `xcp_plan_losses_json`, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `joins` came from this library; `losses_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_losses_json(const xcp_joins *joins, char **losses_json, xcp_error **error);
+
+/**
+ * Tells the digest of what all joins destroy, by which consent is given.
+ *
+ * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `joins` came from this library; `digest` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_losses_digest(const xcp_joins *joins, char **digest, xcp_error **error);
+
+/**
+ * Tells the digest of all plans in their order.
+ *
+ * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `joins` came from this library; `digest` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_joins_digest(const xcp_joins *joins, char **digest, xcp_error **error);
+
+/**
+ * Makes hosts members of a pool, one after the other, as planned; never two at once.
+ *
+ * `hosts` is an array of `count` clients, those of the hosts in the order of the plans. All are looked at
+ * before the first one joins, and before each further join the pool has to be at rest. `consent` is the
+ * digest of what all joins destroy (`xcp_joins_losses_digest`), NULL for no loss; `options_json` may be
+ * NULL; it is `{"deadline": seconds, "on_failure": "stop" | "continue"}`: how long all joins together may
+ * take (3600), and whether the hosts after one that did not join are tried ("stop": they are not, and
+ * nobody joins if it shows beforehand that one will not). `progress` with `ctx` and `cancel` are as for
+ * `xcp_join`. After a join of which it is not known whether it was done nobody else joins.
+ *
+ * XCP_OK means that it is known what became of each host: `*all_joined` says whether all are members,
+ * and `*joined_json` is `{"schema": 1, "hosts": [{"host": {"uuid", "name"}, "outcome": "done" |
+ * "not-done" | "unknown" | "skipped", "joined": as xcp_join tells | null, "reason": text | null, "fault":
+ * {"code", "params"} | null, "evidence": [line...]}...]}`, freed with `xcp_string_free`. Calling again
+ * goes on where this ended.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT if the clients are not those of the plans, with
+ * XCP_E_STATE if a plan leaves something to a person or other losses than those of `consent`, with
+ * XCP_E_CANCELLED, and with what keeps the pool from being asked at all.
+ *
+ * Safety:
+ * `count` pointers can be read from `hosts`; they and the other objects came from this library, `cancel`
+ * or is NULL; `consent` and `options_json` are NULL or end with NUL; `progress` can be called with `ctx`
+ * until the call returns; the outputs can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_join_many(const xcp_client *pool,
+                         const xcp_client *const *hosts,
+                         size_t count,
+                         const xcp_joins *joins,
+                         const char *consent,
+                         const char *options_json,
+                         xcp_progress progress,
+                         void *ctx,
+                         const xcp_cancel *cancel,
+                         bool *all_joined,
+                         char **joined_json,
+                         xcp_error **error);
+
+/**
+ * Frees joins. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `joins` is NULL or came from this library.
+ */
+void xcp_joins_free(xcp_joins *joins);
 
 /**
  * Says in what state a pool is, also when no master answers: every host is asked for itself.

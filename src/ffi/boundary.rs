@@ -37,6 +37,22 @@ impl Call {
         self.used.push(pointer.addr());
         Ok(held)
     }
+
+    /// The objects behind an array of pointers, for the time of the call.
+    ///
+    /// # Safety
+    /// The array is NULL, or `count` pointers can be read from it.
+    pub(super) unsafe fn objects<T: Object>(
+        &mut self,
+        array: *const *const T,
+        count: usize,
+        name: &str,
+    ) -> Result<Vec<Held<T>>, Failure> {
+        // SAFETY: the same promise.
+        let pointers = unsafe { slice(array, count, name)? };
+        let pointers = pointers.iter().enumerate();
+        pointers.map(|(n, pointer)| self.object(*pointer, &format!("{name}[{n}]"))).collect()
+    }
 }
 
 /// A place of the caller's for an output.
@@ -100,20 +116,21 @@ pub(super) unsafe fn optional_text<'a>(
     })
 }
 
-/// An argument of bytes.
+/// An argument of bytes, or of other plain values.
 ///
 /// # Safety
-/// `length` bytes can be read from the pointer during the call, or it is NULL.
-pub(super) unsafe fn bytes<'a>(
-    pointer: *const u8,
+/// `length` values can be read from the pointer during the call, or it is NULL.
+pub(super) unsafe fn slice<'a, T>(
+    pointer: *const T,
     length: usize,
     name: &str,
-) -> Result<&'a [u8], Failure> {
+) -> Result<&'a [T], Failure> {
+    let bytes = length.checked_mul(size_of::<T>()).filter(|bytes| isize::try_from(*bytes).is_ok());
     match (pointer.is_null(), length) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(null(name)),
-        (false, _) if isize::try_from(length).is_err() => {
-            Err(Failure::new(XCP_E_INVALID_INPUT, format!("{name}: no {length} bytes exist")))
+        (false, _) if bytes.is_none() => {
+            Err(Failure::new(XCP_E_INVALID_INPUT, format!("{name}: no {length} of them exist")))
         }
         // SAFETY: not NULL, not too long, and the caller promised that they can be read.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(pointer, length) }),

@@ -12,7 +12,9 @@ mod boundary;
 mod callback;
 mod cancel;
 mod client;
+mod control;
 mod error;
+mod joins;
 mod json;
 mod operations;
 mod plan;
@@ -31,6 +33,7 @@ mod watch;
 pub use cancel::*;
 pub use client::*;
 pub use error::*;
+pub use joins::*;
 pub use json::{
     xcp_consequences_json, xcp_election_json, xcp_failover_json, xcp_partition_json,
     xcp_preflight_json,

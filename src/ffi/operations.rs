@@ -1,22 +1,19 @@
 //! Operations on real pools.
 
 use std::ffi::{c_char, c_void};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::ffi::boundary::{Out, c_text, call, optional_text};
+use crate::ffi::boundary::{Out, call};
 use crate::ffi::cancel::xcp_cancel;
-use crate::ffi::client::{on, xcp_client};
+use crate::ffi::client::xcp_client;
+use crate::ffi::control::Arguments;
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::json::{self, seconds};
+use crate::ffi::json;
 use crate::ffi::plan::xcp_plan;
 use crate::ffi::status::xcp_status::{
     self, XCP_E_INVALID_INPUT, XCP_E_NOT_DONE, XCP_E_OUTCOME_UNKNOWN,
 };
-use crate::operations::{self, Control, Outcome, Progress};
-use crate::plan::{Consent, Digest, Plan, Purpose};
-use crate::transport::Cancel;
+use crate::operations::{self, Outcome};
+use crate::plan::{Consent, Purpose};
 
 /// Tells where an operation stands: `progress_json` is `{"schema": 1, "step", "of", "summary", "done":
 /// 0 to 1 | null, "awaited": text | null, "elapsed": seconds}`.
@@ -72,15 +69,11 @@ pub unsafe extern "C" fn xcp_join(
             let pool = call.object(pool, "pool")?;
             let host = call.object(host, "host")?;
             let plan = &call.object(plan, "plan")?.plan;
-            let consent = consent_to(plan, optional_text(consent, "consent")?)?;
-            let options = optional_text(options_json, "options_json")?;
-            let options: Options = json::decode_or_default(options, "options_json")?;
+            let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
+            let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(joined_json, "joined_json")?;
-            let tell = observer(progress, ctx);
-            let joined = on(call, &[&pool, &host], cancel, |token| {
-                let mut control = options.control(token).observer(tell);
-                let (pool, host) = (&pool.client, &host.client);
-                done(operations::join(pool, host, plan, &consent, &mut control)?)
+            let joined = manner.run(call, &[&pool, &host], |_, control| {
+                done(operations::join(&pool.client, &host.client, plan, &consent, control)?)
             })?;
             out.write_text(json::numbered(joined)?);
             Ok(())
@@ -120,14 +113,11 @@ pub unsafe extern "C" fn xcp_run(
         call("xcp_run", error, |call| {
             let pool = call.object(pool, "pool")?;
             let plan = &call.object(plan, "plan")?.plan;
-            let consent = consent_to(plan, optional_text(consent, "consent")?)?;
-            let options = optional_text(options_json, "options_json")?;
-            let options: Options = json::decode_or_default(options, "options_json")?;
+            let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
+            let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(result_json, "result_json")?;
-            let tell = observer(progress, ctx);
-            let result = on(call, &[&pool], cancel, |token| {
-                let mut control = options.control(token).observer(tell);
-                let (pool, control) = (&pool.client, &mut control);
+            let result = manner.run(call, &[&pool], |_, control| {
+                let pool = &pool.client;
                 match &plan.purpose {
                     Purpose::Eject { .. } => {
                         json::numbered(done(operations::eject(pool, plan, &consent, control)?)?)
@@ -150,78 +140,10 @@ pub unsafe extern "C" fn xcp_run(
     }
 }
 
-/// Options of an operation.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "an object of options")]
-pub(super) struct Options {
-    #[serde(deserialize_with = "seconds")]
-    deadline: Option<Duration>,
-}
-
-impl Options {
-    pub(super) fn control<'a>(&self, cancel: &Cancel) -> Control<'a> {
-        let control = Control::new().cancel(cancel.clone());
-        match self.deadline {
-            Some(deadline) => control.deadline(deadline),
-            None => control,
-        }
-    }
-}
-
-/// Consent to what a plan destroys, by the digest that was shown.
-pub(super) fn consent_to(plan: &Plan, digest: Option<&str>) -> Result<Consent, Failure> {
-    let Some(digest) = digest else { return Ok(Consent::to_nothing()) };
-    let digest: Digest = digest
-        .parse()
-        .map_err(|error| Failure::new(XCP_E_INVALID_INPUT, format!("consent: {error}")))?;
-    Ok(Consent::to(plan, digest)?)
-}
-
-/// Tells a callback of progress.
-///
-/// # Safety
-/// The callback can be called with its context as long as the answer lives.
-pub(super) unsafe fn observer(
-    progress: xcp_progress,
-    ctx: *mut c_void,
-) -> impl FnMut(&Progress<'_>) {
-    move |told| {
-        let Some(progress) = progress else { return };
-        if let Ok(json) = json::numbered(ProgressText::from(told)) {
-            let json = c_text(json);
-            // SAFETY: the caller of this function promised that it can be called; the text is alive.
-            unsafe { progress(ctx, json.as_ptr()) }
-        }
-    }
-}
-
 pub(super) fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
     match outcome {
         Outcome::Done(value) => Ok(value),
         Outcome::NotDone(why) => Err((XCP_E_NOT_DONE, why).into()),
         Outcome::Unknown(why) => Err((XCP_E_OUTCOME_UNKNOWN, why).into()),
-    }
-}
-
-#[derive(Serialize)]
-struct ProgressText<'a> {
-    step: usize,
-    of: usize,
-    summary: &'a str,
-    done: Option<f64>,
-    awaited: Option<&'a str>,
-    elapsed: f64,
-}
-
-impl<'a> From<&'a Progress<'_>> for ProgressText<'a> {
-    fn from(progress: &'a Progress<'_>) -> Self {
-        Self {
-            step: progress.step,
-            of: progress.of,
-            summary: progress.summary,
-            done: progress.done,
-            awaited: progress.awaited,
-            elapsed: progress.elapsed.as_secs_f64(),
-        }
     }
 }

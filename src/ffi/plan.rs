@@ -6,7 +6,8 @@ use std::ffi::c_char;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Scope;
-use crate::ffi::boundary::{self, Out, call, optional_text, quiet, text};
+use crate::error::Result as Known;
+use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::client::{on, xcp_client};
 use crate::ffi::error::{Failure, xcp_error};
@@ -15,6 +16,7 @@ use crate::ffi::registry::Object;
 use crate::ffi::report::xcp_report;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
+use crate::model::{Host, Ref, Snapshot};
 use crate::operations;
 use crate::plan::{self, Choices, Digest, Plan};
 use crate::preflight::remedy::Loss;
@@ -86,15 +88,7 @@ pub unsafe extern "C" fn xcp_plan_eject(
     error: *mut *mut xcp_error,
 ) -> xcp_status {
     // SAFETY: what the caller promised.
-    unsafe {
-        call("xcp_plan_eject", error, |call| {
-            let pool = call.object(pool, "pool")?;
-            let (host, _) = json::named_host(&pool.snapshot, text(host, "host")?)?;
-            let out = Out::new(plan, "plan")?;
-            out.write_object(xcp_plan { plan: plan::eject(&pool.snapshot, host)? });
-            Ok(())
-        })
-    }
+    unsafe { call("xcp_plan_eject", error, |call| of_host(call, pool, host, plan, plan::eject)) }
 }
 
 /// Plans the maintenance of a host: disable, move its VMs away, reboot, wait, enable.
@@ -119,11 +113,7 @@ pub unsafe extern "C" fn xcp_plan_maintenance(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_plan_maintenance", error, |call| {
-            let pool = call.object(pool, "pool")?;
-            let (host, _) = json::named_host(&pool.snapshot, text(host, "host")?)?;
-            let out = Out::new(plan, "plan")?;
-            out.write_object(xcp_plan { plan: plan::maintenance(&pool.snapshot, host)? });
-            Ok(())
+            of_host(call, pool, host, plan, plan::maintenance)
         })
     }
 }
@@ -184,10 +174,7 @@ pub unsafe extern "C" fn xcp_plan_from_json(
         call("xcp_plan_from_json", error, |_| {
             let loaded: Plan = json::decode(text(json, "json")?, "json")?;
             let out = Out::new(plan, "plan")?;
-            if loaded.schema != Plan::SCHEMA {
-                let message = format!("json: schema {}, not {}", loaded.schema, Plan::SCHEMA);
-                return Err(Failure::new(xcp_status::XCP_E_INVALID_INPUT, message));
-            }
+            known_schema(loaded.schema)?;
             out.write_object(xcp_plan { plan: loaded });
             Ok(())
         })
@@ -346,15 +333,43 @@ pub unsafe extern "C" fn xcp_plan_free(plan: *mut xcp_plan) {
     boundary::free(plan);
 }
 
+/// Refuses what another version of the library saved in a form that this one does not know.
+pub(super) fn known_schema(schema: u32) -> Result<(), Failure> {
+    if schema == Plan::SCHEMA {
+        return Ok(());
+    }
+    let message = format!("json: schema {schema}, not {}", Plan::SCHEMA);
+    Err(Failure::new(xcp_status::XCP_E_INVALID_INPUT, message))
+}
+
+/// Writes the plan for one host of a pool.
+///
+/// # Safety
+/// `host` is NULL or ends with NUL; `plan` is NULL or can be written.
+unsafe fn of_host(
+    call: &mut Call,
+    pool: *const xcp_snapshot,
+    host: *const c_char,
+    plan: *mut *mut xcp_plan,
+    make: fn(&Snapshot, &Ref<Host>) -> Known<Plan>,
+) -> Result<(), Failure> {
+    let pool = call.object(pool, "pool")?;
+    // SAFETY: the same promise.
+    let (host, out) = unsafe { (text(host, "host")?, Out::new(plan, "plan")?) };
+    let (host, _) = json::named_host(&pool.snapshot, host)?;
+    out.write_object(xcp_plan { plan: make(&pool.snapshot, host)? });
+    Ok(())
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "an object of choices")]
-struct Chosen {
+pub(super) struct Chosen {
     rules: BTreeMap<String, String>,
     objects: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Chosen {
-    fn choices(self) -> Result<Choices, Failure> {
+    pub fn choices(self) -> Result<Choices, Failure> {
         let mut choices = Choices::new();
         for (rule, choice) in &self.rules {
             choices = choices.choose(rule, choice)?;
@@ -368,8 +383,9 @@ impl Chosen {
     }
 }
 
+/// What is destroyed, and the digest by which that is consented to.
 #[derive(Serialize)]
-struct Losses<'a> {
-    digest: Digest,
-    losses: Vec<&'a Loss>,
+pub(super) struct Losses<'a> {
+    pub digest: Digest,
+    pub losses: Vec<&'a Loss>,
 }

@@ -7,18 +7,19 @@ use serde::Serialize;
 
 use crate::client::Credentials;
 use crate::election::{self, Evidence};
-use crate::ffi::boundary::{Call, Out, call, optional_text, text};
+use crate::ffi::boundary::{Call, Out, call, text};
 use crate::ffi::cancel::{Interruptible, xcp_cancel};
 use crate::ffi::client::cancellable;
+use crate::ffi::control::Arguments;
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
-use crate::ffi::operations::{Options, consent_to, done, observer, xcp_progress};
+use crate::ffi::operations::{done, xcp_progress};
 use crate::ffi::plan::xcp_plan;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::ffi::transport::xcp_transport;
 use crate::operations::{self, Diagnosis, Members};
-use crate::plan;
+use crate::plan::{self, Consent};
 
 /// Says in what state a pool is, also when no master answers: every host is asked for itself.
 ///
@@ -140,15 +141,12 @@ pub unsafe extern "C" fn xcp_recover(
         call("xcp_recover", error, |call| {
             let members = members(call, transport, hosts_json, user, password, last)?;
             let plan = &call.object(plan, "plan")?.plan;
-            let consent = consent_to(plan, optional_text(consent, "consent")?)?;
-            let options = optional_text(options_json, "options_json")?;
-            let options: Options = json::decode_or_default(options, "options_json")?;
+            let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
+            let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(recovered_json, "recovered_json")?;
-            let tell = observer(progress, ctx);
-            let recovered = cancellable(call, cancel, &[], |token| {
+            let recovered = manner.run(call, &[], |token, control| {
                 let members = members.cancel(token.clone());
-                let mut control = options.control(token).observer(tell);
-                done(operations::recover(&members, plan, &consent, &mut control)?)
+                done(operations::recover(&members, plan, &consent, control)?)
             })?;
             out.write_text(json::numbered(recovered)?);
             Ok(())

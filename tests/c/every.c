@@ -258,6 +258,65 @@ static void planned(void) {
     xcp_simulator_free(world);
 }
 
+static void joining_many(void) {
+    const char *spec = "{\"pools\": [{\"name\": \"lab\", \"hosts\": [{\"name\": \"a\", \"address\": \"10.0.0.1\"}]},"
+                       "{\"hosts\": [{\"name\": \"b\", \"address\": \"10.0.0.2\"}]}, {\"hosts\": [{\"name\": \"c\","
+                       "\"address\": \"10.0.0.3\"}]}]}";
+    const char *names[3] = {"a", "b", "c"};
+    xcp_simulator *world = NULL;
+    xcp_transport *way = NULL;
+    xcp_client *clients[3] = {NULL, NULL, NULL};
+    const xcp_client *hosts[2];
+    xcp_snapshot *own[3] = {NULL, NULL, NULL};
+    xcp_report *reports[2] = {NULL, NULL};
+    const xcp_report *of[2];
+    xcp_joins *joins = NULL, *again = NULL;
+    xcp_plan *plan = NULL;
+    char *out = NULL, *digest = NULL;
+    bool all = false;
+    int calls = 0;
+    ENDS(XCP_OK, xcp_simulator_new(spec, &world, &error));
+    ENDS(XCP_OK, xcp_transport_simulator(world, &way, &error));
+    for (int n = 0; n < 3; n++) {
+        ENDS(XCP_OK, xcp_client_connect(way, names[n], "root", "xcp-test", NULL, NULL, &clients[n], &error));
+        ENDS(XCP_OK, xcp_client_snapshot(clients[n], "preflight", true, NULL, &own[n], &error));
+    }
+    for (int n = 0; n < 2; n++) {
+        ENDS(XCP_OK, xcp_preflight(own[0], own[n + 1], NULL, &reports[n], &error));
+        of[n] = reports[n];
+        hosts[n] = clients[n + 1];
+    }
+    ENDS(XCP_OK, xcp_plan_join_many(of, 2, NULL, &joins, &error));
+    for (int n = 0; n < 2; n++) xcp_report_free(reports[n]);
+    ENDS(XCP_OK, xcp_joins_json(joins, &out, &error));
+    ENDS(XCP_OK, xcp_joins_from_json(out, &again, &error));
+    free_text(out);
+    xcp_joins_free(joins);
+    CHECK(xcp_joins_count(again) == 2 && xcp_joins_is_complete(again));
+    ENDS(XCP_OK, xcp_joins_text(again, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_joins_losses_json(again, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_joins_digest(again, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_joins_plan(again, 1, &plan, &error));
+    xcp_plan_free(plan);
+    ENDS(XCP_OK, xcp_joins_losses_digest(again, &digest, &error));
+    ENDS(XCP_E_INVALID_INPUT, xcp_join_many(clients[0], hosts, 1, again, digest, NULL, NULL, NULL, NULL, &all, &out, &error));
+    ENDS(XCP_OK, xcp_join_many(clients[0], hosts, 2, again, digest, "{\"on_failure\": \"stop\"}", progress, &calls,
+                               NULL, &all, &out, &error));
+    CHECK(all && calls > 0);
+    free_text(out);
+    free_text(digest);
+    xcp_joins_free(again);
+    for (int n = 0; n < 3; n++) {
+        xcp_snapshot_free(own[n]);
+        xcp_client_free(clients[n]);
+    }
+    xcp_transport_free(way);
+    xcp_simulator_free(world);
+}
+
 static void pin(void *ctx, const char *host, const xcp_reply *reply) {
     (void)ctx, (void)host, (void)reply;
 }
@@ -328,6 +387,7 @@ int main(void) {
     snapshots_and_reports();
     the_simulator();
     planned();
+    joining_many();
     trust_stores();
     a_custom_transport();
     puts("every function was called");

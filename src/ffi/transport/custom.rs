@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ffi::boundary::{self, Out, bytes, call, quiet, text};
+use crate::ffi::boundary::{self, Out, call, quiet, slice, text};
 use crate::ffi::callback::{Context, table};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::registry::{self, Object};
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn xcp_reply_body(
     unsafe {
         call("xcp_reply_body", error, |call| {
             let reply = call.object(reply, "reply")?;
-            let bytes = self::bytes(bytes, length, "bytes")?;
+            let bytes = slice(bytes, length, "bytes")?;
             reply.add(bytes)
         })
     }
