@@ -4,7 +4,7 @@
 //! prints those that fail with what it takes to repeat them. `--single` runs one fault of every kind at
 //! every request of every operation instead. `--trace` with `--schedules 1` prints every request.
 
-#[path = "../tests/campaign/mod.rs"]
+#[path = "../tests/operations/campaign/mod.rs"]
 mod campaign;
 
 use std::process::ExitCode;

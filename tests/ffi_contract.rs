@@ -2,6 +2,7 @@
 
 #![cfg(feature = "ffi")]
 
+#[path = "ffi/support/mod.rs"]
 mod ffi_support;
 
 use std::ffi::c_char;
@@ -15,7 +16,8 @@ use xcp_pool::ffi::*;
 const POOL: &str = r#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:h"}}, "host": {"OpaqueRef:h": {}},
                        "SR": {"OpaqueRef:s": {}, "OpaqueRef:t": {}}}"#;
 
-/// Held by tests that free twice: another test's object could take the address in between.
+/// Held by tests that free twice: another test's object could take the address in between. So this is
+/// a binary of its own.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {

@@ -1,0 +1,7 @@
+//! Who is master: whom to choose, who survives a partition, who holds the lock.
+
+mod choice;
+mod choice_laws;
+mod lock;
+mod partition;
+mod partition_laws;

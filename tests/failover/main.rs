@@ -1,0 +1,7 @@
+//! Where VMs start when hosts fail, and whether all of them can.
+
+mod binpack;
+mod evacuation;
+mod laws;
+mod recorded;
+mod what_if;

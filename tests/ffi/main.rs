@@ -1,0 +1,12 @@
+//! The library through its C ABI.
+#![cfg(feature = "ffi")]
+
+mod client;
+mod header;
+mod joins;
+mod json;
+mod operations;
+mod planned;
+#[path = "../support/preflight_cases.rs"]
+mod preflight_cases;
+mod support;

@@ -1,0 +1,14 @@
+//! Plans and operations on the simulator: what is done, and what is said of it.
+#![cfg(feature = "simulator")]
+
+mod campaign;
+mod diagnose;
+mod eject;
+mod hand_over;
+mod join;
+mod join_many;
+mod maintenance;
+mod plan_join;
+mod plan_operations;
+mod recover;
+mod under_faults;

@@ -1,0 +1,149 @@
+//! The joiner's release decides which checks run.
+
+use std::collections::BTreeMap;
+
+use crate::world::{World, cases, clean, data};
+use serde_json::{Value, json};
+use xcp_pool::preflight::{RULES, RuleCode, Severity};
+
+/// The list of checks in each release, as its sources have it.
+fn recorded() -> BTreeMap<String, Vec<String>> {
+    let text = std::fs::read_to_string(data("oracle/checks-by-version.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A check by its newest name.
+fn newest_name(check: &str) -> &str {
+    match check.strip_prefix("noforce:").unwrap_or(check) {
+        "assert_ca_certificates_compatible" => "assert_legacy_ca_certificates_compatible",
+        check => check,
+    }
+}
+
+/// Makes both sides state a release of XAPI.
+fn state_release(world: &mut World, release: &str) {
+    let mut parts = release.splitn(3, '.');
+    let (major, minor) = (parts.next().unwrap(), parts.next().unwrap());
+    let stated = match major {
+        // 8.2 is 1.249, and says so nowhere.
+        "1" => json!({"xapi": "1.20", "xapi_build": null}),
+        _ => json!({"xapi": format!("{major}.{minor}"), "xapi_build": release}),
+    };
+    for (side, host) in [("joiner", "OpaqueRef:host-a1"), ("pool", "OpaqueRef:host-b1")] {
+        let version = world.0[side]["host"][host]["software_version"].as_object_mut().unwrap();
+        for (key, value) in stated.as_object().unwrap() {
+            match value {
+                Value::Null => version.remove(key),
+                value => version.insert(key.clone(), value.clone()),
+            };
+        }
+    }
+}
+
+#[test]
+fn all_checks_of_the_newest_release_have_rules_in_the_same_order() {
+    let newest: Vec<_> =
+        recorded()["v26.13.0"].iter().map(|check| newest_name(check).to_owned()).collect();
+    let mut ours: Vec<_> = RULES.iter().filter_map(|rule| rule.check).collect();
+    ours.dedup();
+    assert_eq!(ours[..2], ["assert_pooling_licensed", "get_pool"]);
+    assert_eq!(ours[2..], newest);
+    assert_eq!(newest.len(), 33);
+    for rule in RULES {
+        let skipped = recorded()["v26.13.0"].iter().any(|check| {
+            check.strip_prefix("noforce:").is_some_and(|check| rule.check == Some(check))
+        });
+        assert_eq!(rule.severity == Severity::Forceable, skipped, "{}", rule.code);
+    }
+}
+
+#[test]
+fn each_release_runs_the_checks_that_it_has() {
+    for (release, checks) in recorded() {
+        let checks: Vec<_> = checks.iter().map(|check| newest_name(check)).collect();
+        for case in cases() {
+            let rule = case.code.parse::<RuleCode>().unwrap().rule();
+            let Some(check) = rule.check.filter(|check| *check != "get_pool") else { continue };
+            let mut world = case.world();
+            // The case is about the releases themselves.
+            if matches!(rule.code, RuleCode::SoftwareVersionDiffers | RuleCode::PlatformDiffers) {
+                continue;
+            }
+            state_release(&mut world, release.trim_start_matches('v'));
+            let report = world.evaluate();
+            let finding =
+                report.findings().iter().find(|finding| finding.rule == rule.code).unwrap();
+            let runs = check == "assert_pooling_licensed" || checks.contains(&check);
+            assert_eq!(finding.fault.is_some(), runs, "{} on {release}", rule.code);
+            assert_eq!(
+                finding.severity,
+                if runs { rule.severity } else { Severity::Hazard },
+                "{} on {release}",
+                rule.code
+            );
+            assert_eq!(finding.message.contains("does not check this"), !runs);
+        }
+    }
+}
+
+#[test]
+fn a_joiner_of_8_2_compares_platforms_where_newer_ones_compare_xapi() {
+    let mut world = clean();
+    state_release(&mut world, "1.249.1");
+    world.0["pool"]["host"]["OpaqueRef:host-b1"]["software_version"]["xapi"] = json!("1.19");
+    let rules = |world: &World| -> Vec<_> {
+        world.evaluate().findings().iter().map(|finding| finding.rule.as_str()).collect()
+    };
+    assert_eq!(rules(&world), [] as [&str; 0]);
+    world.0["joiner"]["host"]["OpaqueRef:host-a1"]["software_version"]["platform_version"] =
+        json!("3.2.0");
+    assert_eq!(rules(&world), ["platform-differs", "software-version-differs"]);
+}
+
+#[test]
+fn what_an_old_release_does_not_have_is_no_gap() {
+    /// Fields that came after 8.2.
+    const NEW: [(&str, &[&str]); 3] = [
+        ("pool", &["tls_verification_enabled", "is_psr_pending"]),
+        (
+            "host",
+            &[
+                "pending_guidances",
+                "pending_guidances_recommended",
+                "tls_verification_enabled",
+                "ssh_enabled",
+                "ssh_enabled_timeout",
+                "console_idle_timeout",
+            ],
+        ),
+        ("Certificate", &["type", "name", "fingerprint_sha256", "purpose"]),
+    ];
+    let mut world = clean();
+    state_release(&mut world, "1.249.1");
+    for side in ["joiner", "pool"] {
+        for (class, fields) in NEW {
+            for record in world.0[side][class].as_object_mut().unwrap().values_mut() {
+                record
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|field, _| !fields.contains(&field.as_str()));
+            }
+        }
+    }
+    assert_eq!(world.evaluate().findings(), []);
+    // A newer joiner asks such a pool for what it does not have.
+    let mut mixed = clean();
+    mixed.0["pool"] = world.0["pool"].clone();
+    let report = mixed.evaluate();
+    let unknown = report.findings().iter().filter(|finding| finding.severity == Severity::Unknown);
+    let unknown: Vec<_> = unknown.map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(
+        unknown,
+        [
+            "master-pending-guidance",
+            "tls-verification-differs",
+            "ca-certificates-conflict",
+            "trusted-certificates-conflict",
+        ]
+    );
+}

@@ -1,0 +1,4 @@
+//! Recorded replies and records of real servers are understood.
+
+mod model;
+mod wire;
