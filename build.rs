@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "json/partition.rs",
     "json/election.rs",
     "json/failover.rs",
+    "log.rs",
     "cancel.rs",
     "trust.rs",
     "transport/mod.rs",

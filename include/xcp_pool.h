@@ -161,6 +161,39 @@ typedef enum {
 } xcp_verdict;
 
 /**
+ * How much a log is told, and how much a line matters.
+ *
+ * A level takes in those with smaller numbers.
+ */
+typedef enum {
+  /**
+   * Nothing is told.
+   */
+  XCP_LOG_OFF = 0,
+  /**
+   * Not used at present: what fails is told by the function that fails.
+   */
+  XCP_LOG_ERROR = 1,
+  /**
+   * What may need a person: a lost connection, a session that is gone, an unknown outcome, a
+   * certificate that is new or wrong.
+   */
+  XCP_LOG_WARN = 2,
+  /**
+   * What goes on: logins, redirects, the steps of operations.
+   */
+  XCP_LOG_INFO = 3,
+  /**
+   * Each request, and what is waited for.
+   */
+  XCP_LOG_DEBUG = 4,
+  /**
+   * Everything.
+   */
+  XCP_LOG_TRACE = 5,
+} xcp_log_level;
+
+/**
  * Ends calls early, from another thread or from a callback.
  *
  * Made by `xcp_cancel_new`, freed by `xcp_cancel_free`, given to as many calls as should end
@@ -264,6 +297,16 @@ typedef struct xcp_trust_store xcp_trust_store;
  * many at once, but one waits for changes at a time, and the others for it.
  */
 typedef struct xcp_watch xcp_watch;
+
+/**
+ * Hears one line of the log: `level` is an `xcp_log_level`, `target` the part of the library that
+ * speaks, such as "xcp_pool::client", `message` one line without an end of line.
+ *
+ * The texts live until the callback returns. It is called on whatever thread has something to tell, on
+ * many at once. It may call the library; what happens there is not told, and `xcp_log_set` fails there
+ * with XCP_E_MISUSE. It must not let an exception of C++ pass.
+ */
+typedef void (*xcp_log)(void *ctx, uint32_t level, const char *target, const char *message);
 
 /**
  * A memory of the caller's for the certificates that hosts showed first.
@@ -922,6 +965,33 @@ xcp_status xcp_election_json(const char *input_json,
 xcp_status xcp_failover_json(const char *input_json,
                              char **outcome_json,
                              xcp_error **error);
+
+/**
+ * Has a callback hear what the library does, for the whole process; without it nothing is told.
+ *
+ * `level` is an `xcp_log_level`: the lines up to it are told. XCP_LOG_OFF or a NULL callback ends it.
+ * Each call replaces what the one before set. Lines hold methods of XAPI, addresses, times, names and
+ * error codes, and never parameters, passwords, refs of sessions, pool secrets or the bodies of requests
+ * and replies.
+ *
+ * `release` may be NULL; it is called with `ctx` once, after the last use of `ctx`, when the callback was
+ * replaced or ended: on the thread that did that, or on one that was just telling something. A `ctx` that
+ * comes with the ending call itself is released at once. `release` must not call `xcp_log_set`. If the
+ * function fails, `release` is not called, and `ctx` stays the caller's.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for an unknown level, with XCP_E_MISUSE inside of
+ * the callback, and with XCP_E_STATE if the library is linked into a program in Rust that has a logger
+ * of its own, which hears everything then.
+ *
+ * Safety:
+ * `callback` can be called with `ctx` from every thread until `release` was; `release` can be called
+ * once with `ctx` from any thread; `error` is NULL or can be written.
+ */
+xcp_status xcp_log_set(uint32_t level,
+                       xcp_log callback,
+                       void *ctx,
+                       void (*release)(void *ctx),
+                       xcp_error **error);
 
 /**
  * Makes an object that can end calls.

@@ -7,17 +7,28 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms that it may name. `error` is everybody's.
 const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("log", &[]),
     ("model", &[]),
     ("preflight", &["model"]),
     ("election", &["model"]),
     ("failover", &["model"]),
     ("plan", &["model", "preflight", "election", "failover"]),
     ("wire", &["model", "preflight", "election", "failover", "plan"]),
-    ("transport", &["model", "wire"]),
-    ("client", &["model", "wire", "transport"]),
+    ("transport", &["log", "model", "wire"]),
+    ("client", &["log", "model", "wire", "transport"]),
     (
         "operations",
-        &["model", "preflight", "election", "failover", "plan", "wire", "transport", "client"],
+        &[
+            "log",
+            "model",
+            "preflight",
+            "election",
+            "failover",
+            "plan",
+            "wire",
+            "transport",
+            "client",
+        ],
     ),
     ("simulator", &["model", "preflight", "election", "failover", "plan", "wire", "transport"]),
     (
@@ -40,9 +51,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// The rooms that only decide.
 const CORE: &[&str] = &["error", "model", "preflight", "election", "failover", "plan"];
 
-/// What the core must not name: JSON, sockets, clocks, threads, files, environment, randomness.
+/// What the core must not name: JSON, logs, sockets, clocks, threads, files, environment, randomness.
 const IMPURE: &[&str] = &[
     "serde_json",
+    "log::",
     "std::env",
     "std::fs",
     "std::io",

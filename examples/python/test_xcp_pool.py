@@ -1,6 +1,7 @@
 """The module's promises; run by `python3 -m unittest` beside it."""
 
 import gc
+import logging
 import pathlib
 import socket
 import ssl
@@ -129,6 +130,45 @@ class Live(unittest.TestCase):
         self.assertGreater(self.world.now, 600)
         with Simulator({"pools": [{"hosts": [{"name": "a", "address": "10.0.0.1"}]}]}) as other:
             self.assertEqual(other.count("a", "host"), 1)
+
+
+class Log(unittest.TestCase):
+    def tearDown(self):
+        xcp_pool.log_to()
+
+    def test_a_logger_hears_what_the_library_does_and_no_secret(self):
+        logger = logging.getLogger("pools")
+        for level, requests in ((logging.DEBUG, True), (logging.INFO, False)):
+            logger.setLevel(level)
+            xcp_pool.log_to(logger)
+            with self.assertLogs(logger, level) as heard, Simulator.story() as world, world.transport() as way:
+                Client(way, "phantom", "root", "xcp-test").close()
+            self.assertIn("INFO:pools.client:logged in at https://phantom", heard.output)
+            self.assertEqual(any("session.login_with_password" in line for line in heard.output), requests)
+            self.assertFalse([line for line in heard.output if "xcp-test" in line])
+        xcp_pool.log_to()
+        with self.assertLogs(logger) as heard, Simulator.story() as world, world.transport() as way:
+            logger.info("nothing but this")
+            Client(way, "phantom", "root", "xcp-test").close()
+        self.assertEqual(heard.output, ["INFO:pools:nothing but this"])
+
+    def test_a_handler_may_raise_and_may_call_the_library(self):
+        logger, calls = logging.getLogger("handled"), []
+        logger.setLevel(logging.INFO)
+        world = Simulator.story()
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                calls.append(record.getMessage())
+                world.host("phantom")
+                with Client(world.transport(), "phantom", "root", "xcp-test"):
+                    raise KeyError("on purpose")
+
+        logger.addHandler(Handler())
+        xcp_pool.log_to(logger)
+        with Client(world.transport(), "phantom", "root", "xcp-test") as client:
+            self.assertEqual(len(client.call("host.get_all")), 1)
+        self.assertEqual(calls, ["logged in at https://phantom"])
 
 
 class Planned(unittest.TestCase):

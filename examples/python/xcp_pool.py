@@ -14,10 +14,12 @@ comes as Python's dicts and lists.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import ctypes.util
 import itertools
 import json
+import logging
 import os
 import pathlib
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -25,8 +27,8 @@ from typing import Any, Callable, Iterator, Optional, Union
 
 __all__ = [
     "Cancel", "Cancelled", "Client", "Error", "Fault", "Plan", "Report", "Simulator", "Snapshot",
-    "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election", "failover", "partition", "preflight",
-    "recover", "version",
+    "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election", "failover", "log_to", "partition",
+    "preflight", "recover", "version",
 ]
 
 _ABI = 1
@@ -55,6 +57,7 @@ _PIN = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
 _REMEMBER = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_char_p, c_void_p)
 _TASK_PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_double)
 _PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+_LOG = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_char_p, c_char_p)
 
 
 class _TransportTable(ctypes.Structure):
@@ -123,6 +126,7 @@ for _name, _arguments in {
     "xcp_simulator_count": (_OBJECT, c_char_p, c_char_p, POINTER(c_size_t)),
     "xcp_simulator_host_json": (_OBJECT, c_char_p, _OUT),
     "xcp_simulator_database_json": (_OBJECT, c_char_p, _OUT),
+    "xcp_log_set": (c_uint32, _LOG, c_void_p, _RELEASE),
     "xcp_cancel_new": (_OUT,),
     "xcp_client_connect": (_OBJECT, c_char_p, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_client_endpoint": (_OBJECT, _OUT),
@@ -529,6 +533,39 @@ def _remember(ctx: int, host: bytes, fingerprint: bytes, reply: int) -> None:
 _EXCHANGE_CALL = _EXCHANGE(_exchange)
 _PIN_CALL, _REMEMBER_CALL = _PIN(_pin), _REMEMBER(_remember)
 _RELEASE_CALL = _RELEASE(lambda ctx: _callers.pop(ctx, None) and None)
+
+
+# The numbers of C for the levels of `logging`.
+_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG, 5: logging.DEBUG - 5}
+
+
+def log_to(logger: Optional[logging.Logger] = None) -> None:
+    """Has a logger hear what the library does, in the whole process; None ends it.
+
+    `log_to(logging.getLogger("xcp_pool"))`. How much it hears is the logger's own level at the time of
+    this call; the lines go to its children "client", "operations" and "transport". They never hold
+    passwords, sessions or parameters."""
+    own = logger.getEffectiveLevel() if logger else None
+    level = max((number for number, python in _LEVELS.items() if own is not None and python >= own), default=0)
+    ctx = _keep(logger) if level else None
+    try:
+        _check(_lib.xcp_log_set, level, _LOG_CALL, ctx, _RELEASE_CALL if level else _RELEASE(0))
+    except BaseException:
+        _callers.pop(ctx, None)
+        raise
+
+
+def _log(ctx: int, level: int, target: bytes, message: bytes) -> None:
+    try:
+        child = _callers[ctx].getChild(target.decode().partition("::")[2] or "log")
+        child.log(_LEVELS[level], "%s", message.decode())
+    except BaseException:  # nothing may pass into C, and nobody is there to tell
+        pass
+
+
+_LOG_CALL = _LOG(_log)
+# The library's threads must not call into an interpreter that has gone.
+atexit.register(log_to)
 
 
 class Simulator(_Handle):

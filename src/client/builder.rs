@@ -10,6 +10,7 @@ use crate::client::gate::Gate;
 use crate::client::session::Session;
 use crate::client::{Client, Credentials, LoginFailure, lock};
 use crate::error::Result;
+use crate::log;
 use crate::model::Uuid;
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::Secret;
@@ -180,6 +181,7 @@ impl ClientBuilder {
             // From here on, dropping the client logs out.
             client.verify_pool(&client.session(), bounds)?;
         }
+        log::info!(client, "logged in at {}", client.endpoint());
         Ok(client)
     }
 }

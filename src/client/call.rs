@@ -7,11 +7,13 @@ use serde::de::DeserializeOwned;
 use crate::client::bounds::Bounds;
 use crate::client::login::is_out_of_service;
 use crate::client::session::Lost;
+use crate::client::traffic::Told;
 use crate::client::{Client, policy};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::log;
 use crate::model::{Record, Ref, Table, Uuid};
-use crate::transport::{Body, Cancel, Endpoint, Limits, Request, Transport};
-use crate::wire::{Call, Params, Reply, Source};
+use crate::transport::{Cancel, Endpoint, Limits, Request, Transport};
+use crate::wire::{Call, HIDDEN, Params, Reply};
 
 impl Client {
     /// Calls a method with its parameters, the session left out, and decodes its result.
@@ -175,6 +177,11 @@ impl Client {
                 None => return Err(failure.error),
                 Some(Lost::Connection) if !is_read => {
                     self.suspect.store(true, Ordering::Relaxed);
+                    log::warning!(
+                        client,
+                        "{method} at {}: no answer, and it may have been done",
+                        session.endpoint
+                    );
                     return Err(failure.error);
                 }
                 Some(_) if bounds.are_over(self.clock()) => return Err(failure.error),
@@ -183,6 +190,11 @@ impl Client {
                     if !repeated && failure.error.kind() == ErrorKind::Transport =>
                 {
                     repeated = true;
+                    log::warning!(
+                        client,
+                        "{method} at {}: no answer; sent once more",
+                        session.endpoint
+                    );
                     continue;
                 }
                 Some(Lost::Role) if !policy::is_refused_whole(method) => {
@@ -199,6 +211,7 @@ impl Client {
             if repeat == Repeat::No || !policy::is_refused_whole(method) {
                 return Err(failure.error);
             }
+            log::info!(client, "{method}: sent once more, to {}", session.endpoint);
         }
     }
 }
@@ -250,13 +263,14 @@ pub(super) fn perform<T>(
     mut decode: impl FnMut(Reply) -> Result<T>,
 ) -> Result<T, Failure> {
     let request = Request::new(endpoint, call.body(), limits, cancel);
+    let told = Told::begin(transport);
     let result = transport.exchange(&request).and_then(|body| {
-        let source = match body {
-            Body::Bytes(bytes) => Source::Bytes(bytes),
-            Body::Reader(reader) => Source::Reader(reader),
-        };
+        let source = Told::source(told.as_ref(), body);
         decode(Reply::new(source, limits.max_reply))
     });
+    if let Some(told) = told {
+        told.end(transport, endpoint, call.method(), &result);
+    }
     result.map_err(|error| {
         let what = format!("{} at {endpoint}", call.method());
         match error.fault() {
@@ -266,8 +280,18 @@ pub(super) fn perform<T>(
                 // The parameter is the session's ref. Another ref is another session, which the
                 // server itself was using for what was asked of it.
                 let session_lost = fault.is_session_invalid() && scrubbed.params != fault.params;
+                let scrubbed = hide_session(scrubbed);
                 Failure { error: Error::from(scrubbed).context(what), session_lost }
             }
         }
     })
+}
+
+/// The fault without the ref of a session that it is about, whosever session that is.
+fn hide_session(mut fault: Fault) -> Fault {
+    if fault.is_session_invalid() {
+        let told = fault.params.iter_mut().filter(|param| !param.is_empty());
+        told.for_each(|param| *param = HIDDEN.to_owned());
+    }
+    fault
 }

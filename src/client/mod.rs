@@ -54,6 +54,7 @@ mod search;
 mod session;
 mod snapshot;
 mod task;
+mod traffic;
 mod watch;
 
 pub use builder::ClientBuilder;

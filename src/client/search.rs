@@ -8,6 +8,7 @@ use crate::client::call::perform;
 use crate::client::session::Session;
 use crate::client::{Client, lock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::model::{Host, Record, Ref, Snapshot};
 use crate::transport::Endpoint;
 use crate::wire::{Call, Reply};
@@ -30,6 +31,19 @@ const LAST_PAUSE: Duration = Duration::from_secs(15);
 struct Answer {
     endpoint: Endpoint,
     outcome: Outcome,
+}
+
+impl Answer {
+    fn tell(&self) {
+        let endpoint = &self.endpoint;
+        match &self.outcome {
+            Outcome::Master(..) => log::debug!(client, "{endpoint} is the master"),
+            Outcome::Member(master) => log::debug!(client, "{endpoint} is a member of {master}"),
+            Outcome::Nothing(error) => {
+                log::debug!(client, "{endpoint} is no help: {}", log::brief(error));
+            }
+        }
+    }
 }
 
 enum Outcome {
@@ -57,6 +71,7 @@ impl Client {
             if !is_worth_waiting(&error) || clock.now().saturating_add(pause) >= end {
                 return Err(error);
             }
+            log::debug!(client, "no master was found; the next search is in {} s", pause.as_secs());
             clock.sleep(pause, bounds.cancel)?;
             pause = (pause * 2).min(LAST_PAUSE);
         }
@@ -70,7 +85,9 @@ impl Client {
         // Members name masters that were not known.
         while !waiting.is_empty() && asked.len() < MAX_HOSTS {
             asked.extend(waiting.iter().cloned());
+            log::debug!(client, "asks {} of its hosts which is the master", waiting.len());
             let new = self.probe_all(&waiting, bounds);
+            new.iter().for_each(Answer::tell);
             waiting = Vec::new();
             for answer in &new {
                 if let Outcome::Member(master) = &answer.outcome {
@@ -209,7 +226,11 @@ impl Client {
             }
             let _ = session.log_out(&*self.transport, bounds.closing(self.clock()));
         }
-        let Some(second) = second else { return Ok(first) };
+        let Some(second) = second else {
+            log::info!(client, "the master was found at {}", first.endpoint);
+            return Ok(first);
+        };
+        log::warning!(client, "{} and {second} both say that they are master", first.endpoint);
         let _ = first.log_out(&*self.transport, bounds.closing(self.clock()));
         Err(Error::new(
             ErrorKind::State,

@@ -8,6 +8,7 @@ use crate::client::builder::Options;
 use crate::client::call::{Repeat, perform};
 use crate::client::{Client, Credentials, LoginFailure, lock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::model::{Pool, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Reply, Secret};
@@ -28,6 +29,17 @@ pub(super) enum Lost {
     Role,
     /// The host does not know the session.
     Session,
+}
+
+impl Lost {
+    /// What the host did, after its name.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Connection => "does not answer",
+            Self::Role => "is not the master any more",
+            Self::Session => "does not know the session any more",
+        }
+    }
 }
 
 /// A pool has one master, and a hand-over in progress has two; longer chains are loops.
@@ -60,6 +72,7 @@ impl Session {
                 });
             };
             let master = options.resolve(named, endpoint)?;
+            log::info!(client, "{endpoint} is a member, and its master is {master}");
             if asked.contains(&master) || asked.len() > MAX_REDIRECTS {
                 let path: Vec<_> = asked.iter().map(ToString::to_string).collect();
                 return Err(Error::new(
@@ -192,7 +205,15 @@ impl Client {
             if !Arc::ptr_eq(&current, stale) {
                 return Ok(current);
             }
-            let session = Arc::new(self.replace(stale, lost, bounds)?);
+            log::warning!(client, "{} {}: another session is needed", stale.endpoint, lost.words());
+            let session = match self.replace(stale, lost, bounds) {
+                Ok(session) => Arc::new(session),
+                Err(error) => {
+                    log::warning!(client, "no other session: {}", log::brief(&error));
+                    return Err(error);
+                }
+            };
+            log::info!(client, "session renewed at {}", session.endpoint);
             *lock(&self.session) = session.clone();
             if lost != Lost::Session {
                 self.retire(stale.clone(), bounds);

@@ -10,6 +10,7 @@ use crate::client::session::Session;
 use crate::client::snapshot::Since;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::model::{Class, Record, Snapshot, with_class};
 use crate::transport::Cancel;
 use crate::wire::{Batch, Change, Operation};
@@ -197,6 +198,7 @@ impl Watch<'_> {
     /// Reads the whole, and finds the changes by comparing.
     fn read_again(&mut self) -> Result<()> {
         self.cancel.check()?;
+        log::info!(client, "the watch reads the whole again: it lost its place in the events");
         let mut fresh = Snapshot::new();
         let bounds = Bounds::new(self.client.clock(), self.client.options.limits, &self.cancel);
         let batch = self.client.first_batch(&self.classes, &mut fresh, bounds)?;

@@ -16,6 +16,7 @@ mod control;
 mod error;
 mod joins;
 mod json;
+mod log;
 mod operations;
 mod plan;
 mod registry;
@@ -38,6 +39,7 @@ pub use json::{
     xcp_consequences_json, xcp_election_json, xcp_failover_json, xcp_partition_json,
     xcp_preflight_json,
 };
+pub use log::*;
 pub use operations::*;
 pub use plan::*;
 pub use report::*;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::transport::{Cancel, Clock};
 
 /// Where an operation stands.
@@ -71,7 +72,8 @@ impl<'a> Control<'a> {
     pub(super) fn begin<'c>(&'c mut self, clock: &'c dyn Clock, of: usize) -> Run<'c, 'a> {
         let began = clock.now();
         let (summary, awaited) = Default::default();
-        Run { control: self, clock, began, of, before: 0, step: 0, summary, awaited }
+        let (before, step) = Default::default();
+        Run { control: self, clock, began, of, before, step, step_began: began, summary, awaited }
     }
 }
 
@@ -84,6 +86,7 @@ pub(super) struct Run<'c, 'a> {
     /// How many steps came before those of the part that runs now.
     before: usize,
     step: usize,
+    step_began: Duration,
     summary: String,
     /// What is waited for, empty if nothing is.
     awaited: String,
@@ -104,11 +107,35 @@ pub(super) enum Look<T> {
 impl Run<'_, '_> {
     /// Says that a step begins.
     pub(super) fn step(&mut self, n: usize, summary: &str) -> Result<()> {
-        self.step = self.before + n + 1;
+        let step = self.before + n + 1;
+        if step != self.step || summary != self.summary {
+            self.end_step();
+            self.step_began = self.now();
+            log::info!(operations, "step {step} of {} begins: {}", self.of, log::line(summary));
+        }
+        self.step = step;
         summary.clone_into(&mut self.summary);
         self.awaited.clear();
         self.tell(None, None);
         self.check()
+    }
+
+    /// Tells the log that the step that runs, if one does, has come to its end.
+    fn end_step(&self) {
+        if self.step > 0 {
+            let took = self.now().saturating_sub(self.step_began).as_secs_f32();
+            log::info!(operations, "step {} of {} ended after {took:.1} s", self.step, self.of);
+        }
+    }
+
+    /// Tells the log that there is nothing to do in the step that runs.
+    pub(super) fn skip(&self) {
+        log::info!(
+            operations,
+            "step {} of {}: nothing to do, its effect holds already",
+            self.step,
+            self.of
+        );
     }
 
     /// Says that a part begins before which there were so many steps.
@@ -184,6 +211,7 @@ impl Run<'_, '_> {
                     return Ok(value);
                 }
                 Look::Awaited(awaited) if awaited != self.awaited => {
+                    log::debug!(operations, "waits for {}", log::line(&awaited));
                     self.tell(None, Some(&awaited));
                     self.awaited = awaited;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why};
+use super::outcome::{Outcome, Why, told};
 use super::overview::Overview;
 use super::steps::{self, Heard, awaited, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
@@ -65,6 +65,15 @@ const ROLE_GRACE: Duration = Duration::from_secs(300);
 /// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
 /// to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn eject(
+    pool: &Client,
+    plan: &Plan,
+    consent: &Consent,
+    control: &mut Control<'_>,
+) -> Result<Outcome<Ejected>> {
+    told(plan, || eject_as_planned(pool, plan, consent, control))
+}
+
+fn eject_as_planned(
     pool: &Client,
     plan: &Plan,
     consent: &Consent,

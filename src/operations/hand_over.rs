@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::control::{Control, Look, Run};
 use super::evidence::gather;
-use super::outcome::{Outcome, Why};
+use super::outcome::{Outcome, Why, told};
 use super::overview::Overview;
 use super::steps::{self, Heard, awaited, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
@@ -78,6 +78,14 @@ const SILENCE_GRACE: Duration = Duration::from_secs(90);
 /// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
 /// to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn hand_over(
+    pool: &Client,
+    plan: &Plan,
+    control: &mut Control<'_>,
+) -> Result<Outcome<HandedOver>> {
+    told(plan, || hand_over_as_planned(pool, plan, control))
+}
+
+fn hand_over_as_planned(
     pool: &Client,
     plan: &Plan,
     control: &mut Control<'_>,

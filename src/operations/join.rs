@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why};
+use super::outcome::{Outcome, Why, told};
 use super::overview::Overview;
 use super::steps::{self, Did, Heard, Sides, awaited, same};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
 use crate::preflight::consequences::{self, Attempt as JoinCall, Changes};
@@ -89,6 +90,16 @@ pub fn join(
 
 /// The same, as a part of a longer run.
 pub(super) fn join_in(
+    pool: &Client,
+    joiner: &Client,
+    plan: &Plan,
+    consent: &Consent,
+    run: &mut Run<'_, '_>,
+) -> Result<Outcome<Joined>> {
+    told(plan, || join_as_planned(pool, joiner, plan, consent, run))
+}
+
+fn join_as_planned(
     pool: &Client,
     joiner: &Client,
     plan: &Plan,
@@ -467,6 +478,7 @@ fn take_back(sides: Sides<'_>, undo: Vec<Action>, run: &mut Run<'_, '_>) -> Vec<
         .map(|action| {
             let (class, reference) = action.object();
             let what = format!("{} of {class} {reference}", action.method().unwrap_or("wait"));
+            log::info!(operations, "takes back by {what}");
             match steps::perform(sides, &action, run) {
                 Ok(()) => format!("taken back by {what}"),
                 Err(error) => format!("could not be taken back by {what}: {error}"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why};
+use super::outcome::{Outcome, Why, told};
 use super::steps::{self, Heard, Sides, awaited, same};
 use crate::client::{Client, Role, Scope};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,6 +64,10 @@ pub fn maintenance(
     plan: &Plan,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Maintained>> {
+    told(plan, || maintain(pool, plan, control))
+}
+
+fn maintain(pool: &Client, plan: &Plan, control: &mut Control<'_>) -> Result<Outcome<Maintained>> {
     plan.check()?;
     let Purpose::Maintenance { .. } = &plan.purpose else {
         return steps::other_purpose(plan, "maintenance");

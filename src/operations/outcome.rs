@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
+use crate::plan::Plan;
 
 /// How an operation ended, as far as it can be known.
 #[derive(Debug)]
@@ -42,7 +44,36 @@ impl<T> Outcome<T> {
     }
 }
 
+/// Tells the log that an operation begins, and how it ended.
+pub(super) fn told<T>(
+    plan: &Plan,
+    operation: impl FnOnce() -> Result<Outcome<T>>,
+) -> Result<Outcome<T>> {
+    let what = || log::line(format!("{}: {} and {}", plan.purpose, plan.pool, plan.host));
+    log::info!(operations, "{} begins, {} steps", what(), plan.steps.len());
+    let outcome = operation();
+    match &outcome {
+        Ok(Outcome::Done(_)) => log::info!(operations, "{} is done", what()),
+        Ok(Outcome::NotDone(why)) => {
+            log::warning!(operations, "{} is not done: {}", what(), why.brief());
+        }
+        Ok(Outcome::Unknown(why)) => {
+            log::warning!(operations, "the outcome of {} is unknown: {}", what(), why.brief());
+        }
+        Err(error) => log::warning!(operations, "{} ends: {}", what(), log::brief(error)),
+    }
+    outcome
+}
+
 impl Why {
+    /// For the log.
+    fn brief(&self) -> String {
+        match &self.error {
+            None => log::line(&self.reason).to_string(),
+            Some(error) => format!("{}: {}", log::line(&self.reason), log::brief(error)),
+        }
+    }
+
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), evidence: Vec::new(), error: None }
     }

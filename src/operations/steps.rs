@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::control::{Look, Run};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::log;
 use crate::model::{Snapshot, Task, TaskStatus, Uuid};
 use crate::plan::{Consent, Plan, Step};
 use crate::preflight::Side;
@@ -50,6 +51,7 @@ pub(super) fn act(
     let client = sides.client(action.side());
     let snapshot = client.settled_snapshot(Scope::Preflight)?;
     if action.effect().holds(&snapshot) == Some(true) {
+        run.skip();
         return Ok(Did::Nothing);
     }
     check_preconditions(step, action, &snapshot)?;
@@ -179,7 +181,7 @@ pub(super) fn order(
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<Heard> {
-    follow(client, method, params, false, run)
+    told(client, method, follow(client, method, params, false, run))
 }
 
 /// The same, but leaves the task in the database: the trace of what was done lately.
@@ -189,7 +191,26 @@ pub(super) fn order_and_keep(
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<Heard> {
-    follow(client, method, params, true, run)
+    told(client, method, follow(client, method, params, true, run))
+}
+
+/// Tells the log how a call that changes the world ended.
+fn told(client: &Client, method: &str, heard: Result<Heard>) -> Result<Heard> {
+    let (endpoint, brief) = (client.endpoint(), log::brief);
+    match &heard {
+        Ok(Heard::Done) => log::info!(operations, "{method} at {endpoint}: done"),
+        Ok(Heard::Fault(error)) => {
+            log::warning!(operations, "{method} at {endpoint}: failed: {}", brief(error));
+        }
+        Ok(Heard::Nothing(error)) => {
+            let error = brief(error);
+            log::warning!(operations, "{method} at {endpoint}: its outcome is unknown: {error}");
+        }
+        Err(error) => {
+            log::warning!(operations, "{method} at {endpoint}: given up: {}", brief(error));
+        }
+    }
+    heard
 }
 
 fn follow(

@@ -100,7 +100,8 @@ impl Call {
     }
 }
 
-const HIDDEN: &str = "(secret)";
+/// What stands for a secret that a server repeats.
+pub(crate) const HIDDEN: &str = "(secret)";
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

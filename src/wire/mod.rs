@@ -12,6 +12,7 @@ mod snapshot;
 mod stream;
 mod xml;
 
+pub(crate) use call::HIDDEN;
 pub use call::{Call, MAX_REQUEST, ParamWriter};
 pub use events::{Batch, Change, Operation};
 pub use params::{Param, Params};

@@ -101,6 +101,14 @@ static void snapshots_and_reports(void) {
     ENDS(XCP_E_MISUSE, xcp_snapshot_count(pool, "SR", &count, &error));
 }
 
+static void hears(void *lines, uint32_t level, const char *target, const char *message) {
+    CHECK(level == XCP_LOG_WARN || level == XCP_LOG_INFO);
+    CHECK(strncmp(target, "xcp_pool", 8) == 0 && strchr(message, '\n') == NULL);
+    ++*(int *)lines;
+}
+
+static void forgotten(void *lines) { *(int *)lines = -*(int *)lines; }
+
 static void *eight_threads(void *shared) {
     const xcp_client *client = (const xcp_client *)shared;
     for (int round = 0; round < 10; round++) {
@@ -381,12 +389,22 @@ static void a_custom_transport(void) {
     ENDS(XCP_E_INVALID_INPUT, xcp_transport_custom(&table, &way, &error));
 }
 
+static void the_log(void) {
+    int lines = 0;
+    ENDS(XCP_E_INVALID_INPUT, xcp_log_set(6, hears, &lines, forgotten, &error));
+    ENDS(XCP_OK, xcp_log_set(XCP_LOG_INFO, hears, &lines, forgotten, &error));
+    planned();
+    CHECK(lines > 0);
+    ENDS(XCP_OK, xcp_log_set(XCP_LOG_OFF, NULL, NULL, NULL, &error));
+    CHECK(lines < 0);
+}
+
 int main(void) {
     pure_functions();
     errors();
     snapshots_and_reports();
     the_simulator();
-    planned();
+    the_log();
     joining_many();
     trust_stores();
     a_custom_transport();

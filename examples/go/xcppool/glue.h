@@ -12,6 +12,7 @@ void xcpGoExchange(uintptr_t handle, xcp_request *request, xcp_reply *reply);
 void xcpGoPin(uintptr_t handle, char *host, xcp_reply *reply);
 void xcpGoRemember(uintptr_t handle, char *host, char *fingerprint, xcp_reply *reply);
 void xcpGoRelease(uintptr_t handle);
+void xcpGoLog(uintptr_t handle, uint32_t level, char *target, char *message);
 
 /* A handle as a context, and the callback that takes it; both are NULL for no handle. */
 static inline void *glue_ctx(uintptr_t handle) { return (void *)handle; }
@@ -27,6 +28,14 @@ static inline xcp_task_progress glue_task_progress(uintptr_t handle) {
 }
 
 static inline void glue_release(void *ctx) { xcpGoRelease((uintptr_t)ctx); }
+
+static inline void glue_log(void *ctx, uint32_t level, const char *target, const char *message) {
+	xcpGoLog((uintptr_t)ctx, level, (char *)target, (char *)message);
+}
+
+static inline xcp_status glue_log_set(uint32_t level, uintptr_t handle, xcp_error **error) {
+	return xcp_log_set(level, handle ? glue_log : NULL, glue_ctx(handle), handle ? glue_release : NULL, error);
+}
 
 static inline void glue_exchange(void *ctx, const xcp_request *request, const xcp_reply *reply) {
 	xcpGoExchange((uintptr_t)ctx, (xcp_request *)request, (xcp_reply *)reply);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Members;
 use super::control::{Control, Run};
-use super::outcome::{Outcome, Why};
+use super::outcome::{Outcome, Why, told};
 use super::steps;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,6 +146,15 @@ impl fmt::Display for Recovered {
 /// `InvalidInput` if the plan is for something else, or no [snapshot](Members::snapshot) of its pool
 /// was given; `State` if it leaves something to a person; `Cancelled`.
 pub fn recover(
+    members: &Members,
+    plan: &Plan,
+    consent: &Consent,
+    control: &mut Control<'_>,
+) -> Result<Outcome<Recovered>> {
+    told(plan, || recover_as_planned(members, plan, consent, control))
+}
+
+fn recover_as_planned(
     members: &Members,
     plan: &Plan,
     consent: &Consent,

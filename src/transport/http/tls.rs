@@ -19,6 +19,7 @@ use ureq::unversioned::transport::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::transport::http::buffers::{Borrowed, Lender};
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
 
@@ -168,6 +169,9 @@ fn explain(place: &str, error: io::Error) -> ureq::Error {
                 mismatch: Mismatch { host: place.to_owned(), ..unsigned.mismatch.clone() },
                 reason: unsigned.reason.clone(),
             });
+            if let Some(unsigned) = &unsigned {
+                log::warning!(transport, "{message}: {}", log::line(unsigned));
+            }
             let error = Error::new(ErrorKind::Trust, message);
             other(match unsigned {
                 Some(unsigned) => error.with_source(unsigned),

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::transport::http::pins::PinStore;
 
 /// Which certificates of hosts are trusted.
@@ -98,12 +99,16 @@ impl Trust {
             Kind::FirstUse(store) => match store.pin(host)? {
                 Some(pin) => vec![pin],
                 // Another thread may have been first, with another certificate.
-                None => vec![store.remember(host, actual)?],
+                None => {
+                    log::warning!(transport, "{host} is seen first, and is remembered by {actual}");
+                    vec![store.remember(host, actual)?]
+                }
             },
         };
         if expected.contains(&actual) {
             return Ok(());
         }
+        log::warning!(transport, "{host} shows {actual}, expected was {}", list(&expected));
         Err(Mismatch { host: host.to_owned(), expected, actual }.into())
     }
 }
