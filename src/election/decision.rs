@@ -14,6 +14,8 @@ use crate::model::{Host, Ref, Vm};
 pub struct Decision {
     /// The way in which the master is to change.
     pub mode: Mode,
+    /// The master that goes or is gone, by the records and what hosts say; none if nobody is master.
+    pub old_master: Option<Ref<Host>>,
     /// Every host of the pool once, best first; those that are not eligible come last.
     pub ranked: Vec<Candidate>,
     /// The host to make master: none if nobody is eligible, or if the verdict is unsafe.

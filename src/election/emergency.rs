@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::decision::{
     Candidate, DataLoss, Decision, Eligibility, FollowUp, Hazard, Mode, Verdict,
 };
-use super::evidence::{Confirmation, Evidence};
+use super::evidence::{Confirmation, Evidence, Role};
 use super::reason::{Reason, Severity};
 use super::survey::{Member, Survey, best, eligibility};
 use crate::error::Result;
@@ -22,14 +22,18 @@ const COPY_PAUSE: u64 = 300;
 /// so everything newer comes as evidence. The server checks nothing but the local `ha_armed`; that
 /// the old master is really off, only a person can say.
 ///
-/// Ranked by: eligible, highest known generation of the database (unless the pool had two masters
-/// and generations mean nothing), newest version, most shared storage attached, most members
-/// reached, enabled, no guidance pending, uuid.
+/// What hosts say of themselves counts more than the snapshot: if the recorded master follows another
+/// host, that one is the master that is gone; if it has lost its role, a hand-over failed half-way, nobody
+/// is master, and every member is a candidate, the old master included.
+///
+/// Ranked by: eligible, without a role after a hand-over (others follow it already), highest known
+/// generation of the database (unless the pool had two masters and generations mean nothing), newest
+/// version, most shared storage attached, most members reached, enabled, no guidance pending, uuid.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.
 pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
-    let survey = Survey::new(snapshot, evidence)?;
+    let survey = Survey::new(snapshot, evidence)?.by_their_word();
     let comparable = comparable(&survey);
     let newest = survey
         .members
@@ -52,6 +56,7 @@ pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
         (
             candidate.eligible,
             candidate.count(Severity::Blocks),
+            member.evidence.role != Some(Role::Broken),
             Reverse(generation(member).filter(|_| comparable)),
             Reverse(member.release),
             Reverse(member.attached),
@@ -66,6 +71,7 @@ pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
         best(&ranked).filter(|_| verdict != Verdict::Unsafe).map(|best| best.host.clone());
     Ok(Decision {
         mode: Mode::Emergency,
+        old_master: survey.master().map(|old| old.reference.clone()),
         confirmations: confirmations(&survey, &ranked, evidence, comparable),
         follow_up: recommended
             .as_ref()
@@ -135,17 +141,19 @@ fn reasons<'a>(
 }
 
 fn verdict(survey: &Survey<'_>, ranked: &[Candidate], comparable: bool) -> Verdict {
+    let old = survey.master();
+    let answers =
+        |old: &Member<'_>| old.evidence.reachable == Some(true) || old.evidence.claims_mastership();
     // Without knowing who failed, it might be the failed host that is promoted.
-    let Some(old) = survey.master() else { return Verdict::Unsafe };
-    let old_answers = old.evidence.reachable == Some(true) || old.evidence.claims_mastership();
-    if old_answers || !survey.other_masters().is_empty() {
+    let is_unknown = old.is_none() && !survey.leaderless;
+    if is_unknown || old.is_some_and(answers) || !survey.other_masters().is_empty() {
         return Verdict::Unsafe;
     }
     let Some(best) = best(ranked) else {
         let some = ranked.iter().any(|candidate| candidate.eligible == Eligibility::IfConfirmed);
         return if some { Verdict::NeedsConfirmation } else { Verdict::Unsafe };
     };
-    let old_is_off = survey.master().is_some_and(|old| old.evidence.powered_off == Some(true));
+    let old_is_off = old.is_none_or(|old| old.evidence.powered_off == Some(true));
     let certain = best.count(Severity::Unknown) == 0
         && open_roles(survey).is_empty()
         && is_newest(survey, &best.host, comparable);

@@ -97,6 +97,7 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     });
     Ok(Decision {
         mode: Mode::Planned,
+        old_master: survey.master().map(|old| old.reference.clone()),
         recommended: recommended.map(|best| best.host.clone()),
         verdict,
         confirmations: confirmations.into_iter().collect(),

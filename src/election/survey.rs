@@ -16,8 +16,10 @@ pub(super) struct Survey<'a> {
     pub pool: &'a Pool,
     /// By uuid, which is the last word in every ranking.
     pub members: Vec<Member<'a>>,
-    /// Into `members`; none if `pool.master` leads nowhere.
+    /// Into `members`; none if `pool.master` leads nowhere, or nobody is master.
     pub master: Option<usize>,
+    /// Whether nobody is master by the word of who should be.
+    pub leaderless: bool,
 }
 
 pub(super) struct Member<'a> {
@@ -79,7 +81,33 @@ impl<'a> Survey<'a> {
             .collect();
         members.sort_by(|a, b| a.host.uuid.cmp(&b.host.uuid).then(a.reference.cmp(b.reference)));
         let master = members.iter().position(|member| *member.reference == pool.master);
-        Ok(Self { snapshot, pool, members, master })
+        Ok(Self { snapshot, pool, members, master, leaderless: false })
+    }
+
+    /// The same by what hosts say of themselves, which is newer than the snapshot.
+    ///
+    /// The master is whom the recorded one follows. Nobody is if that host has lost its role, or follows
+    /// one that has: a hand-over failed half-way (`xapi_pool_transition.ml:148-192`), and whoever agreed
+    /// to it never takes itself for the master again.
+    pub fn by_their_word(mut self) -> Self {
+        // Whoever follows each other in a circle is found out after a round.
+        for _ in 0..self.members.len() {
+            match self.master().and_then(|master| self.followed_by(master)) {
+                Some(followed) => self.master = Some(followed),
+                None => break,
+            }
+        }
+        if self.master().is_some_and(|master| master.evidence.role == Some(Role::Broken)) {
+            self.master = None;
+            self.leaderless = true;
+        }
+        self
+    }
+
+    /// The member that another one says it follows.
+    fn followed_by(&self, member: &Member<'_>) -> Option<usize> {
+        let Some(Role::Slave(address)) = &member.evidence.role else { return None };
+        self.members.iter().position(|other| !address.is_empty() && other.host.address == *address)
     }
 
     /// The master in the database, if it is one of the hosts.
@@ -88,7 +116,7 @@ impl<'a> Survey<'a> {
     }
 
     pub fn is_master(&self, member: &Member<'_>) -> bool {
-        self.pool.master == *member.reference
+        self.master().is_some_and(|master| master.reference == member.reference)
     }
 
     pub fn majority(&self) -> Majority {
@@ -99,6 +127,14 @@ impl<'a> Survey<'a> {
     /// The address of another master than the pool's that a member follows.
     pub fn follows_another<'m>(&self, member: &'m Member<'_>) -> Option<&'m str> {
         let Some(Role::Slave(address)) = &member.evidence.role else { return None };
+        let followed = self.followed_by(member).and_then(|followed| self.members.get(followed));
+        match followed.and_then(|followed| followed.evidence.role.as_ref()) {
+            // Who says himself that he leads nobody is no master.
+            Some(Role::Broken) => return None,
+            Some(Role::Slave(_)) if self.leaderless => return None,
+            _ if self.leaderless => return Some(address),
+            _ => {}
+        }
         let known = self.master().map(|master| master.host.address.as_str())?;
         (!known.is_empty() && known != address).then_some(address)
     }

@@ -380,6 +380,7 @@ impl HandOver<'_> {
             "the hand-over failed half-way: {name} is broken (HOST_BROKEN), and nobody is master"
         ));
         let why = why.seen(self.roles()).seen([
+            String::from("to recover: diagnose, plan the recovery, and recover; or by hand"),
             String::from("to recover: 1. make sure that no other host is, or becomes, master"),
             format!(
                 "to recover: 2. pool.emergency_transition_to_master on {name} at {}, in a local \

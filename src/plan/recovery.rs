@@ -27,16 +27,24 @@ pub fn recovery(snapshot: &Snapshot, evidence: &Evidence, decision: &Decision) -
         return Err(wrong("the decision is for a planned hand-over, not for an emergency"));
     }
     let (pool_ref, pool) = snapshot.the_pool()?;
-    let (old_ref, old) = snapshot.master()?;
+    let (_, recorded) = snapshot.master()?;
+    let old = match &decision.old_master {
+        Some(old) => {
+            Some((old, snapshot.get(old).ok_or_else(|| wrong("the decision is of another pool"))?))
+        }
+        None => None,
+    };
+    let is_old = |host: &Ref<Host>| old.is_some_and(|(old, _)| old == host);
     let target = decision.recommended.as_ref();
     let target = target.or_else(|| decision.ranked.first().map(|best| &best.host));
     let target = target.ok_or_else(|| wrong("the decision is about no host"))?;
     let host = snapshot.get(target).ok_or_else(|| wrong("the decision is of another pool"))?;
     let name = host.name_label.as_str();
-    let confirmed_off = Confirmation::OldMasterIsOff { host: old_ref.clone() };
-    let is_off = evidence.of(old_ref).powered_off == Some(true)
-        || evidence.confirmed.contains(&confirmed_off);
-    let members = snapshot.host.iter().filter(|(host, _)| *host != target && *host != old_ref);
+    let is_off = old.is_some_and(|(old, _)| {
+        evidence.of(old).powered_off == Some(true)
+            || evidence.confirmed.contains(&Confirmation::OldMasterIsOff { host: old.clone() })
+    });
+    let members = snapshot.host.iter().filter(|(host, _)| *host != target && !is_old(host));
     let members: Vec<String> = members.map(|(_, host)| host.name_label.clone()).collect();
     let members = if members.is_empty() { String::from("nobody else") } else { members.join(", ") };
     let mut steps = vec![
@@ -61,25 +69,27 @@ pub fn recovery(snapshot: &Snapshot, evidence: &Evidence, decision: &Decision) -
             format!("see that every member follows {name}, is live and enabled"),
         ),
     ];
-    let losses = resets(snapshot, old_ref);
-    if is_off && !losses.is_empty() {
-        let what = format!(
-            "host.declare_dead of {}, which is off: its {} VMs are halted in the records",
-            old.name_label,
-            losses.len()
-        );
-        let mut declare = Step::new(Side::Pool, Work::DeclareDead, what);
-        declare.destroys = losses;
-        steps.push(declare);
+    if let Some((old_ref, old)) = old.filter(|_| is_off) {
+        let losses = resets(snapshot, old_ref);
+        if !losses.is_empty() {
+            let what = format!(
+                "host.declare_dead of {}, which is off: its {} VMs are halted in the records",
+                old.name_label,
+                losses.len()
+            );
+            let mut declare = Step::new(Side::Pool, Work::DeclareDead, what);
+            declare.destroys = losses;
+            steps.push(declare);
+        }
     }
     Ok(Plan {
         schema: Plan::SCHEMA,
         purpose: Purpose::Recovery {
-            old_master: Subject::new(old, old_ref, &old.name_label),
+            old_master: old.map(|(reference, old)| Subject::new(old, reference, &old.name_label)),
             old_master_is_off: is_off,
             confirmed: evidence.confirmed.clone(),
         },
-        pool: Subject::pool(pool, pool_ref, old),
+        pool: Subject::pool(pool, pool_ref, recorded),
         host: Subject::new(host, target, name),
         steps,
         unsolved: unsolved(snapshot, decision, target),

@@ -40,10 +40,10 @@ pub enum Purpose {
         /// The VMs that move.
         moves: Vec<Move>,
     },
-    /// The host becomes master in place of one that died.
+    /// The host becomes master in place of one that died, or that lost its role.
     Recovery {
-        /// The master that died.
-        old_master: Subject,
+        /// The master that died; none if nobody was master, after a hand-over that failed half-way.
+        old_master: Option<Subject>,
         /// Whether that host is proven to be off, or a person says so.
         old_master_is_off: bool,
         /// What a person takes responsibility for.
@@ -227,8 +227,11 @@ impl fmt::Display for Purpose {
         match self {
             Self::Eject { .. } => f.write_str("eject"),
             Self::HandOver { .. } => f.write_str("hand-over"),
-            Self::Recovery { old_master, .. } => {
-                write!(f, "recovery from the loss of {old_master}")
+            Self::Recovery { old_master: Some(old), .. } => {
+                write!(f, "recovery from the loss of {old}")
+            }
+            Self::Recovery { old_master: None, .. } => {
+                f.write_str("recovery from a hand-over that failed half-way")
             }
             Self::Join { .. } => f.write_str("join"),
             Self::Maintenance { .. } => f.write_str("maintenance"),

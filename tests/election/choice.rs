@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use xcp_pool::election::{
-    Confirmation, DatabaseCopy, Decision, Eligibility, Evidence, FollowUp, Hazard, Mode, Reason,
-    Role, Severity, Verdict, emergency, planned,
+    Confirmation, DatabaseCopy, Decision, Eligibility, Evidence, FollowUp, Hazard, HostEvidence,
+    Mode, Reason, Role, Severity, Verdict, emergency, planned,
 };
 use xcp_pool::model::{Host, Ref, Snapshot, Version};
 
@@ -359,6 +359,81 @@ fn a_second_master_is_refused() {
     assert_eq!((decision.verdict, decision.recommended.as_ref()), (Verdict::Unsafe, None));
     assert!(decision.hazards.contains(&Hazard::AnotherMaster { host: re("d") }));
     assert!(!decision.data_loss.unwrap().comparable, "two masters, two histories");
+}
+
+/// What the hosts say after a hand-over from `a` to `b` that `d` did not agree to.
+fn half_handed_over() -> Evidence {
+    let mut evidence = after_death();
+    *evidence.host(&re("a")) = evidence.of(&re("c"));
+    evidence.host(&re("a")).role = Some(Role::Slave("10.0.0.2".into()));
+    evidence.host(&re("b")).role = Some(Role::Broken);
+    evidence.host(&re("c")).role = Some(Role::Slave("10.0.0.2".into()));
+    evidence
+}
+
+#[test]
+fn nobody_is_master_after_a_hand_over_that_failed_half_way() {
+    let evidence = half_handed_over();
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    // d still follows a, which leads nobody; the others follow b already.
+    assert_eq!(decision.old_master, None);
+    assert_eq!(decision.verdict, Verdict::Safe, "{decision:#?}");
+    assert_eq!(decision.recommended, Some(re("b")));
+    assert_eq!(order(&decision), ["b", "a", "c", "d"]);
+    assert!(decision.candidate(&re("a")).unwrap().eligible == Eligibility::Yes);
+    let dead =
+        |step: &FollowUp| matches!(step, FollowUp::DeclareDead { .. } | FollowUp::ProveOff { .. });
+    assert!(!decision.follow_up.iter().any(dead), "a runs its VMs");
+    // Later the followers raise what the broken host answered them, and the choice is among all.
+    let mut later = evidence.clone();
+    later.host(&re("a")).role = Some(Role::Broken);
+    later.host(&re("c")).role = Some(Role::Broken);
+    let decision = decide(Mode::Emergency, &pool(), &later);
+    assert_eq!((decision.old_master, decision.verdict), (None, Verdict::Safe));
+}
+
+#[test]
+fn a_hand_over_that_failed_half_way_is_no_reason_to_overlook_a_master() {
+    let mut evidence = half_handed_over();
+    evidence.host(&re("d")).role = Some(Role::Master);
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+    let mut evidence = half_handed_over();
+    evidence.host(&re("d")).role = Some(Role::Slave("10.0.0.9".into()));
+    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Verdict::Unsafe);
+    // The host that should have become master is silent: it may have become it.
+    let mut evidence = half_handed_over();
+    *evidence.host(&re("b")) = HostEvidence::default();
+    evidence.host(&re("b")).reachable = Some(false);
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    assert_eq!(decision.old_master, Some(re("b")));
+    assert_ne!(decision.verdict, Verdict::Safe);
+    // The old master fell silent before it agreed: it may come back as master.
+    let mut evidence = half_handed_over();
+    *evidence.host(&re("a")) = HostEvidence::default();
+    evidence.host(&re("a")).reachable = Some(false);
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    assert_eq!(decision.old_master, Some(re("a")));
+    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert!(decision.confirmations.contains(&Confirmation::OldMasterIsOff { host: re("a") }));
+    assert_eq!(order(&decision)[0], "b");
+    // Those who follow each other in a circle have a master, who knows which.
+    let mut evidence = half_handed_over();
+    evidence.host(&re("b")).role = Some(Role::Slave("10.0.0.1".into()));
+    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Verdict::Unsafe);
+}
+
+#[test]
+fn whom_the_recorded_master_follows_is_the_master_that_died() {
+    let mut evidence = half_handed_over();
+    *evidence.host(&re("b")) = HostEvidence::default();
+    evidence.host(&re("b")).powered_off = Some(true);
+    evidence.host(&re("b")).reachable = Some(false);
+    evidence.host(&re("d")).role = Some(Role::Slave("10.0.0.2".into()));
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    assert_eq!(decision.old_master, Some(re("b")));
+    assert_eq!((decision.verdict, decision.recommended), (Verdict::Safe, Some(re("a"))));
+    assert!(decision.follow_up.contains(&FollowUp::DeclareDead { host: re("b") }));
 }
 
 #[test]

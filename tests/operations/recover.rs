@@ -354,3 +354,73 @@ fn the_old_master_comes_back_as_a_member() {
     assert_eq!(recovered.remaining, [Remaining::OldMasterIsBack { host: "phantom".into() }]);
     assert!(recovered.members.iter().all(|member| member.follows), "{recovered}");
 }
+
+/// A hand-over to alpha during which beta dies between the two phases: nobody is master.
+fn hand_over_half_way(lab: &Lab) {
+    let client = Client::connect(lab.world.transport(), "10.0.0.1", &root()).unwrap();
+    let snapshot = client.snapshot(Scope::Everything).unwrap();
+    let (alpha, _) = snapshot.host.iter().find(|(_, host)| host.name_label == "alpha").unwrap();
+    let evidence = operations::evidence(&client, &snapshot).unwrap();
+    let plan = plan::hand_over(&snapshot, &evidence, alpha).unwrap();
+    let world = lab.world.clone();
+    let mut control = Control::new().observer(move |progress| {
+        if progress.awaited == Some("pool.designate_new_master to end") {
+            world.after(Duration::from_millis(440), |scene| scene.power_off("beta"));
+        }
+    });
+    let outcome = operations::hand_over(&client, &plan, &mut control).unwrap();
+    assert!(matches!(outcome, Outcome::NotDone(_)), "{outcome:?}");
+    drop(control);
+    drop(client);
+    assert_eq!(lab.world.emergency("alpha").unwrap().code, "HOST_BROKEN");
+    assert_eq!(lab.masters(), Vec::<&str>::new());
+}
+
+#[test]
+fn leads_out_of_a_hand_over_that_failed_half_way() {
+    // Right after it, and long after, when the old master has come to raise what it was answered.
+    for later in [0, 3600] {
+        let lab = Lab::new();
+        hand_over_half_way(&lab);
+        lab.world.advance(seconds(later));
+        let diagnosis = operations::diagnose(&lab.members).unwrap();
+        assert!(diagnosis.to_string().contains("half-way"), "{diagnosis}");
+        let plan = lab.plan();
+        assert_eq!(plan.purpose.to_string(), "recovery from a hand-over that failed half-way");
+        assert!(plan.losses().next().is_none(), "no host is dead: {plan}");
+        let recovered = done(lab.recover(&plan));
+        let master = recovered.address.as_str();
+        assert_eq!(lab.sent(TRANSITION), 1);
+        // Beta is off, and nothing else is left to do.
+        assert!(
+            matches!(recovered.remaining.as_slice(), [Remaining::Astray { host, .. }] if host == "beta"),
+            "{recovered}"
+        );
+        assert_eq!(power_state(&lab.world, "phantom", "web"), "Running");
+        lab.world.power_on("beta");
+        lab.world.advance(seconds(300));
+        let again = done(lab.recover(&plan));
+        assert!(again.already_master && again.remaining.is_empty(), "{again}");
+        let leads = |host: &&str| lab.world.role(host) == Some(Role::Master);
+        assert_eq!(["phantom", "alpha", "beta"].into_iter().filter(leads).count(), 1);
+        assert_eq!(again.address, master);
+        assert_eq!(lab.sent(TRANSITION), 1);
+    }
+}
+
+#[test]
+fn a_host_that_is_master_after_all_stops_the_way_out_of_a_hand_over() {
+    let lab = Lab::new();
+    hand_over_half_way(&lab);
+    let plan = lab.plan();
+    // Somebody else was faster.
+    let other = if plan.host.name == "alpha" { "10.0.0.1" } else { "10.0.0.2" };
+    let limits = Limits::within(seconds(60));
+    let endpoint = other.parse().unwrap();
+    let local = LocalSession::open(lab.world.transport(), &endpoint, &root(), limits).unwrap();
+    local.call::<()>(TRANSITION, &()).unwrap();
+    lab.world.advance(seconds(120));
+    let why = not_done(lab.recover(&plan));
+    assert!(why.contains("says that it is the master"), "{why}");
+    assert_eq!(lab.sent(TRANSITION), 1);
+}

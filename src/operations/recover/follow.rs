@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Follower, Recovered, Recovery, Remaining};
 use crate::election::Role;
 use crate::error::{ErrorKind, Result};
-use crate::model::{Host, Ref, Snapshot};
+use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::operations::control::{Look, Run};
 use crate::operations::diagnose::{Contact, Diagnosis, HostReport, Records, diagnose};
 use crate::operations::outcome::{Outcome, Why};
@@ -56,18 +56,20 @@ impl Recovery<'_> {
         let mut remaining: Vec<Remaining> = members
             .followers
             .iter()
-            .filter(|member| !member.follows && member.host != self.old_uuid())
+            .filter(|member| !member.follows && Some(&member.host) != self.old_uuid())
             .map(|member| Remaining::Astray {
                 host: member.name.clone(),
                 says: member.says.clone(),
             })
             .collect();
-        let host = self.old_name().to_owned();
-        remaining.extend(self.declare_dead(&members, consent, run)?);
-        remaining.push(match members.old_answers {
-            true => Remaining::OldMasterIsBack { host },
-            false => Remaining::OldMasterReturns { host },
-        });
+        if let Some(old) = &self.old {
+            let host = self.old_name().to_owned();
+            remaining.extend(self.declare_dead(old, &members, consent, run)?);
+            remaining.push(match members.old_answers {
+                true => Remaining::OldMasterIsBack { host },
+                false => Remaining::OldMasterReturns { host },
+            });
+        }
         Ok(Outcome::Done(Recovered {
             master: self.plan.host.uuid.clone(),
             address: self.address.clone(),
@@ -77,10 +79,10 @@ impl Recovery<'_> {
         }))
     }
 
-    fn old_uuid(&self) -> crate::model::Uuid {
+    fn old_uuid(&self) -> Option<&Uuid> {
         match &self.plan.purpose {
-            Purpose::Recovery { old_master, .. } => old_master.uuid.clone(),
-            _ => crate::model::Uuid::default(),
+            Purpose::Recovery { old_master, .. } => old_master.as_ref().map(|old| &old.uuid),
+            _ => None,
         }
     }
 
@@ -193,7 +195,8 @@ impl Recovery<'_> {
             }
         }
         let old_answers = ours().any(|host| {
-            host.reference.as_ref() == Some(&self.old)
+            self.old.is_some()
+                && host.reference == self.old
                 && !matches!(host.contact, Contact::Silent { .. } | Contact::Refuses { .. })
         });
         let snapshot = snapshot.clone();
@@ -227,11 +230,12 @@ impl Recovery<'_> {
     /// Declares the old master dead if the plan has it so; what is left of it otherwise.
     fn declare_dead(
         &self,
+        old: &Ref<Host>,
         members: &Members,
         consent: &Consent,
         run: &mut Run<'_, '_>,
     ) -> Result<Option<Remaining>> {
-        let losses = resets(&members.snapshot, &self.old);
+        let losses = resets(&members.snapshot, old);
         if losses.is_empty() {
             return Ok(None);
         }
@@ -256,7 +260,7 @@ impl Recovery<'_> {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             Err(error) => return left(&format!("They were not reset: {error}")),
         };
-        let heard = steps::order(&client, "host.declare_dead", &(&self.old,), run)?;
+        let heard = steps::order(&client, "host.declare_dead", &(old,), run)?;
         let fault = match &heard {
             Heard::Fault(error) => Some(error.to_string()),
             _ => None,
@@ -268,7 +272,7 @@ impl Recovery<'_> {
                 Err(error) => return steps::awaited(error, "the new master"),
             };
             let waited = run.now().saturating_sub(sent);
-            Ok(match resets(&snapshot, &self.old).is_empty() {
+            Ok(match resets(&snapshot, old).is_empty() {
                 true => Look::Seen(true),
                 false if fault.is_some() || waited >= SILENT_HOST => Look::Seen(false),
                 false => Look::Awaited(String::from("the records to show its VMs halted")),

@@ -129,6 +129,8 @@ impl fmt::Display for Recovered {
 
 /// Makes a member the master in place of one that died, as planned; sees to it that all follow.
 ///
+/// The same leads out of a hand-over that failed half-way, which leaves a pool without a master.
+///
 /// Everything is looked at anew, host by host. The promotion is not sent if any host says that it is
 /// master, if the old master answers at all, if somebody else's promotion is under way, or if what
 /// the plan's confirmations cover is not all that is unknown now. It is sent once, to the host of the
@@ -171,8 +173,14 @@ fn recover_as_planned(
     let known = |uuid| last.host.by_uuid(uuid).map(|(reference, host)| (reference.clone(), host));
     let (target, host) = known(&plan.host.uuid)
         .ok_or_else(|| wrong("the snapshot does not have the plan's host"))?;
-    let (old, _) = known(&old_master.uuid)
-        .ok_or_else(|| wrong("the snapshot does not have the plan's old master"))?;
+    let old = match old_master {
+        Some(old) => Some(
+            known(&old.uuid)
+                .ok_or_else(|| wrong("the snapshot does not have the plan's old master"))?
+                .0,
+        ),
+        None => None,
+    };
     let address = plan.steps.iter().find_map(|step| match &step.work {
         Work::Promote { address } => Some(address.clone()),
         _ => None,
@@ -192,7 +200,8 @@ struct Recovery<'a> {
     /// The records from before the death.
     last: &'a Snapshot,
     target: Ref<Host>,
-    old: Ref<Host>,
+    /// The master that died; none if nobody was master.
+    old: Option<Ref<Host>>,
     address: String,
     endpoint: Endpoint,
 }
@@ -231,7 +240,7 @@ impl Recovery<'_> {
 
     fn old_name(&self) -> &str {
         match &self.plan.purpose {
-            Purpose::Recovery { old_master, .. } => &old_master.name,
+            Purpose::Recovery { old_master: Some(old), .. } => &old.name,
             _ => "",
         }
     }

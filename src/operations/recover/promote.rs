@@ -131,10 +131,11 @@ impl Recovery<'_> {
         let forbid = |why: String| Ok(Scene::Forbidden(Why::new(why).seen(said())));
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let is = |host: &HostReport, which| host.reference.as_ref() == Some(which);
+        let is_old = |host: &HostReport| self.old.as_ref().is_some_and(|old| is(host, old));
         let claims = |host: &&HostReport| host.role == Some(Role::Master);
         let target = ours().find(|host| is(host, &self.target));
         if let Some(other) = ours().filter(claims).find(|host| !is(host, &self.target)) {
-            return forbid(match is(other, &self.old) {
+            return forbid(match is_old(other) {
                 true => {
                     format!("the old master {} answers as master: it is not dead", other.label())
                 }
@@ -148,7 +149,7 @@ impl Recovery<'_> {
             return Ok(Scene::Promoted);
         }
         // It follows the new master already, or would be master again.
-        if let Some(old) = ours().find(|host| is(host, &self.old) && host.answers()) {
+        if let Some(old) = ours().find(|host| is_old(host) && host.answers()) {
             let follows = old.follows().and_then(|address| self.members.locate(address));
             if follows.as_ref() != Some(&self.endpoint) {
                 return forbid(format!("the old master {} answers: it is not off", old.label()));
@@ -177,8 +178,8 @@ impl Recovery<'_> {
         };
         let mut evidence = diagnosis.evidence();
         evidence.confirmed.clone_from(confirmed);
-        if *old_master_is_off {
-            evidence.host(&self.old).powered_off = Some(true);
+        if let Some(old) = self.old.as_ref().filter(|_| *old_master_is_off) {
+            evidence.host(old).powered_off = Some(true);
         }
         // The choice was made with the plan; here it is only asked whether it still may be made.
         for (host, _) in self.last.host.iter().filter(|(host, _)| **host != self.target) {
