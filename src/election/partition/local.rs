@@ -22,7 +22,7 @@ pub struct Domains {
 /// arrives may be of different age. [`Views`](super::Views) makes all hosts' local views of one
 /// common picture; who simulates the hosts one by one fills them with what each of them received.
 // Exhaustive: it is input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalView {
     /// The host that decides.
     pub me: usize,
