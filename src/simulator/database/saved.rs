@@ -79,6 +79,52 @@ impl Database {
             .into()
     }
 
+    /// Writes into the database what JSON in the form of [`save`](Self::save) says: the given fields of
+    /// objects that are there, new objects with the rest completed as [`load`](Self::load) does, and
+    /// `null` for objects that shall not be there.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming class, ref and field; what came before stays written.
+    pub fn patch(&mut self, changes: &Json) -> Result<(), Error> {
+        let wrong = |what: String| Error::new(ErrorKind::InvalidInput, what);
+        let classes = changes
+            .as_object()
+            .ok_or_else(|| wrong("the database is not an object of classes".to_owned()))?;
+        let schema = self.schema;
+        for (class, rows) in classes {
+            let known = schema.class(class).ok_or_else(|| wrong(format!("no class {class:?}")))?;
+            let rows = rows
+                .as_object()
+                .ok_or_else(|| wrong(format!("class {class} is not an object of records")))?;
+            for (object, record) in rows {
+                let wrong = |what: String| wrong(format!("{class} {object}: {what}"));
+                if record.is_null() {
+                    self.destroy(class, object);
+                    continue;
+                }
+                let record = record
+                    .as_object()
+                    .ok_or_else(|| wrong("the record is not an object".to_owned()))?;
+                let unknown = |name: &&String| known.fields().iter().all(|f| f.name() != **name);
+                if let Some(name) = record.keys().find(unknown) {
+                    return Err(wrong(format!("no field {name:?}")));
+                }
+                if !self.contains(class, object) {
+                    self.load_row(class, object, &Json::Object(record.clone()))?;
+                    continue;
+                }
+                for field in known.fields() {
+                    let Some(json) = record.get(field.name()) else { continue };
+                    let value = Value::from_json(field.kind(), json)
+                        .map_err(|mismatch| wrong(format!("{} {mismatch}", field.name())))?;
+                    self.set(class, object, field.name(), value)
+                        .map_err(|fault| wrong(fault.to_string()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn load_row(&mut self, class: &str, object: &str, record: &Json) -> Result<(), Error> {
         let wrong =
             |what: String| Error::new(ErrorKind::InvalidInput, format!("{class} {object}: {what}"));

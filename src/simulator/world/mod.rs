@@ -564,6 +564,23 @@ impl Scene<'_> {
         host: &str,
         change: impl FnOnce(&mut Database) -> Result<T, Fault>,
     ) -> Result<T> {
+        self.change(host, |database| change(database).map_err(Error::from))
+    }
+
+    /// Changes the database that a host works on by JSON, past all checks: see [`Database::patch`].
+    ///
+    /// # Errors
+    /// `InvalidInput` for an unknown host and what the database does not have, `Fault` if the host has
+    /// no database.
+    pub fn patch(&mut self, host: &str, changes: &serde_json::Value) -> Result<()> {
+        self.change(host, |database| database.patch(changes))
+    }
+
+    fn change<T>(
+        &mut self,
+        host: &str,
+        change: impl FnOnce(&mut Database) -> Result<T>,
+    ) -> Result<T> {
         let id = self.state.find(host).ok_or_else(|| unknown(host))?;
         let database = self.state.db_mut(id)?;
         let result = change(database)?;

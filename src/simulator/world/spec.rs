@@ -26,6 +26,7 @@ enum Item {
     Bond(String, Vec<usize>),
     Edit(Edit),
     Internal(String),
+    Patch(serde_json::Value),
     SharedSr(String, String),
     Vlan(String, usize, i64),
     Vm(VmSpec),
@@ -161,6 +162,12 @@ impl PoolSpec {
         self.item(Item::Edit(Box::new(edit)))
     }
 
+    /// Changes the finished database by JSON: see [`Database::patch`].
+    #[must_use]
+    pub fn patch(self, changes: serde_json::Value) -> Self {
+        self.item(Item::Patch(changes))
+    }
+
     fn item(mut self, item: Item) -> Self {
         self.items.push(item);
         self
@@ -232,6 +239,7 @@ impl PoolSpec {
                     records.vm(&vm)?;
                 }
                 Item::Edit(edit) => edit(&mut records.database)?,
+                Item::Patch(changes) => records.database.patch(&changes)?,
             }
         }
         Ok(records.database)
