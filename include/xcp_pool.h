@@ -219,6 +219,14 @@ typedef struct xcp_client xcp_client;
 typedef struct xcp_error xcp_error;
 
 /**
+ * A simulated world that is served over HTTP and HTTPS, to any XAPI client.
+ *
+ * Made by `xcp_front_start`, ended and freed by `xcp_front_free`; it keeps its world. Threads: may be used
+ * by many at once.
+ */
+typedef struct xcp_front xcp_front;
+
+/**
  * Plans of several joins, each for the pool as it will be after those before it.
  *
  * Made by `xcp_plan_join_many` or `xcp_joins_from_json`, freed by `xcp_joins_free`. Threads: immutable;
@@ -539,6 +547,21 @@ xcp_status xcp_snapshot_problems_json(const xcp_snapshot *snapshot,
                                       xcp_error **error);
 
 /**
+ * Tells a pool in a few numbers and names, to compare before and after.
+ *
+ * `*overview_json` is `{"schema": 1, "master", "master_address", "hosts": [name...], "srs": [name...],
+ * "networks": [name...], "vms": [name...]}`, the master first among the hosts, freed with
+ * `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot has no single pool
+ * with a master.
+ *
+ * Safety:
+ * `snapshot` came from this library; `overview_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_snapshot_overview_json(const xcp_snapshot *snapshot,
+                                      char **overview_json,
+                                      xcp_error **error);
+
+/**
  * Frees a snapshot. NULL is fine.
  *
  * From any thread.
@@ -641,6 +664,32 @@ xcp_status xcp_report_consequences_json(const xcp_report *report,
                                         xcp_error **error);
 
 /**
+ * Foretells the same as Markdown, for a ticket or a wiki.
+ *
+ * `*markdown` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `report` came from this library; `markdown` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_report_consequences_markdown(const xcp_report *report,
+                                            char **markdown,
+                                            xcp_error **error);
+
+/**
+ * Makes a snapshot of the pool as it will be once the host has joined, as far as that is foretold.
+ *
+ * It can be asked further questions, such as how many host failures the larger pool tolerates. What the
+ * report says to stand in the way is taken to be removed, and not the objects that a remedy would move.
+ * Refs of new objects begin with "Joined:". `*pool` is freed with `xcp_snapshot_free`. From any thread.
+ *
+ * Safety:
+ * `report` came from this library; `pool` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_report_pool_after(const xcp_report *report,
+                                 xcp_snapshot **pool,
+                                 xcp_error **error);
+
+/**
  * Frees a report. NULL is fine.
  *
  * From any thread.
@@ -727,6 +776,26 @@ xcp_status xcp_plan_hand_over(const xcp_client *pool,
                               const xcp_cancel *cancel,
                               xcp_plan **plan,
                               xcp_error **error);
+
+/**
+ * Plans a hand-over from what is known already, as `xcp_plan_hand_over` does, and asks nobody.
+ *
+ * `pool` is a snapshot of scope "election", "overview" or more; `evidence_json` is that of
+ * `xcp_election_json`, such as `xcp_evidence_json` finds out, to which a person may add under "confirmed"
+ * what cannot be asked; NULL is no evidence. `host` is a uuid, a ref or a name that only one host has.
+ *
+ * `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+ * has no such host, no pool with a master, or not the hosts of the evidence.
+ *
+ * Safety:
+ * `pool` came from this library; `host` ends with NUL, `evidence_json` too or is NULL; `plan` can be
+ * written; `error` is NULL or can be written.
+ */
+xcp_status xcp_plan_hand_over_with(const xcp_snapshot *pool,
+                                   const char *evidence_json,
+                                   const char *host,
+                                   xcp_plan **plan,
+                                   xcp_error **error);
 
 /**
  * Loads a plan that `xcp_plan_json` saved.
@@ -880,6 +949,26 @@ xcp_status xcp_consequences_json(const char *pool_snapshot_json,
                                  xcp_error **error);
 
 /**
+ * Tells all rules of the preflight, in the order of reports: XAPI's checks in XAPI's order first.
+ *
+ * `*rules_json` is `{"schema": 1, "rules": [{"rule", "compares", "remedy", "severity", "side", "xapi_check",
+ * "error", "since", "documented", "reads": [{"side", "class", "records", "fields", "since"}...]}...]}`,
+ * freed with `xcp_string_free`. "rule" is the code that policies and choices name; "compares" and "remedy"
+ * are sentences; "xapi_check" is the function of XAPI that is mirrored and "error" the code that it
+ * raises, null for what XAPI does not look at; "since" is the release of XAPI that brought the check
+ * ("25.8.0"), null if every supported one has it; "documented" says that a policy with "documented" makes
+ * the rule binding; "reads" are the fields without which a finding is of severity "unknown", "records"
+ * being "each", "all", "local" (the joiner or the pool's master) or "management" (its interface).
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `rules_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_rules_json(char **rules_json,
+                          xcp_error **error);
+
+/**
  * Tells which hosts of an HA pool survive when links, storage or hosts fail, as the HA daemon
  * decides.
  *
@@ -892,11 +981,19 @@ xcp_status xcp_consequences_json(const char *pool_snapshot_json,
  *   `"master": host`, `"base_timeout": seconds`. Hosts are named by uuid; in a snapshot also by ref
  *   or by a name that only one of them has. The outcome has, beside `"schema"`, `"hosts"` (each with
  *   its fate and why), `"rule"`, `"survivors"`, `"fenced"`, `"next_live_set"`, `"election"` (who may
- *   be master) and `"wait"` (seconds until anyone may act).
+ *   be master), `"wait"` (seconds until anyone may act) and `"timing"` (the timers of the daemon, in
+ *   seconds). With `"ask": "objections"` the outcome is `{"schema", "objections": [{"objection", ...,
+ *   "message"}...]}`: what there is about the story that cannot be, for which it would be refused;
+ * - the same as views: the fields of the next form and `"hosts": [uuid...]` in the order of the uuids,
+ *   `"master": uuid`, `"base_timeout": seconds`, `"ask"`; the outcome is that of a pool in words;
  * - what each host knows, as bit masks with bit k for host k: `{"n", "weights", "excluded",
  *   "liveset", "running", "hb", "sf", "stale_view"}`; other fields are ignored. The outcome is
  *   `{"schema", "hosts": {"0": {"views_agreed", "survives", "by_rule2", "hb_after", "sf_after",
- *   "proposed_liveset"}...}}` for the hosts that run.
+ *   "proposed_liveset"}...}}` for the hosts that run;
+ * - what one host knows, `{"me": index, "weights": [number...], "excluded", "liveset", "own": {"hb", "sf"},
+ *   "heard": [{"hb", "sf"}...], "read": [{"hb", "sf"}...]}`. The outcome is `{"schema", "agrees": bool,
+ *   "is_in_best_group": bool, "decision": {...}}`: whether all whom it hears or sees have its view, whether
+ *   it is in the best group as far as it sees, and what it decides now, as above.
  *
  * `*outcome_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT
  * for input of another form, and for views that the daemon's rules are not made for.
@@ -907,6 +1004,29 @@ xcp_status xcp_consequences_json(const char *pool_snapshot_json,
 xcp_status xcp_partition_json(const char *input_json,
                               char **outcome_json,
                               xcp_error **error);
+
+/**
+ * Plays one host's side of the master lock of HA, for simulations: what it writes, whom it grants.
+ *
+ * `input_json` is `{"me": index, "n": number of hosts, "online": hosts, "events": [event...]}`; sets of
+ * hosts are numbers with bit k for host k. An event is `"propose"` (this host wants to be master),
+ * `{"read": {"host": index, "request": bool, "grants": hosts}}` (what another host has in the state
+ * file), `"update"` (the rules are applied to what was read), `{"online": hosts}` (the live set
+ * changed) or `"lose-state-file"`. It is played from the beginning with each call.
+ *
+ * `*state_json` is `{"schema": 1, "block": {"request": bool, "grants": hosts}, "proposal", "holder":
+ * index | null, "proposals": [proposal...]}`: what the host writes to the state file, where its own
+ * proposal stands ("none", "pending", "granted" or "refused"), who holds the lock as far as it knows,
+ * and where the proposal stood after each event. It is freed with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form and more than 64 hosts.
+ *
+ * Safety:
+ * `input_json` ends with NUL; `state_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_master_lock_json(const char *input_json,
+                                char **state_json,
+                                xcp_error **error);
 
 /**
  * Chooses a master: for a hand-over, or for a promotion after the master died.
@@ -934,12 +1054,34 @@ xcp_status xcp_election_json(const char *input_json,
                              xcp_error **error);
 
 /**
- * Answers questions to the planner of HA, as the server does.
+ * Chooses a master as `xcp_election_json` does, from a snapshot object.
+ *
+ * `mode` is "planned" or "emergency"; `evidence_json` may be NULL; it is the "evidence" of
+ * `xcp_election_json`, and what `xcp_evidence_json` and `xcp_diagnose` find out. `*decision_json` is as
+ * there, freed with `xcp_string_free`.
+ *
+ * From any thread. Fails as `xcp_election_json`.
+ *
+ * Safety:
+ * `snapshot` came from this library; `mode` ends with NUL, `evidence_json` too or is NULL;
+ * `decision_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_election(const xcp_snapshot *snapshot,
+                        const char *mode,
+                        const char *evidence_json,
+                        char **decision_json,
+                        xcp_error **error);
+
+/**
+ * Answers questions to the planner of HA, as the server does, and what-ifs.
  *
  * `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":
- * [{"method", "params": [...]}...]}`, or with `"side": {"objects": {class: {ref: record}}}`, which is
- * always completed, in place of the first two; other fields are ignored then. The methods are those of
- * XAPI without session and pool, and direct questions to the planner:
+ * [{"method", "params": [...]}...], "questions": [{"ask", ...}...]}`, or with `"side": {"objects": {class:
+ * {ref: record}}}`, which is always completed, in place of the first two; of calls and questions one may
+ * be left out. Other fields are ignored.
+ *
+ * Calls are made as the server answers them. Their methods are those of XAPI without session and pool,
+ * and direct questions to the planner:
  * - `pool.ha_failover_plan_exists [n]`: whether every protected VM restarts after n failures;
  * - `pool.ha_compute_max_host_failures_to_tolerate []`, and with other priorities
  *   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
@@ -951,13 +1093,42 @@ xcp_status xcp_election_json(const char *input_json,
  * - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
  * - `oracle.vm_assert_agile [vm]`: "", or the error that says why it is bound to its host.
  *
- * `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
- * "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}}`, a result
- * for each call in order; what a call writes to the pool, the next one finds there. A method that is
- * not known results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+ * Questions are about the pool as the calls leave it. Hosts and VMs are named by ref, uuid or a name that
+ * only one of them has; sizes are bytes, "failures" are numbers of hosts:
+ * - `{"ask": "assess"}`: everything at once, `{"protected": [{"vm", "host", "memory", "not_agile"}...],
+ *   "hosts": [{"host", "usable", "free"}...], "wanted": plan, "maximum", "restart", "status", "oddities"}`;
+ * - `{"ask": "plan", "failures": n, "change": change}`: whether any n hosts (what the pool is to tolerate)
+ *   may fail, after a change if there is one: `{"failures", "status": "all" | "excluding_non_agile" | "none",
+ *   "obstacle": {"obstacle", ...} | null}`. A change is `{"leaving": [{"vm", "host"}...], "arriving":
+ *   [{"vm", "host"}...], "disabled": [host...], "failures": n, "protect": [vm...]}`, each optional;
+ * - `{"ask": "refusal", "change": change}`: `{"refusal": {"code", "params"} | null}`, the error by which the
+ *   server refuses a change that would break its plan;
+ * - `{"ask": "maximum", "priorities": {vm: priority}}`: `{"value", "limit", "probes": [plan...]}`, the most
+ *   failures that can be tolerated and the questions that led there; with other priorities if given;
+ * - `{"ask": "failure", "hosts": [host...]}`: what HA does if these fail together, `{"failed", "complete",
+ *   "groups": [{"order", "starts": [{"vm", "host" | null}...], "delay": seconds}...], "not_restarted":
+ *   [{"vm", "why", ...}...], "best_effort", "stay_off"}`;
+ * - `{"ask": "restart"}`: the start of protected VMs that are off now, `{"restarts": [{"vm", "host"}...],
+ *   "not_restarted": [{"vm", "why", ...}...]}`;
+ * - `{"ask": "evacuate", "host": host}`: `{"moves": {vm: host}, "obstacles": {vm: {"code", "params"}}}`;
+ * - `{"ask": "place", "vms": [vm...], "hosts": [host...]}`: where these VMs would go on these hosts,
+ *   `{"moves": {vm: host}, "unplaced": [vm...]}`;
+ * - `{"ask": "agile", "vm": vm}`: `{"not_agile": {"reason", ...} | null}`;
+ * - `{"ask": "host-memory", "host": host}`: `{"free", "free_in_plan"}`, with guests squeezed and at their
+ *   static maximum; `{"ask": "vm-memory", "vm": vm}`: `{"to_evacuate", "to_restart"}`;
+ * - what if: `{"ask": "if-host-leaves", "host": host}`, `{"ask": "if-host-disabled", "host": host}`, `{"ask":
+ *   "if-host-joins", "like": host, "uuid": text}` (a host like one of the pool), `{"ask": "if-vm-starts", "vm":
+ *   vm, "host": host}`, `{"ask": "if-vm-stops", "vm": vm}` and `{"ask": "if-ha-enabled", "failures": n}`:
+ *   `{"refusal": {"code", "params"} | null, "maximum_before", "after": as assess}`.
  *
- * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
- * pool.
+ * `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
+ * "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}, "answers":
+ * [{"ok": {...}} | {"error": {"code", "params"}}...]}`, a result for each call and an answer for each
+ * question in order; what a call writes to the pool, the next one finds there. A method that is not known
+ * results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, for names that no or two
+ * objects have, and if the snapshot has no pool.
  *
  * Safety:
  * `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
@@ -965,6 +1136,24 @@ xcp_status xcp_election_json(const char *input_json,
 xcp_status xcp_failover_json(const char *input_json,
                              char **outcome_json,
                              xcp_error **error);
+
+/**
+ * Answers questions to the planner of HA as `xcp_failover_json` does, from a snapshot object.
+ *
+ * `questions_json` is `{"calls": [...], "questions": [...]}`, of which one may be left out. The snapshot
+ * should be of scope "failover" or "everything"; it stays as it is. `*outcome_json` is as there, freed with
+ * `xcp_string_free`.
+ *
+ * From any thread. Fails as `xcp_failover_json`.
+ *
+ * Safety:
+ * `snapshot` came from this library; `questions_json` ends with NUL; `outcome_json` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_failover(const xcp_snapshot *snapshot,
+                        const char *questions_json,
+                        char **outcome_json,
+                        xcp_error **error);
 
 /**
  * Has a callback hear what the library does, for the whole process; without it nothing is told.
@@ -1291,13 +1480,19 @@ xcp_status xcp_simulator_story(uint64_t seed,
 /**
  * Makes a world from a description.
  *
- * `spec_json` is `{"seed": number, "password": text, "pools": [pool...]}`, the first two optional. A
- * pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
+ * `spec_json` is `{"seed": number, "password": text, "driven": bool, "timings": {name: seconds}, "story":
+ * {"phantom": address, "ignite": address}, "pools": [pool...]}`, all optional; there must be a story or a
+ * pool. "seed" and "password" are as for `xcp_simulator_story`, which "story" adds the hosts of, at these
+ * addresses. In a "driven" world waiting does not move the clock: another thread does
+ * (`xcp_simulator_advance`). "timings" are how long things take: "boot" (60), "fuse" (10), "latency" (0.001),
+ * "migrate" (10), "reinstall" (120), "restart" (1), "settle" (0.3), "shutdown" (5), "start" (3),
+ * "start_member" (0.9), "start_new_member" (7) and "suspend" (5). A pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
  * "address"}...], "nics": number, "memory_gib": number, "shared_srs": [{"name", "type"}...],
  * "networks": [name...], "vlans": [{"name", "nic", "tag"}...], "bonds": [{"name", "nics":
  * [number...]}...], "vms": [{"name", "power": "halted" | "running" | "suspended", "host",
- * "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...]}`, of which only the hosts
- * must be there: the first is the master, and a host of its own is a pool without a name. Or it is a
+ * "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...], "edit": {class: {ref: {field:
+ * value} | null}}}`, of which only the hosts must be there: the first is the master, a host of its own is a
+ * pool without a name, and "edit" changes the finished database as `xcp_simulator_act` does. Or it is a
  * database, `{"release", "database": {class: {ref: record}}}`, such as a saved snapshot.
  *
  * `*simulator` is freed with `xcp_simulator_free`. From any thread. Fails with XCP_E_INVALID_INPUT if
@@ -1414,8 +1609,10 @@ xcp_status xcp_simulator_heal(const xcp_simulator *simulator,
  * all but the first optional: what befalls the next `times` (1) requests to that host (any) of that
  * method (any), after `skip` (0) of them have passed. `trouble` is "kill-before" (the host's power
  * fails before it looks at the request), "kill-after" (before it can answer), "lose-reply" (it is
- * carried out, the connection breaks), "refuse" (the connection is refused), "reset" (it breaks before
- * the request was read), "silence" (it is carried out, no answer comes) or `{"delay": seconds}`.
+ * carried out, the connection breaks), "cut-reply" (it breaks in the middle of the reply), "refuse" (the connection is refused), "reset" (it breaks before
+ * the request was read), "silence" (it is carried out, no answer comes), `{"delay": seconds}` (it arrives
+ * later), `{"slow-reply": seconds}` (the reply comes in small pieces over that time) or `{"stall-reply":
+ * seconds}` (half of it comes, and the rest after that time).
  *
  * From any thread. Fails with XCP_E_INVALID_INPUT for unknown hosts, troubles and fields.
  *
@@ -1446,8 +1643,14 @@ xcp_status xcp_simulator_count(const xcp_simulator *simulator,
  * Tells what a host takes itself for, whatever the databases say.
  *
  * `*host_json` is `{"schema": 1, "role": "master" | "slave" | "broken", "master": address | null,
- * "emergency": {"code", "params"} | null, "network_backend"}`, freed with `xcp_string_free`. From any
- * thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+ * "emergency": {"code", "params"} | null, "network_backend", "address", "power": bool, "running": bool,
+ * "configured": {"role", "master"}, "pool_uuid": uuid | null, "ha": {...} | null, "ignored_errors": [{"code",
+ * "params"}...]}`, freed with `xcp_string_free`. "running" is whether its toolstack runs, "configured" is
+ * what it will take itself for at its next start, "pool_uuid" is null while it cannot reach its master,
+ * "ignored_errors" are those of its last `pool.join` that nobody hears of. "ha", if its pool has HA, is
+ * `{"armed", "online", "live_set": [name...], "hears": [name...], "sees": [name...], "handles_fault",
+ * "without_storage", "holds_lock", "master": name | null}`. From any thread. Fails with
+ * XCP_E_INVALID_INPUT for an unknown host.
  *
  * Safety:
  * `simulator` came from this library; `host` ends with NUL; `host_json` can be written; `error` is
@@ -1483,6 +1686,142 @@ xcp_status xcp_simulator_database_json(const xcp_simulator *simulator,
  * `simulator` is NULL or came from this library.
  */
 void xcp_simulator_free(xcp_simulator *simulator);
+
+/**
+ * Serves the hosts of a world on sockets of this machine, until the front is freed.
+ *
+ * Hosts answer as xapi does: JSON-RPC at "/jsonrpc", XML-RPC elsewhere; a host without power refuses
+ * connections. As long as it is served the world's time follows real time.
+ *
+ * `options_json` may be NULL. It is `{"http": port, "https": port, "address": ip, "at_own_addresses": bool,
+ * "host_addresses": {host: ip}, "speed": number, "header_timeout": seconds, "total_header_timeout":
+ * seconds, "certificate": pem, "host_certificates": {host: pem}}`, all optional: the ports (0 is any that
+ * is free; if neither is given, both are served at free ones), the address of all hosts (127.0.0.1),
+ * whether each is served at the address that it has in the world, or some at addresses of their own; how
+ * many seconds pass in the world in a real one (1); how long the head of a first request may take, until
+ * its next bytes (10) and in all (60); key and certificate as PEM in one text (a self-signed one whose key
+ * is public).
+ *
+ * `*front` is freed with `xcp_front_free`; the simulator may be freed before. From any thread. Fails with
+ * XCP_E_TRANSPORT if an address cannot be listened at, with XCP_E_INVALID_INPUT for unknown options and
+ * hosts, a speed that is not positive and certificates that cannot be used.
+ *
+ * Safety:
+ * `simulator` came from this library; `options_json` is NULL or ends with NUL; `front` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_front_start(const xcp_simulator *simulator,
+                           const char *options_json,
+                           xcp_front **front,
+                           xcp_error **error);
+
+/**
+ * Tells where the hosts are served.
+ *
+ * `*hosts_json` is `{"schema": 1, "hosts": [{"name", "address", "http": "ip:port" | null, "https": "ip:port"
+ * | null, "url", "fingerprint": "SHA256:..." | null}...], "addresses": {address: url}}`, freed with
+ * `xcp_string_free`: "url" is what `xcp_client_connect` takes, "fingerprint" what `xcp_trust_store_pins`
+ * takes, and "addresses" what clients take as an option of that name, since hosts name each other by
+ * their addresses in the world. From any thread.
+ *
+ * Safety:
+ * `front` came from this library; `hosts_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_front_hosts_json(const xcp_front *front,
+                                char **hosts_json,
+                                xcp_error **error);
+
+/**
+ * Returns how many calls were served, with those that went wrong; 0 for NULL and for what is no front.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `front` is NULL or came from this library.
+ */
+uint64_t xcp_front_served(const xcp_front *front);
+
+/**
+ * Returns how many connections are open; 0 for NULL and for what is no front.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `front` is NULL or came from this library.
+ */
+size_t xcp_front_connections(const xcp_front *front);
+
+/**
+ * Ends a front and frees it. NULL is fine.
+ *
+ * Calls that wait are broken off; once this returns the ports are free and its threads have ended. From
+ * any thread.
+ *
+ * Safety:
+ * `front` is NULL or came from this library.
+ */
+void xcp_front_free(xcp_front *front);
+
+/**
+ * Does something to a world, now or later; several things happen at one moment.
+ *
+ * `act_json` is an act or a list of acts; each may have `"after": seconds`, and then happens when that time
+ * has passed. Hosts are named by name or address; where a peer is asked for, null is the tool that looks at
+ * the world from outside. An act is one of
+ * - `{"act": "power-off", "host"}`, `{"act": "power-on", "host"}`, `{"act": "restart-toolstack", "host"}`;
+ * - `{"act": "cut", "one", "other"}`, `{"act": "heal", "one", "other"}`: the network between two, both ways;
+ * - `{"act": "cut-one-way", "from", "to"}`: no packet passes from one to the other, but still the other way;
+ * - `{"act": "cut-state-file", "host"}`, `{"act": "heal-state-file", "host"}`: the host's way to the state
+ *   file of HA;
+ * - `{"act": "set-network-backend", "host", "backend"}`: what the network daemon uses, without a word in the
+ *   host's records;
+ * - `{"act": "break-bridge-change", "host", "fault": {"code", "params"}}`: the host cannot rename the bridge of
+ *   its management VLAN, at which its `pool.join` fails with this error;
+ * - `{"act": "edit", "host", "database": {class: {ref: {field: value} | null}}}`: writes the fields into the
+ *   database that the host works on, past all checks; makes objects that are not there, and removes those
+ *   with null.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for unknown acts, hosts, classes and fields and values of
+ * another type; nothing has happened then but what came before an edit that fails.
+ *
+ * Safety:
+ * `simulator` came from this library; `act_json` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_act(const xcp_simulator *simulator,
+                             const char *act_json,
+                             xcp_error **error);
+
+/**
+ * Does the next thing that is due in the world until a time, and tells whether there was one.
+ *
+ * `until` is in seconds since the world began (`xcp_simulator_now`). Called until `*done` is false this looks
+ * at the world after every single event. From any thread. Fails with XCP_E_INVALID_INPUT for a time that is
+ * negative or no number.
+ *
+ * Safety:
+ * `simulator` came from this library; `done` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_step(const xcp_simulator *simulator,
+                              double until,
+                              bool *done,
+                              xcp_error **error);
+
+/**
+ * Tells the world from above.
+ *
+ * `*state_json` is `{"schema": 1, "now": seconds, "masters": [name...], "lock_holders": [name...], "fenced":
+ * [{"at": seconds, "host", "cause": "lost" | "requested" | "watchdog", "by": name | null}...], "requests":
+ * {method: number}, "sent", "writes", "sessions": [ref...]}`, freed with `xcp_string_free`: who serves as master
+ * (one for each pool, if all is well), who takes itself for the holder of the master lock of HA, whom HA
+ * fenced, requests that reached a host by method and those sent to anybody, how often objects were written
+ * (sessions and tasks left out), and the sessions that are open, local ones included. From any thread.
+ *
+ * Safety:
+ * `simulator` came from this library; `state_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_simulator_state_json(const xcp_simulator *simulator,
+                                    char **state_json,
+                                    xcp_error **error);
 
 /**
  * Logs in at a host, or at the master that the host names.

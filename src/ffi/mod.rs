@@ -36,8 +36,8 @@ pub use client::*;
 pub use error::*;
 pub use joins::*;
 pub use json::{
-    xcp_consequences_json, xcp_election_json, xcp_failover_json, xcp_partition_json,
-    xcp_preflight_json,
+    xcp_consequences_json, xcp_election, xcp_election_json, xcp_failover, xcp_failover_json,
+    xcp_master_lock_json, xcp_partition_json, xcp_preflight_json, xcp_rules_json,
 };
 pub use log::*;
 pub use operations::*;

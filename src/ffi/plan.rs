@@ -6,7 +6,6 @@ use std::ffi::c_char;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Scope;
-use crate::error::Result as Known;
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::client::{on, xcp_client};
@@ -88,7 +87,11 @@ pub unsafe extern "C" fn xcp_plan_eject(
     error: *mut *mut xcp_error,
 ) -> xcp_status {
     // SAFETY: what the caller promised.
-    unsafe { call("xcp_plan_eject", error, |call| of_host(call, pool, host, plan, plan::eject)) }
+    unsafe {
+        call("xcp_plan_eject", error, |call| {
+            of_host(call, pool, host, plan, |pool, host| Ok(plan::eject(pool, host)?))
+        })
+    }
 }
 
 /// Plans the maintenance of a host: disable, move its VMs away, reboot, wait, enable.
@@ -113,7 +116,7 @@ pub unsafe extern "C" fn xcp_plan_maintenance(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_plan_maintenance", error, |call| {
-            of_host(call, pool, host, plan, plan::maintenance)
+            of_host(call, pool, host, plan, |pool, host| Ok(plan::maintenance(pool, host)?))
         })
     }
 }
@@ -152,6 +155,39 @@ pub unsafe extern "C" fn xcp_plan_hand_over(
             })?;
             out.write_object(xcp_plan { plan });
             Ok(())
+        })
+    }
+}
+
+/// Plans a hand-over from what is known already, as `xcp_plan_hand_over` does, and asks nobody.
+///
+/// `pool` is a snapshot of scope "election", "overview" or more; `evidence_json` is that of
+/// `xcp_election_json`, such as `xcp_evidence_json` finds out, to which a person may add under "confirmed"
+/// what cannot be asked; NULL is no evidence. `host` is a uuid, a ref or a name that only one host has.
+///
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
+/// has no such host, no pool with a master, or not the hosts of the evidence.
+///
+/// # Safety
+/// `pool` came from this library; `host` ends with NUL, `evidence_json` too or is NULL; `plan` can be
+/// written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_plan_hand_over_with(
+    pool: *const xcp_snapshot,
+    evidence_json: *const c_char,
+    host: *const c_char,
+    plan: *mut *mut xcp_plan,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_plan_hand_over_with", error, |call| {
+            let evidence = optional_text(evidence_json, "evidence_json")?;
+            let evidence = json::decode_or_default(evidence, "evidence_json")?;
+            of_host(call, pool, host, plan, |pool, host| {
+                let evidence = json::with_refs(evidence, pool, "evidence_json")?;
+                Ok(plan::hand_over(pool, &evidence, host)?)
+            })
         })
     }
 }
@@ -351,7 +387,7 @@ unsafe fn of_host(
     pool: *const xcp_snapshot,
     host: *const c_char,
     plan: *mut *mut xcp_plan,
-    make: fn(&Snapshot, &Ref<Host>) -> Known<Plan>,
+    make: impl FnOnce(&Snapshot, &Ref<Host>) -> Result<Plan, Failure>,
 ) -> Result<(), Failure> {
     let pool = call.object(pool, "pool")?;
     // SAFETY: the same promise.

@@ -10,6 +10,7 @@ use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::model::Snapshot;
+use crate::preflight::consequences::{Attempt, foretell_with_changes};
 use crate::preflight::{self, Options, Report, Verdict};
 
 /// What a preflight found.
@@ -214,6 +215,59 @@ pub unsafe extern "C" fn xcp_report_consequences_json(
             let foretold =
                 json::consequences(&held.pool, &held.host, held.options.force, &held.report);
             out.write_text(json::encode(&foretold)?);
+            Ok(())
+        })
+    }
+}
+
+/// Foretells the same as Markdown, for a ticket or a wiki.
+///
+/// `*markdown` is freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `markdown` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_consequences_markdown(
+    report: *const xcp_report,
+    markdown: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_consequences_markdown", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(markdown, "markdown")?;
+            let foretold =
+                json::consequences(&held.pool, &held.host, held.options.force, &held.report);
+            out.write_text(foretold.to_markdown());
+            Ok(())
+        })
+    }
+}
+
+/// Makes a snapshot of the pool as it will be once the host has joined, as far as that is foretold.
+///
+/// It can be asked further questions, such as how many host failures the larger pool tolerates. What the
+/// report says to stand in the way is taken to be removed, and not the objects that a remedy would move.
+/// Refs of new objects begin with "Joined:". `*pool` is freed with `xcp_snapshot_free`. From any thread.
+///
+/// # Safety
+/// `report` came from this library; `pool` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_report_pool_after(
+    report: *const xcp_report,
+    pool: *mut *mut xcp_snapshot,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_report_pool_after", error, |call| {
+            let held = call.object(report, "report")?;
+            let out = Out::new(pool, "pool")?;
+            let force = held.options.force;
+            let attempt = if force { Attempt::join_force() } else { Attempt::join() };
+            let (_, changes) = foretell_with_changes(&held.pool, &held.host, &attempt);
+            out.write_object(xcp_snapshot::from(changes.apply(&held.pool)));
             Ok(())
         })
     }

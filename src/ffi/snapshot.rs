@@ -11,6 +11,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_STATE};
 use crate::model::{Class, Problem, Snapshot, with_class};
+use crate::operations::Overview;
 
 /// The records of one pool at one moment.
 ///
@@ -138,6 +139,32 @@ pub unsafe extern "C" fn xcp_snapshot_problems_json(
             let out = Out::new(problems_json, "problems_json")?;
             let problems = held.snapshot.problems.iter().map(ProblemText::from).collect();
             out.write_text(json::numbered(Problems { problems })?);
+            Ok(())
+        })
+    }
+}
+
+/// Tells a pool in a few numbers and names, to compare before and after.
+///
+/// `*overview_json` is `{"schema": 1, "master", "master_address", "hosts": [name...], "srs": [name...],
+/// "networks": [name...], "vms": [name...]}`, the master first among the hosts, freed with
+/// `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot has no single pool
+/// with a master.
+///
+/// # Safety
+/// `snapshot` came from this library; `overview_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_snapshot_overview_json(
+    snapshot: *const xcp_snapshot,
+    overview_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_snapshot_overview_json", error, |call| {
+            let held = call.object(snapshot, "snapshot")?;
+            let out = Out::new(overview_json, "overview_json")?;
+            out.write_text(json::numbered(Overview::of(&held.snapshot)?)?);
             Ok(())
         })
     }

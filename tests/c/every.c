@@ -33,6 +33,14 @@ static void pure_functions(void) {
                                    "\"host\": {\"OpaqueRef:h\": {}}}}",
                                    &out, &error));
     free_text(out);
+    ENDS(XCP_OK, xcp_rules_json(&out, &error));
+    CHECK(strstr(out, "\"halted-vms\"") != NULL);
+    free_text(out);
+    ENDS(XCP_OK, xcp_master_lock_json("{\"me\": 0, \"n\": 1, \"online\": 1, \"events\": [\"propose\", \"update\", "
+                                      "\"update\"]}",
+                                      &out, &error));
+    CHECK(strstr(out, "\"holder\":0") != NULL);
+    free_text(out);
     ENDS(XCP_E_NULL, xcp_partition_json(NULL, &out, &error));
     ENDS(XCP_E_NULL, xcp_partition_json("{}", NULL, &error));
     ENDS(XCP_E_UTF8, xcp_partition_json("\xff", &out, &error));
@@ -57,7 +65,7 @@ static void errors(void) {
 }
 
 static void snapshots_and_reports(void) {
-    xcp_snapshot *pool = NULL;
+    xcp_snapshot *pool = NULL, *after = NULL;
     xcp_report *report = NULL;
     xcp_plan *plan = NULL, *again = NULL;
     char *out = NULL, *saved = NULL;
@@ -80,6 +88,20 @@ static void snapshots_and_reports(void) {
     free_text(out);
     ENDS(XCP_OK, xcp_report_consequences_json(report, &out, &error));
     free_text(out);
+    ENDS(XCP_OK, xcp_report_consequences_markdown(report, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_report_pool_after(report, &after, &error));
+    xcp_snapshot_free(after);
+    ENDS(XCP_OK, xcp_snapshot_overview_json(pool, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_election(pool, "planned", NULL, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_failover(pool, "{\"questions\": [{\"ask\": \"assess\"}]}", &out, &error));
+    CHECK(strstr(out, "\"maximum\"") != NULL);
+    free_text(out);
+    ENDS(XCP_E_INVALID_INPUT, xcp_failover(pool, "{}", &out, &error));
+    ENDS(XCP_OK, xcp_plan_hand_over_with(pool, NULL, "OpaqueRef:h", &plan, &error));
+    xcp_plan_free(plan);
     ENDS(XCP_OK, xcp_plan_join(report, NULL, &plan, &error));
     CHECK(!xcp_plan_is_complete(plan) && xcp_plan_step_count(plan) > 0);
     ENDS(XCP_OK, xcp_plan_text(plan, &out, &error));
@@ -213,6 +235,32 @@ static void the_simulator(void) {
     xcp_client_free(pool);
     xcp_transport_free(way);
     xcp_simulator_free(world);
+}
+
+static void worlds_from_above(void) {
+    xcp_simulator *world = NULL;
+    xcp_front *front = NULL;
+    char *out = NULL;
+    bool done = true;
+    ENDS(XCP_OK, xcp_simulator_new("{\"seed\": 2, \"story\": {}, \"timings\": {\"boot\": 5}}", &world, &error));
+    ENDS(XCP_OK, xcp_simulator_act(world, "[{\"act\": \"power-off\", \"host\": \"ignite\"}, {\"act\": \"power-on\","
+                                          "\"host\": \"ignite\", \"after\": 3}]",
+                                   &error));
+    ENDS(XCP_E_INVALID_INPUT, xcp_simulator_act(world, "{\"act\": \"power-off\", \"host\": \"nobody\"}", &error));
+    ENDS(XCP_OK, xcp_simulator_step(world, 10, &done, &error));
+    CHECK(done);
+    ENDS(XCP_E_INVALID_INPUT, xcp_simulator_step(world, -1, &done, &error));
+    ENDS(XCP_OK, xcp_simulator_state_json(world, &out, &error));
+    CHECK(strstr(out, "\"masters\":[\"phantom\"]") != NULL);
+    free_text(out);
+    ENDS(XCP_OK, xcp_front_start(world, "{\"https\": 0}", &front, &error));
+    ENDS(XCP_OK, xcp_front_hosts_json(front, &out, &error));
+    CHECK(strstr(out, "https://127.0.0.1:") != NULL);
+    free_text(out);
+    CHECK(xcp_front_served(front) == 0 && xcp_front_connections(front) == 0);
+    xcp_simulator_free(world);
+    xcp_front_free(front);
+    xcp_front_free(front); /* recognised */
 }
 
 static void planned(void) {
@@ -404,7 +452,12 @@ int main(void) {
     errors();
     snapshots_and_reports();
     the_simulator();
+<<<<<<< HEAD
     the_log();
+=======
+    worlds_from_above();
+    planned();
+>>>>>>> 0b41ef0 (Ask the planner in words of our own, and serve and watch simulated worlds, through C)
     joining_many();
     trust_stores();
     a_custom_transport();

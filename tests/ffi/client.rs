@@ -189,7 +189,7 @@ fn a_world_is_told_in_words_or_by_a_database() {
         (value!({"pools": [{"name": "x"}]}), "has no hosts"),
         (value!({"pools": [{"hosts": [], "vm": []}]}), "unknown field `vm`"),
         (value!({"pools": [{"hosts": [], "release": "9"}]}), "unknown variant `9`"),
-        (value!({}), "spec_json: missing field `pools`"),
+        (value!({}), "the world has no pools"),
     ] {
         let refusal = make(&spec).unwrap_err();
         assert_eq!(refusal.status, XCP_E_INVALID_INPUT);

@@ -9,4 +9,6 @@ mod operations;
 mod planned;
 #[path = "../support/preflight_cases.rs"]
 mod preflight_cases;
+mod questions;
+mod simulator;
 mod support;

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use super::input::{self, Given};
 use super::numbered;
 use crate::election::{self, Evidence, Mode};
-use crate::ffi::boundary::{Out, call, text};
+use crate::ffi::boundary::{Out, call, optional_text, text};
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::status::xcp_status;
+use crate::ffi::snapshot::xcp_snapshot;
+use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::model::{Host, Ref, Snapshot};
 
 /// Chooses a master: for a hand-over, or for a promotion after the master died.
@@ -50,6 +51,46 @@ pub unsafe extern "C" fn xcp_election_json(
     }
 }
 
+/// Chooses a master as `xcp_election_json` does, from a snapshot object.
+///
+/// `mode` is "planned" or "emergency"; `evidence_json` may be NULL; it is the "evidence" of
+/// `xcp_election_json`, and what `xcp_evidence_json` and `xcp_diagnose` find out. `*decision_json` is as
+/// there, freed with `xcp_string_free`.
+///
+/// From any thread. Fails as `xcp_election_json`.
+///
+/// # Safety
+/// `snapshot` came from this library; `mode` ends with NUL, `evidence_json` too or is NULL;
+/// `decision_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_election(
+    snapshot: *const xcp_snapshot,
+    mode: *const c_char,
+    evidence_json: *const c_char,
+    decision_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_election", error, |call| {
+            let held = call.object(snapshot, "snapshot")?;
+            let mode = match text(mode, "mode")? {
+                "emergency" => Mode::Emergency,
+                "planned" => Mode::Planned,
+                other => {
+                    let message = format!("mode: {other:?} is neither planned nor emergency");
+                    return Err(Failure::new(XCP_E_INVALID_INPUT, message));
+                }
+            };
+            let evidence = optional_text(evidence_json, "evidence_json")?;
+            let evidence = input::decode_or_default(evidence, "evidence_json")?;
+            let out = Out::new(decision_json, "decision_json")?;
+            out.write_text(decide(mode, &held.snapshot, evidence, "evidence_json")?);
+            Ok(())
+        })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with a mode and a snapshot")]
 struct Question<'a> {
@@ -66,10 +107,19 @@ fn elect(json: &str) -> Result<String, Failure> {
     let Question { mode, snapshot, complete_snapshots, evidence } =
         input::decode(json, "input_json")?;
     let snapshot = Given { snapshot, complete_snapshots }.load()?;
-    let evidence = with_refs(evidence, &snapshot, "input_json.evidence")?;
+    decide(mode, &snapshot, evidence, "input_json.evidence")
+}
+
+fn decide(
+    mode: Mode,
+    snapshot: &Snapshot,
+    evidence: Evidence,
+    argument: &str,
+) -> Result<String, Failure> {
+    let evidence = with_refs(evidence, snapshot, argument)?;
     numbered(match mode {
-        Mode::Planned => election::planned(&snapshot, &evidence)?,
-        Mode::Emergency => election::emergency(&snapshot, &evidence)?,
+        Mode::Planned => election::planned(snapshot, &evidence)?,
+        Mode::Emergency => election::emergency(snapshot, &evidence)?,
     })
 }
 

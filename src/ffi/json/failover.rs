@@ -2,26 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::questions::{Asked, Told};
 use super::{input, numbered};
 use crate::error::Fault;
 use crate::failover::{Planner, PoolStatus};
 use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_FAULT, XCP_E_INVALID_INPUT};
 use crate::model::{Ref, Snapshot, Vm};
 
-/// Answers questions to the planner of HA, as the server does.
+/// Answers questions to the planner of HA, as the server does, and what-ifs.
 ///
 /// `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":
-/// [{"method", "params": [...]}...]}`, or with `"side": {"objects": {class: {ref: record}}}`, which is
-/// always completed, in place of the first two; other fields are ignored then. The methods are those of
-/// XAPI without session and pool, and direct questions to the planner:
+/// [{"method", "params": [...]}...], "questions": [{"ask", ...}...]}`, or with `"side": {"objects": {class:
+/// {ref: record}}}`, which is always completed, in place of the first two; of calls and questions one may
+/// be left out. Other fields are ignored.
+///
+/// Calls are made as the server answers them. Their methods are those of XAPI without session and pool,
+/// and direct questions to the planner:
 /// - `pool.ha_failover_plan_exists [n]`: whether every protected VM restarts after n failures;
 /// - `pool.ha_compute_max_host_failures_to_tolerate []`, and with other priorities
 ///   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
@@ -33,13 +39,42 @@ use crate::model::{Ref, Snapshot, Vm};
 /// - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
 /// - `oracle.vm_assert_agile [vm]`: "", or the error that says why it is bound to its host.
 ///
-/// `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
-/// "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}}`, a result
-/// for each call in order; what a call writes to the pool, the next one finds there. A method that is
-/// not known results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+/// Questions are about the pool as the calls leave it. Hosts and VMs are named by ref, uuid or a name that
+/// only one of them has; sizes are bytes, "failures" are numbers of hosts:
+/// - `{"ask": "assess"}`: everything at once, `{"protected": [{"vm", "host", "memory", "not_agile"}...],
+///   "hosts": [{"host", "usable", "free"}...], "wanted": plan, "maximum", "restart", "status", "oddities"}`;
+/// - `{"ask": "plan", "failures": n, "change": change}`: whether any n hosts (what the pool is to tolerate)
+///   may fail, after a change if there is one: `{"failures", "status": "all" | "excluding_non_agile" | "none",
+///   "obstacle": {"obstacle", ...} | null}`. A change is `{"leaving": [{"vm", "host"}...], "arriving":
+///   [{"vm", "host"}...], "disabled": [host...], "failures": n, "protect": [vm...]}`, each optional;
+/// - `{"ask": "refusal", "change": change}`: `{"refusal": {"code", "params"} | null}`, the error by which the
+///   server refuses a change that would break its plan;
+/// - `{"ask": "maximum", "priorities": {vm: priority}}`: `{"value", "limit", "probes": [plan...]}`, the most
+///   failures that can be tolerated and the questions that led there; with other priorities if given;
+/// - `{"ask": "failure", "hosts": [host...]}`: what HA does if these fail together, `{"failed", "complete",
+///   "groups": [{"order", "starts": [{"vm", "host" | null}...], "delay": seconds}...], "not_restarted":
+///   [{"vm", "why", ...}...], "best_effort", "stay_off"}`;
+/// - `{"ask": "restart"}`: the start of protected VMs that are off now, `{"restarts": [{"vm", "host"}...],
+///   "not_restarted": [{"vm", "why", ...}...]}`;
+/// - `{"ask": "evacuate", "host": host}`: `{"moves": {vm: host}, "obstacles": {vm: {"code", "params"}}}`;
+/// - `{"ask": "place", "vms": [vm...], "hosts": [host...]}`: where these VMs would go on these hosts,
+///   `{"moves": {vm: host}, "unplaced": [vm...]}`;
+/// - `{"ask": "agile", "vm": vm}`: `{"not_agile": {"reason", ...} | null}`;
+/// - `{"ask": "host-memory", "host": host}`: `{"free", "free_in_plan"}`, with guests squeezed and at their
+///   static maximum; `{"ask": "vm-memory", "vm": vm}`: `{"to_evacuate", "to_restart"}`;
+/// - what if: `{"ask": "if-host-leaves", "host": host}`, `{"ask": "if-host-disabled", "host": host}`, `{"ask":
+///   "if-host-joins", "like": host, "uuid": text}` (a host like one of the pool), `{"ask": "if-vm-starts", "vm":
+///   vm, "host": host}`, `{"ask": "if-vm-stops", "vm": vm}` and `{"ask": "if-ha-enabled", "failures": n}`:
+///   `{"refusal": {"code", "params"} | null, "maximum_before", "after": as assess}`.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
-/// pool.
+/// `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
+/// "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}, "answers":
+/// [{"ok": {...}} | {"error": {"code", "params"}}...]}`, a result for each call and an answer for each
+/// question in order; what a call writes to the pool, the next one finds there. A method that is not known
+/// results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, for names that no or two
+/// objects have, and if the snapshot has no pool.
 ///
 /// # Safety
 /// `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
@@ -60,6 +95,37 @@ pub unsafe extern "C" fn xcp_failover_json(
     }
 }
 
+/// Answers questions to the planner of HA as `xcp_failover_json` does, from a snapshot object.
+///
+/// `questions_json` is `{"calls": [...], "questions": [...]}`, of which one may be left out. The snapshot
+/// should be of scope "failover" or "everything"; it stays as it is. `*outcome_json` is as there, freed with
+/// `xcp_string_free`.
+///
+/// From any thread. Fails as `xcp_failover_json`.
+///
+/// # Safety
+/// `snapshot` came from this library; `questions_json` ends with NUL; `outcome_json` can be written;
+/// `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_failover(
+    snapshot: *const xcp_snapshot,
+    questions_json: *const c_char,
+    outcome_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_failover", error, |call| {
+            let held = call.object(snapshot, "snapshot")?;
+            let asked = text(questions_json, "questions_json")?;
+            let out = Out::new(outcome_json, "outcome_json")?;
+            let asked: Everything = input::decode(asked, "questions_json")?;
+            out.write_text(asked.answer(Arc::clone(&held.snapshot), "questions_json")?);
+            Ok(())
+        })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(expecting = "an object with a snapshot or a side, and calls")]
 struct Input<'a> {
@@ -69,7 +135,16 @@ struct Input<'a> {
     side: Option<Side<'a>>,
     #[serde(default)]
     complete_snapshots: bool,
-    calls: Vec<Question>,
+    calls: Option<Vec<Question>>,
+    questions: Option<Vec<Asked>>,
+}
+
+/// What is asked of one pool.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with calls or questions")]
+struct Everything {
+    calls: Option<Vec<Question>>,
+    questions: Option<Vec<Asked>>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +166,7 @@ struct Question {
 struct Answers {
     results: Vec<Answer>,
     pool_after: PoolAfter,
+    answers: Vec<Told>,
 }
 
 #[derive(Serialize)]
@@ -109,7 +185,7 @@ struct PoolAfter {
 
 fn failover(json: &str) -> Result<String, Failure> {
     let input: Input<'_> = input::decode(json, "input_json")?;
-    let mut snapshot = match (input.snapshot, &input.side) {
+    let snapshot = match (input.snapshot, &input.side) {
         (Some(snapshot), None) => {
             input::snapshot(snapshot.get(), "input_json.snapshot", input.complete_snapshots)?
         }
@@ -121,24 +197,42 @@ fn failover(json: &str) -> Result<String, Failure> {
             ));
         }
     };
-    let mut results = Vec::with_capacity(input.calls.len());
-    for (n, question) in input.calls.iter().enumerate() {
-        let (answer, written) = match question.ask(&Planner::new(&snapshot)?) {
-            Ok((answer, written)) => (Answer::Ok(answer), written),
-            Err(failure) => (Answer::of(failure, n)?, None),
-        };
-        results.push(answer);
-        if let Some(status) = written {
-            write(&mut snapshot, &status);
+    let asked = Everything { calls: input.calls, questions: input.questions };
+    asked.answer(Arc::new(snapshot), "input_json")
+}
+
+impl Everything {
+    fn answer(self, mut snapshot: Arc<Snapshot>, argument: &str) -> Result<String, Failure> {
+        if self.calls.is_none() && self.questions.is_none() {
+            let message = format!("{argument}: neither calls nor questions are there");
+            return Err(Failure::new(XCP_E_INVALID_INPUT, message));
         }
+        let mut results = Vec::new();
+        for (n, question) in self.calls.iter().flatten().enumerate() {
+            let (answer, written) = match question.ask(&Planner::new(&snapshot)?) {
+                Ok((answer, written)) => (Answer::Ok(answer), written),
+                Err(failure) => (Answer::of(failure, &format!("{argument}.calls[{n}]"))?, None),
+            };
+            results.push(answer);
+            if let Some(status) = written {
+                write(Arc::make_mut(&mut snapshot), &status);
+            }
+        }
+        let (_, pool) = snapshot.the_pool()?;
+        let pool_after = PoolAfter {
+            ha_host_failures_to_tolerate: pool.ha_host_failures_to_tolerate,
+            ha_plan_exists_for: pool.ha_plan_exists_for,
+            ha_overcommitted: pool.ha_overcommitted,
+        };
+        let questions = self.questions.iter().flatten().enumerate();
+        let answers = questions
+            .map(|(n, asked)| {
+                let answer = asked.ask(&snapshot);
+                answer.map_err(|wrong| wrong.in_argument(&format!("{argument}.questions[{n}]")))
+            })
+            .collect::<Result<_, _>>()?;
+        numbered(Answers { results, pool_after, answers })
     }
-    let (_, pool) = snapshot.the_pool()?;
-    let pool_after = PoolAfter {
-        ha_host_failures_to_tolerate: pool.ha_host_failures_to_tolerate,
-        ha_plan_exists_for: pool.ha_plan_exists_for,
-        ha_overcommitted: pool.ha_overcommitted,
-    };
-    numbered(Answers { results, pool_after })
 }
 
 impl Question {
@@ -204,11 +298,11 @@ impl Question {
 
 impl Answer {
     /// What the server would raise; what is wrong with the question fails.
-    fn of(failure: Failure, n: usize) -> Result<Self, Failure> {
+    fn of(failure: Failure, argument: &str) -> Result<Self, Failure> {
         match (failure.status, failure.fault) {
             (XCP_E_FAULT, Some(fault)) => Ok(Self::Error(told(fault))),
             (status, fault) => {
-                let message = format!("input_json.calls[{n}]: {}", failure.message);
+                let message = format!("{argument}: {}", failure.message);
                 Err(Failure { fault, ..Failure::new(status, message) })
             }
         }

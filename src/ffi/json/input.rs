@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::ffi::error::Failure;
 use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
-use crate::model::{Host, Ref, Snapshot, Uuid};
+use crate::model::{Host, Record, Ref, Snapshot, Table, Uuid, Vm};
 
 /// An argument that is an object, decoded.
 pub(in crate::ffi) fn decode<'a, T: Deserialize<'a>>(
@@ -74,17 +74,34 @@ pub(in crate::ffi) fn named_host<'a>(
     snapshot: &'a Snapshot,
     name: &str,
 ) -> Result<(&'a Ref<Host>, &'a Host), Failure> {
-    if let Some(host) = snapshot.host.by_uuid(&Uuid::new(name)) {
-        return Ok(host);
+    named(&snapshot.host, name, "host", |host| &host.name_label)
+}
+
+/// The VM that a uuid, a ref or an unambiguous name means.
+pub(super) fn named_vm<'a>(
+    snapshot: &'a Snapshot,
+    name: &str,
+) -> Result<(&'a Ref<Vm>, &'a Vm), Failure> {
+    named(&snapshot.vm, name, "VM", |vm| &vm.name_label)
+}
+
+fn named<'a, T: Record>(
+    table: &'a Table<T>,
+    name: &str,
+    noun: &str,
+    label: impl Fn(&T) -> &String,
+) -> Result<(&'a Ref<T>, &'a T), Failure> {
+    if let Some(found) = table.by_uuid(&Uuid::new(name)) {
+        return Ok(found);
     }
-    if let Some(host) = snapshot.host.iter().find(|(reference, _)| reference.as_str() == name) {
-        return Ok(host);
+    if let Some(found) = table.iter().find(|(reference, _)| reference.as_str() == name) {
+        return Ok(found);
     }
-    let mut named = snapshot.host.iter().filter(|(_, host)| host.name_label == name);
+    let mut named = table.iter().filter(|(_, record)| label(record) == name);
     match (named.next(), named.next()) {
-        (Some(host), None) => Ok(host),
-        (None, _) => Err(wrong(format!("the snapshot has no host {name:?}"))),
-        (Some(_), Some(_)) => Err(wrong(format!("two hosts are called {name:?}"))),
+        (Some(found), None) => Ok(found),
+        (None, _) => Err(wrong(format!("the snapshot has no {noun} {name:?}"))),
+        (Some(_), Some(_)) => Err(wrong(format!("two {noun}s are called {name:?}"))),
     }
 }
 

@@ -4,20 +4,25 @@ mod consequences;
 mod election;
 mod failover;
 mod input;
+mod lock;
 mod partition;
 mod preflight;
+mod questions;
+mod rules;
 
 pub(super) use consequences::consequences;
 pub use consequences::xcp_consequences_json;
 pub(super) use election::with_refs;
-pub use election::xcp_election_json;
-pub use failover::xcp_failover_json;
+pub use election::{xcp_election, xcp_election_json};
+pub use failover::{xcp_failover, xcp_failover_json};
 pub(super) use input::{
     decode, decode_any, decode_or_default, duration, named_host, seconds, snapshot,
 };
+pub use lock::xcp_master_lock_json;
 pub use partition::xcp_partition_json;
 pub(super) use preflight::options;
 pub use preflight::xcp_preflight_json;
+pub use rules::xcp_rules_json;
 
 use serde::Serialize;
 

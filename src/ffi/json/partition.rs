@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::input::{self, Given};
 use super::numbered;
-use crate::election::partition::{HostDecision, Scenario, Views};
+use crate::election::partition::{
+    HostDecision, LocalView, Objection, Outcome, Scenario, Timing, Views,
+};
 use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
@@ -27,11 +29,19 @@ use crate::model::Snapshot;
 ///   `"master": host`, `"base_timeout": seconds`. Hosts are named by uuid; in a snapshot also by ref
 ///   or by a name that only one of them has. The outcome has, beside `"schema"`, `"hosts"` (each with
 ///   its fate and why), `"rule"`, `"survivors"`, `"fenced"`, `"next_live_set"`, `"election"` (who may
-///   be master) and `"wait"` (seconds until anyone may act).
+///   be master), `"wait"` (seconds until anyone may act) and `"timing"` (the timers of the daemon, in
+///   seconds). With `"ask": "objections"` the outcome is `{"schema", "objections": [{"objection", ...,
+///   "message"}...]}`: what there is about the story that cannot be, for which it would be refused;
+/// - the same as views: the fields of the next form and `"hosts": [uuid...]` in the order of the uuids,
+///   `"master": uuid`, `"base_timeout": seconds`, `"ask"`; the outcome is that of a pool in words;
 /// - what each host knows, as bit masks with bit k for host k: `{"n", "weights", "excluded",
 ///   "liveset", "running", "hb", "sf", "stale_view"}`; other fields are ignored. The outcome is
 ///   `{"schema", "hosts": {"0": {"views_agreed", "survives", "by_rule2", "hb_after", "sf_after",
-///   "proposed_liveset"}...}}` for the hosts that run.
+///   "proposed_liveset"}...}}` for the hosts that run;
+/// - what one host knows, `{"me": index, "weights": [number...], "excluded", "liveset", "own": {"hb", "sf"},
+///   "heard": [{"hb", "sf"}...], "read": [{"hb", "sf"}...]}`. The outcome is `{"schema", "agrees": bool,
+///   "is_in_best_group": bool, "decision": {...}}`: whether all whom it hears or sees have its view, whether
+///   it is in the best group as far as it sees, and what it decides now, as above.
 ///
 /// `*outcome_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT
 /// for input of another form, and for views that the daemon's rules are not made for.
@@ -59,9 +69,20 @@ pub unsafe extern "C" fn xcp_partition_json(
 #[derive(Deserialize)]
 #[serde(expecting = "an object with the hosts, a snapshot or the views")]
 struct Form {
+    #[serde(default)]
+    ask: Ask,
     hosts: Option<IgnoredAny>,
+    me: Option<IgnoredAny>,
     n: Option<IgnoredAny>,
     snapshot: Option<IgnoredAny>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Ask {
+    Objections,
+    #[default]
+    Outcome,
 }
 
 /// The decisions of the hosts, by index.
@@ -70,20 +91,72 @@ struct Decisions {
     hosts: BTreeMap<usize, HostDecision>,
 }
 
+/// What one host makes of its view.
+#[derive(Serialize)]
+struct OneHost {
+    agrees: bool,
+    is_in_best_group: bool,
+    decision: HostDecision,
+}
+
+#[derive(Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    outcome: Outcome,
+    timing: Timing,
+}
+
+#[derive(Serialize)]
+struct Objections {
+    objections: Vec<Objecting>,
+}
+
+#[derive(Serialize)]
+struct Objecting {
+    #[serde(flatten)]
+    objection: Objection,
+    message: String,
+}
+
 fn partition(json: &str) -> Result<String, Failure> {
     let form: Form = input::decode(json, "input_json")?;
-    match (form.hosts, form.n, form.snapshot) {
-        (None, Some(_), None) => {
+    match (form.hosts, form.n, form.snapshot, form.me) {
+        (None, None, None, Some(_)) => {
+            let view: LocalView = input::decode(json, "input_json")?;
+            numbered(OneHost {
+                agrees: view.agrees()?,
+                is_in_best_group: view.is_in_best_group()?,
+                decision: view.decide()?,
+            })
+        }
+        (None, Some(_), None, None) => {
             let views: Views = input::decode(json, "input_json")?;
             numbered(Decisions { hosts: views.decide()? })
         }
-        (Some(_), Some(_), None) => {
-            let scenario: Scenario = input::decode(json, "input_json")?;
-            numbered(scenario.decide()?)
+        (Some(_), Some(_), None, None) => {
+            decide(&input::decode::<Scenario>(json, "input_json")?, form.ask)
         }
         _ => {
             let story: Story = input::decode(json, "input_json")?;
-            numbered(story.scenario()?.decide()?)
+            decide(&story.scenario()?, form.ask)
+        }
+    }
+}
+
+fn decide(scenario: &Scenario, ask: Ask) -> Result<String, Failure> {
+    match ask {
+        Ask::Objections => {
+            // What was decoded may have lists of any length.
+            let scenario = Scenario::from_views(scenario.hosts(), scenario.views().clone())?;
+            let objections = scenario
+                .objections()
+                .into_iter()
+                .map(|objection| Objecting { message: objection.to_string(), objection });
+            numbered(Objections { objections: objections.collect() })
+        }
+        Ask::Outcome => {
+            let (outcome, base) = (scenario.decide()?, scenario.base_timeout());
+            numbered(Whole { outcome, timing: Timing::from_base(base)? })
         }
     }
 }
@@ -92,6 +165,8 @@ fn partition(json: &str) -> Result<String, Failure> {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Story<'a> {
+    #[serde(rename = "ask")]
+    _ask: Option<IgnoredAny>,
     hosts: Option<Vec<String>>,
     #[serde(borrow)]
     snapshot: Option<&'a RawValue>,

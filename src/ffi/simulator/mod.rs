@@ -1,6 +1,12 @@
 //! The simulator as an object: hosts to try things on, without a rack.
 
+mod front;
+mod scene;
 mod spec;
+
+pub use front::*;
+use scene::HaText;
+pub use scene::*;
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -74,13 +80,19 @@ pub unsafe extern "C" fn xcp_simulator_story(
 
 /// Makes a world from a description.
 ///
-/// `spec_json` is `{"seed": number, "password": text, "pools": [pool...]}`, the first two optional. A
-/// pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
+/// `spec_json` is `{"seed": number, "password": text, "driven": bool, "timings": {name: seconds}, "story":
+/// {"phantom": address, "ignite": address}, "pools": [pool...]}`, all optional; there must be a story or a
+/// pool. "seed" and "password" are as for `xcp_simulator_story`, which "story" adds the hosts of, at these
+/// addresses. In a "driven" world waiting does not move the clock: another thread does
+/// (`xcp_simulator_advance`). "timings" are how long things take: "boot" (60), "fuse" (10), "latency" (0.001),
+/// "migrate" (10), "reinstall" (120), "restart" (1), "settle" (0.3), "shutdown" (5), "start" (3),
+/// "start_member" (0.9), "start_new_member" (7) and "suspend" (5). A pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
 /// "address"}...], "nics": number, "memory_gib": number, "shared_srs": [{"name", "type"}...],
 /// "networks": [name...], "vlans": [{"name", "nic", "tag"}...], "bonds": [{"name", "nics":
 /// [number...]}...], "vms": [{"name", "power": "halted" | "running" | "suspended", "host",
-/// "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...]}`, of which only the hosts
-/// must be there: the first is the master, and a host of its own is a pool without a name. Or it is a
+/// "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...], "edit": {class: {ref: {field:
+/// value} | null}}}`, of which only the hosts must be there: the first is the master, a host of its own is a
+/// pool without a name, and "edit" changes the finished database as `xcp_simulator_act` does. Or it is a
 /// database, `{"release", "database": {class: {ref: record}}}`, such as a saved snapshot.
 ///
 /// `*simulator` is freed with `xcp_simulator_free`. From any thread. Fails with XCP_E_INVALID_INPUT if
@@ -291,8 +303,10 @@ pub unsafe extern "C" fn xcp_simulator_heal(
 /// all but the first optional: what befalls the next `times` (1) requests to that host (any) of that
 /// method (any), after `skip` (0) of them have passed. `trouble` is "kill-before" (the host's power
 /// fails before it looks at the request), "kill-after" (before it can answer), "lose-reply" (it is
-/// carried out, the connection breaks), "refuse" (the connection is refused), "reset" (it breaks before
-/// the request was read), "silence" (it is carried out, no answer comes) or `{"delay": seconds}`.
+/// carried out, the connection breaks), "cut-reply" (it breaks in the middle of the reply), "refuse" (the connection is refused), "reset" (it breaks before
+/// the request was read), "silence" (it is carried out, no answer comes), `{"delay": seconds}` (it arrives
+/// later), `{"slow-reply": seconds}` (the reply comes in small pieces over that time) or `{"stall-reply":
+/// seconds}` (half of it comes, and the rest after that time).
 ///
 /// From any thread. Fails with XCP_E_INVALID_INPUT for unknown hosts, troubles and fields.
 ///
@@ -349,8 +363,14 @@ pub unsafe extern "C" fn xcp_simulator_count(
 /// Tells what a host takes itself for, whatever the databases say.
 ///
 /// `*host_json` is `{"schema": 1, "role": "master" | "slave" | "broken", "master": address | null,
-/// "emergency": {"code", "params"} | null, "network_backend"}`, freed with `xcp_string_free`. From any
-/// thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+/// "emergency": {"code", "params"} | null, "network_backend", "address", "power": bool, "running": bool,
+/// "configured": {"role", "master"}, "pool_uuid": uuid | null, "ha": {...} | null, "ignored_errors": [{"code",
+/// "params"}...]}`, freed with `xcp_string_free`. "running" is whether its toolstack runs, "configured" is
+/// what it will take itself for at its next start, "pool_uuid" is null while it cannot reach its master,
+/// "ignored_errors" are those of its last `pool.join` that nobody hears of. "ha", if its pool has HA, is
+/// `{"armed", "online", "live_set": [name...], "hears": [name...], "sees": [name...], "handles_fault",
+/// "without_storage", "holds_lock", "master": name | null}`. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for an unknown host.
 ///
 /// # Safety
 /// `simulator` came from this library; `host` ends with NUL; `host_json` can be written; `error` is
@@ -369,14 +389,19 @@ pub unsafe extern "C" fn xcp_simulator_host_json(
             let name = text(host, "host")?;
             let out = Out::new(host_json, "host_json")?;
             let world = &simulator.world;
-            let (role, master) = match world.role(name).ok_or_else(|| unknown(name))? {
-                Role::Broken => ("broken", None),
-                Role::Master => ("master", None),
-                Role::Slave { master } => ("slave", Some(master)),
-            };
-            let emergency = world.emergency(name);
-            let network_backend = world.network_backend(name);
-            out.write_text(json::numbered(Host { role, master, emergency, network_backend })?);
+            let role = |role: Option<Role>| role.map(RoleText::from).ok_or_else(|| unknown(name));
+            out.write_text(json::numbered(Host {
+                role: role(world.role(name))?,
+                emergency: world.emergency(name),
+                network_backend: world.network_backend(name),
+                address: world.address(name),
+                power: world.has_power(name),
+                running: world.is_running(name),
+                configured: role(world.configured_role(name))?,
+                pool_uuid: world.pool_uuid(name),
+                ha: world.ha(name).map(HaText::from),
+                ignored_errors: world.ignored_errors(name),
+            })?);
             Ok(())
         })
     }
@@ -423,10 +448,34 @@ pub unsafe extern "C" fn xcp_simulator_free(simulator: *mut xcp_simulator) {
 
 #[derive(Serialize)]
 struct Host {
-    role: &'static str,
-    master: Option<String>,
+    #[serde(flatten)]
+    role: RoleText,
     emergency: Option<Fault>,
     network_backend: Option<String>,
+    address: Option<String>,
+    power: bool,
+    running: bool,
+    configured: RoleText,
+    pool_uuid: Option<String>,
+    ha: Option<HaText>,
+    ignored_errors: Vec<Fault>,
+}
+
+#[derive(Serialize)]
+struct RoleText {
+    role: &'static str,
+    master: Option<String>,
+}
+
+impl From<Role> for RoleText {
+    fn from(role: Role) -> Self {
+        let (role, master) = match role {
+            Role::Broken => ("broken", None),
+            Role::Master => ("master", None),
+            Role::Slave { master } => ("slave", Some(master)),
+        };
+        Self { role, master }
+    }
 }
 
 fn unknown(host: &str) -> Failure {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::json::duration;
-use crate::simulator::{Database, PoolSpec, Release, Rule, Trouble, VmSpec, World};
+use crate::simulator::{
+    Database, PoolSpec, Release, Rule, Timings, Trouble, VmSpec, World, WorldBuilder,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with pools")]
@@ -15,7 +17,72 @@ pub(super) struct WorldSpec {
     #[serde(default)]
     seed: u64,
     password: Option<String>,
+    #[serde(default)]
+    driven: bool,
+    #[serde(default)]
+    timings: Times,
+    story: Option<Story>,
+    #[serde(default)]
     pools: Vec<Pool>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "an object with the addresses of the story's hosts"
+)]
+struct Story {
+    phantom: String,
+    ignite: String,
+}
+
+impl Default for Story {
+    fn default() -> Self {
+        Self { phantom: "10.0.0.1".to_owned(), ignite: "10.0.0.2".to_owned() }
+    }
+}
+
+/// How long things take, where that differs from the usual.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "an object of times in seconds")]
+struct Times {
+    boot: Option<Seconds>,
+    fuse: Option<Seconds>,
+    latency: Option<Seconds>,
+    migrate: Option<Seconds>,
+    reinstall: Option<Seconds>,
+    restart: Option<Seconds>,
+    settle: Option<Seconds>,
+    shutdown: Option<Seconds>,
+    start: Option<Seconds>,
+    start_member: Option<Seconds>,
+    start_new_member: Option<Seconds>,
+    suspend: Option<Seconds>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Seconds(#[serde(deserialize_with = "duration")] Duration);
+
+impl Times {
+    fn change(&self, timings: &mut Timings) {
+        for (time, changed) in [
+            (&mut timings.boot, self.boot),
+            (&mut timings.fuse, self.fuse),
+            (&mut timings.latency, self.latency),
+            (&mut timings.migrate, self.migrate),
+            (&mut timings.reinstall, self.reinstall),
+            (&mut timings.restart, self.restart),
+            (&mut timings.settle, self.settle),
+            (&mut timings.shutdown, self.shutdown),
+            (&mut timings.start, self.start),
+            (&mut timings.start_member, self.start_member),
+            (&mut timings.start_new_member, self.start_new_member),
+            (&mut timings.suspend, self.suspend),
+        ] {
+            *time = changed.map_or(*time, |changed| changed.0);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,6 +107,7 @@ struct Pool {
     bonds: Vec<Bond>,
     #[serde(default)]
     vms: Vec<Vm>,
+    edit: Option<Value>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -124,13 +192,29 @@ struct Disk {
 
 impl WorldSpec {
     pub(super) fn build(self) -> Result<World> {
-        let mut builder = World::builder().seed(self.seed);
+        if self.story.is_none() && self.pools.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the world has no pools"));
+        }
+        let mut builder = match &self.story {
+            Some(story) => WorldBuilder::story_at(self.seed, &story.phantom, &story.ignite),
+            None => World::builder().seed(self.seed),
+        };
+        builder = builder.timings(|timings| self.timings.change(timings));
+        if self.driven {
+            builder = builder.driven();
+        }
         if let Some(password) = &self.password {
             builder = builder.password(password);
         }
         for pool in self.pools {
             builder = match &pool.database {
-                Some(database) => builder.database(Database::load(pool.release.into(), database)?),
+                Some(database) => {
+                    let mut database = Database::load(pool.release.into(), database)?;
+                    if let Some(changes) = &pool.edit {
+                        database.patch(changes)?;
+                    }
+                    builder.database(database)
+                }
                 None => builder.pool(pool.spec()),
             };
         }
@@ -180,7 +264,10 @@ impl Pool {
             }
             spec = spec.vm(made);
         }
-        spec
+        match self.edit {
+            Some(changes) => spec.patch(changes),
+            None => spec,
+        }
     }
 }
 
@@ -198,6 +285,7 @@ pub(super) struct TroubleSpec {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum TroubleName {
+    CutReply,
     #[serde(deserialize_with = "duration")]
     Delay(Duration),
     KillAfter,
@@ -206,6 +294,10 @@ enum TroubleName {
     Refuse,
     Reset,
     Silence,
+    #[serde(deserialize_with = "duration")]
+    SlowReply(Duration),
+    #[serde(deserialize_with = "duration")]
+    StallReply(Duration),
 }
 
 impl TroubleSpec {
@@ -215,6 +307,7 @@ impl TroubleSpec {
 
     pub(super) fn rule(&self) -> Rule {
         let mut rule = Rule::new(match self.trouble {
+            TroubleName::CutReply => Trouble::CutReply,
             TroubleName::Delay(time) => Trouble::Delay(time),
             TroubleName::KillAfter => Trouble::KillAfter,
             TroubleName::KillBefore => Trouble::KillBefore,
@@ -222,6 +315,8 @@ impl TroubleSpec {
             TroubleName::Refuse => Trouble::Refuse,
             TroubleName::Reset => Trouble::Reset,
             TroubleName::Silence => Trouble::Silence,
+            TroubleName::SlowReply(time) => Trouble::SlowReply(time),
+            TroubleName::StallReply(time) => Trouble::StallReply(time),
         });
         rule = rule.skip(self.skip).times(self.times.unwrap_or(1));
         if let Some(host) = &self.host {

@@ -1,0 +1,109 @@
+//! What the preflight checks.
+
+use std::ffi::c_char;
+
+use serde::Serialize;
+
+use super::numbered;
+use crate::ffi::boundary::{Out, call};
+use crate::ffi::error::xcp_error;
+use crate::ffi::status::xcp_status;
+use crate::model::Class;
+use crate::preflight::{RULES, Reads, Rule, RuleCode, Scope, Severity, Side, Since};
+
+/// Tells all rules of the preflight, in the order of reports: XAPI's checks in XAPI's order first.
+///
+/// `*rules_json` is `{"schema": 1, "rules": [{"rule", "compares", "remedy", "severity", "side", "xapi_check",
+/// "error", "since", "documented", "reads": [{"side", "class", "records", "fields", "since"}...]}...]}`,
+/// freed with `xcp_string_free`. "rule" is the code that policies and choices name; "compares" and "remedy"
+/// are sentences; "xapi_check" is the function of XAPI that is mirrored and "error" the code that it
+/// raises, null for what XAPI does not look at; "since" is the release of XAPI that brought the check
+/// ("25.8.0"), null if every supported one has it; "documented" says that a policy with "documented" makes
+/// the rule binding; "reads" are the fields without which a finding is of severity "unknown", "records"
+/// being "each", "all", "local" (the joiner or the pool's master) or "management" (its interface).
+///
+/// From any thread.
+///
+/// # Safety
+/// `rules_json` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_rules_json(
+    rules_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_rules_json", error, |_| {
+            let out = Out::new(rules_json, "rules_json")?;
+            let rules = RULES.iter().map(|rule| RuleText::from(*rule)).collect();
+            out.write_text(numbered(Rules { rules })?);
+            Ok(())
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Rules {
+    rules: Vec<RuleText>,
+}
+
+#[derive(Serialize)]
+struct RuleText {
+    rule: RuleCode,
+    compares: &'static str,
+    remedy: &'static str,
+    severity: Severity,
+    side: Side,
+    xapi_check: Option<&'static str>,
+    error: Option<&'static str>,
+    since: Option<String>,
+    documented: bool,
+    reads: Vec<ReadsText>,
+}
+
+#[derive(Serialize)]
+struct ReadsText {
+    side: Side,
+    class: &'static str,
+    records: &'static str,
+    fields: &'static [&'static str],
+    since: Option<String>,
+}
+
+impl From<&Rule> for RuleText {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            rule: rule.code,
+            compares: rule.compares,
+            remedy: rule.remedy,
+            severity: rule.severity,
+            side: rule.side,
+            xapi_check: rule.check,
+            error: rule.error,
+            since: release(rule.since),
+            documented: rule.documented,
+            reads: rule.reads.iter().map(ReadsText::from).collect(),
+        }
+    }
+}
+
+impl From<&Reads> for ReadsText {
+    fn from(reads: &Reads) -> Self {
+        Self {
+            side: reads.side,
+            class: Class::as_str(reads.class),
+            records: match reads.scope {
+                Scope::All => "all",
+                Scope::Each => "each",
+                Scope::Local => "local",
+                Scope::Management => "management",
+            },
+            fields: reads.fields,
+            since: release(reads.since),
+        }
+    }
+}
+
+fn release(since: Since) -> Option<String> {
+    (since != Since::ALWAYS).then(|| since.to_string())
+}
