@@ -44,12 +44,14 @@ func (a *ask) optional(text string) *C.char {
 	return a.text(text)
 }
 
-// json is a value as JSON; nil is NULL.
+// json is a value as JSON; nil is NULL, and bytes are JSON already.
 func (a *ask) json(value any) *C.char {
 	switch value := value.(type) {
 	case nil:
 		return nil
 	case json.RawMessage:
+		return a.text(string(value))
+	case []byte:
 		return a.text(string(value))
 	}
 	encoded, err := json.Marshal(value)

@@ -6,7 +6,7 @@
 //
 // What holds something of the library is an io.Closer; closing twice is fine. Calls that may wait take a
 // context, whose end ends them. Errors are *Error, for errors.As. What goes in and comes out as JSON is any
-// value that encoding/json takes, in the form that the header tells.
+// value that encoding/json takes, in the form that the header tells; bytes go in as they are.
 package xcppool
 
 // #cgo LDFLAGS: -lxcp_pool
