@@ -166,10 +166,20 @@ fn add_remedy(
 ) -> Result<()> {
     let rule = finding.rule.to_string();
     let mut solved = !finding.remedy.choices.is_empty();
+    // A finding can have thousands of objects, with an action or more for each.
+    let mut actions: HashMap<(&str, &str), Vec<&Action>> = HashMap::new();
+    for choice in &finding.remedy.choices {
+        for (action, object) in choice.actions.iter().zip(&choice.serves) {
+            actions.entry((choice.code, object)).or_default().push(action);
+        }
+    }
     for object in &finding.objects {
         let Some(choice) = choices.of(finding, &object.reference)? else { continue };
-        solved &= choice.actions_for(object).next().is_some();
-        for action in choice.actions_for(object) {
+        let Some(actions) = actions.get(&(choice.code, object.reference.as_str())) else {
+            solved = false;
+            continue;
+        };
+        for action in actions.iter().copied() {
             if let Some(n) = planned.get(action) {
                 let because = &mut plan.steps[*n].because;
                 if !because.contains(&rule) {

@@ -88,13 +88,4 @@ impl Choice {
         }
         self
     }
-
-    /// The actions for one object of the finding.
-    pub fn actions_for<'a>(&'a self, object: &'a Object) -> impl Iterator<Item = &'a Action> {
-        self.actions
-            .iter()
-            .zip(&self.serves)
-            .filter(|(_, serves)| **serves == object.reference)
-            .map(|(action, _)| action)
-    }
 }
