@@ -23,9 +23,12 @@
  * recognised as long as no new object took its address: the call answers XCP_E_MISUSE, and freeing
  * does nothing. This finds mistakes; do not rely on it.
  *
- * JSON. Rich inputs and results are JSON texts. Every result is an object with a number "schema",
- * which changes when a field goes or changes its meaning; fields are added without notice, so
- * readers ignore what they do not know. Numbers that a call is about are C scalars.
+ * JSON. Rich inputs and results are JSON texts, described by the JSON Schema beside this file,
+ * xcp_pool.schema.json: its "x-functions" names the form of each argument. Every result is an object
+ * with a number "schema", which changes when a field goes or changes its meaning; fields are added
+ * without notice, so readers ignore what they do not know. (Three have no number, since their form is
+ * XAPI's: snapshots, databases, and what a method of XAPI answers; an error's lists have none either.)
+ * Numbers that a call is about are C scalars.
  *
  * Threads. Every function may be called from every thread, and one object may be used by many
  * threads at once. Freeing an object while another thread's call uses it is safe: it ends after

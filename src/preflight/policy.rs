@@ -60,7 +60,8 @@ pub enum Editions {
     Unreachable,
     /// It fails with an exception of its own.
     V6dFailure,
-    /// The editions that it knows; last, as serde wants it.
+    // Last, as serde wants it.
+    /// The editions that it knows.
     #[serde(untagged)]
     Known(Vec<Edition>),
 }

@@ -96,8 +96,13 @@ pub struct HostReport {
     ///
     /// No call tells. A master's is its own; a member's is refreshed every 300 s for each host.
     pub database_age: Option<u64>,
-    /// How long it took to answer, or not to.
+    /// How long it took to answer, or not to; in JSON in seconds.
+    #[serde(serialize_with = "in_seconds")]
     pub took: Duration,
+}
+
+fn in_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// Whether a host answers, or why not.
