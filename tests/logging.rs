@@ -219,6 +219,29 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
 }
 
 #[test]
+fn records_that_cannot_be_decoded_are_told() {
+    struct Garbled(WorldTransport);
+
+    impl Transport for Garbled {
+        fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+            let body = String::from_utf8(self.0.exchange(request)?.into_bytes().unwrap()).unwrap();
+            Ok(Body::Bytes(body.replace("\"enabled\":true", "\"enabled\":7").into_bytes()))
+        }
+
+        fn clock(&self) -> &dyn Clock {
+            self.0.clock()
+        }
+    }
+
+    listen();
+    let world = lab();
+    let client = Client::connect(Garbled(world.transport()), "phantom", &root()).unwrap();
+    let problems = client.snapshot(Scope::Overview).unwrap().problems;
+    let told = format!("host {} and 2 others cannot be decoded", problems[0].reference);
+    assert_told(Warn, "client", &told);
+}
+
+#[test]
 fn a_step_whose_effect_holds_already_is_told_as_skipped() {
     listen();
     let world = World::story(5);

@@ -6,6 +6,7 @@ use crate::client::bounds::Bounds;
 use crate::client::call::Repeat;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 use crate::model::{Class, Record, Snapshot, with_class};
 use crate::wire::{Batch, Change};
 
@@ -97,6 +98,7 @@ impl Client {
             }
         }
         self.remember_members(&snapshot);
+        self.tell_problems(&snapshot);
         Ok(snapshot)
     }
 
@@ -119,6 +121,7 @@ impl Client {
         }
         self.check_pool(snapshot)?;
         self.remember_members(snapshot);
+        self.tell_problems(snapshot);
         Ok(batch)
     }
 
@@ -140,6 +143,15 @@ impl Client {
             }
             reply.events(snapshot, &mut each)
         })
+    }
+
+    /// Tells the log of records that could not be decoded.
+    fn tell_problems(&self, snapshot: &Snapshot) {
+        if let [first, others @ ..] = snapshot.problems.as_slice() {
+            let (class, reference) = (first.class, log::line(&first.reference));
+            let others = others.len();
+            log::warning!(client, "{class} {reference} and {others} others cannot be decoded");
+        }
     }
 
     /// Makes sure that it is known which pool this client belongs to, if the records will not say.

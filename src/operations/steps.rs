@@ -196,6 +196,9 @@ pub(super) fn order_and_keep(
 
 /// Tells the log how a call that changes the world ended.
 fn told(client: &Client, method: &str, heard: Result<Heard>) -> Result<Heard> {
+    if !log::is_on!(operations, Warn) {
+        return heard;
+    }
     let (endpoint, brief) = (client.endpoint(), log::brief);
     match &heard {
         Ok(Heard::Done) => log::info!(operations, "{method} at {endpoint}: done"),

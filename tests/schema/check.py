@@ -28,24 +28,7 @@ from xcp_pool import Client, Plan, Report, Simulator, Snapshot  # noqa: E402
 
 SCHEMA = json.loads(make.SCHEMA.read_text())
 DATA = ROOT / "tests" / "data"
-
-
-def header():
-    """The functions of the header with the names of their parameters, in order; callbacks too."""
-    text = re.sub(r"/\*.*?\*/", "", (ROOT / "include" / "xcp_pool.h").read_text(), flags=re.S)
-    found = {}
-    for name, parameters in re.findall(r"\b(xcp_\w+)\(([^;{}]*)\);", text):
-        found[name] = [parameter.split()[-1].lstrip("*") for parameter in parameters.split(",")]
-    for name, parameters in re.findall(r"typedef void \(\*(xcp_\w+)\)\(([^;]*)\);", text):
-        found[name] = [parameter.split()[-1].lstrip("*") for parameter in parameters.split(",")]
-    return found
-
-
-HEADER = header()
-
-
-def is_json(parameter):
-    return parameter == "json" or parameter.endswith("_json")
+HEADER = make.header()
 
 
 def closed(node):
@@ -55,8 +38,9 @@ def closed(node):
     if not isinstance(node, dict):
         return node
     node = {key: closed(part) for key, part in node.items()}
-    if "properties" in node and "additionalProperties" not in node:
-        node["unevaluatedProperties"] = False
+    if "properties" in node:
+        # No object is put together of several schemas, else it would have to be "unevaluatedProperties".
+        node["additionalProperties"] = False
     return node
 
 
@@ -101,9 +85,9 @@ class Samples:
                 self.take("xcp_error_evidence_json", "returns", error.evidence, True)
                 raise
             for parameter, argument in zip(HEADER[function.__name__], arguments):
-                if is_json(parameter) and isinstance(argument, bytes):
+                if make.is_json(parameter) and isinstance(argument, bytes):
                     self.take(function.__name__, parameter, json.loads(argument), False)
-                elif is_json(parameter) and hasattr(argument, "_obj"):
+                elif make.is_json(parameter) and hasattr(argument, "_obj"):
                     text = xcp_pool.ctypes.string_at(argument._obj).decode()
                     self.take(function.__name__, parameter, json.loads(text), True)
         xcp_pool._check = watched
@@ -152,13 +136,7 @@ class Schema(unittest.TestCase):
         self.assertEqual(used, set(SCHEMA["$defs"]))
 
     def test_every_argument_of_the_header_that_is_json_has_one(self):
-        expected = {(function, parameter) for function, parameters in HEADER.items()
-                    for parameter in parameters if is_json(parameter)}
-        expected |= {(function, "returns") for function, parameters in HEADER.items()
-                     if function.endswith("_json") and not any(map(is_json, parameters))}
-        found = {(function, argument) for function, arguments in SCHEMA["x-functions"].items()
-                 for argument in arguments}
-        self.assertEqual(found, expected, "CALLS in tests/schema/make.py")
+        self.assertEqual(make.uncalled(), set(), "CALLS in tests/schema/make.py")
 
 
 class Recorded(unittest.TestCase):

@@ -166,6 +166,28 @@ OWN = {
 }
 
 
+def header():
+    """The functions and callbacks of the header, each with the names of its parameters in order."""
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / "include" / "xcp_pool.h").read_text(), flags=re.S)
+    functions = re.findall(r"\b(xcp_\w+)\(([^;{}]*)\);", text)
+    callbacks = re.findall(r"typedef void \(\*(xcp_\w+)\)\(([^;]*)\);", text)
+    return {name: [parameter.split()[-1].lstrip("*") for parameter in parameters.split(",")]
+            for name, parameters in functions + callbacks}
+
+
+def is_json(parameter):
+    return parameter == "json" or parameter.endswith("_json")
+
+
+def uncalled():
+    """The arguments of the header that are JSON and not in CALLS, and those in CALLS that are none."""
+    there = set()
+    for function, parameters in header().items():
+        found = list(filter(is_json, parameters)) or (["returns"] if function.endswith("_json") else [])
+        there.update((function, parameter) for parameter in found)
+    return there ^ {(function, argument) for function, arguments in CALLS.items() for argument in arguments}
+
+
 class Item:
     """A struct or enum as it stands in a file."""
 
@@ -598,6 +620,8 @@ def printed(node, indent=""):
 
 
 def main():
+    if uncalled():
+        raise SystemExit(f"CALLS in tests/schema/make.py and the header differ in {sorted(uncalled())}")
     made = printed(schema()) + "\n"
     if "--bless" in sys.argv[1:]:
         SCHEMA.write_text(made)

@@ -1,6 +1,7 @@
 //! The certificates of a pool's members, as the pool's own database has them.
 
 use crate::error::Result;
+use crate::log;
 use crate::model::{CertificateType, Snapshot};
 use crate::transport::Http;
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch};
@@ -46,6 +47,7 @@ impl Http {
             if pin == vouched {
                 count += 1;
             } else {
+                log::warning!(transport, "{name} is remembered by {pin}, the pool says {vouched}");
                 wrong.get_or_insert(Mismatch { host: name, expected: vec![pin], actual: vouched });
             }
         }

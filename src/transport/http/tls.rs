@@ -178,10 +178,13 @@ fn explain(place: &str, error: io::Error) -> ureq::Error {
                 None => error,
             })
         }
-        Some(rustls::Error::InvalidCertificate(_)) => other(
-            Error::new(ErrorKind::Trust, format!("the certificate of {place} is not valid"))
-                .with_source(error),
-        ),
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            log::warning!(transport, "the certificate of {place} is not valid: {reason:?}");
+            other(
+                Error::new(ErrorKind::Trust, format!("the certificate of {place} is not valid"))
+                    .with_source(error),
+            )
+        }
         Some(_) => other(
             Error::new(ErrorKind::Transport, format!("{place} and TLS: no agreement"))
                 .with_source(error),
