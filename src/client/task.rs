@@ -113,9 +113,11 @@ impl TaskHandle<'_> {
 
     /// Waits for the task's end; `progress` is told what is done, 0 to 1.
     ///
+    /// Once the end is known the task is gone, and asking it anything more is `HANDLE_INVALID`.
+    ///
     /// # Errors
-    /// `Cancelled` if the client is cancelled; the task goes on.
-    pub fn wait<T: DeserializeOwned>(self, progress: &mut dyn FnMut(f64)) -> Result<TaskEnd<T>> {
+    /// `Cancelled` if the client is cancelled; the task goes on, and so does waiting again.
+    pub fn wait<T: DeserializeOwned>(&self, progress: &mut dyn FnMut(f64)) -> Result<TaskEnd<T>> {
         let clock = self.client.clock();
         let cancel = &self.client.options.cancel;
         let (mut pause, mut told) = (FIRST_LOOK, None);
