@@ -29,6 +29,8 @@ const SOURCES: &[&str] = &[
     "transport/mod.rs",
     "simulator/mod.rs",
     "client.rs",
+    "task.rs",
+    "hosts.rs",
     "watch.rs",
     "operations.rs",
     "joins.rs",

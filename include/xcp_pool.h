@@ -238,6 +238,16 @@ typedef struct xcp_front xcp_front;
 typedef struct xcp_joins xcp_joins;
 
 /**
+ * A session with one host alone, whatever its role: also with a member, also in emergency mode.
+ *
+ * For the calls that a host answers without its pool, such as `pool.emergency_transition_to_master`. It is
+ * never led elsewhere and never renewed. Do not read records with it: a member whose master is dead does
+ * not answer. Made by `xcp_local_session_open` or `xcp_client_local`, freed by `xcp_local_session_free`.
+ * Threads: may be used by many at once.
+ */
+typedef struct xcp_local_session xcp_local_session;
+
+/**
  * What to do, as data: steps that can be read, saved and run.
  *
  * Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
@@ -283,6 +293,14 @@ typedef struct xcp_simulator xcp_simulator;
  * by many at once.
  */
 typedef struct xcp_snapshot xcp_snapshot;
+
+/**
+ * A call that runs in the server as a task.
+ *
+ * Made by `xcp_client_start`, freed by `xcp_task_free`, which leaves it running; it keeps its client.
+ * Threads: may be used by many at once.
+ */
+typedef struct xcp_task xcp_task;
 
 /**
  * The way to hosts: HTTPS, a simulator, or the caller's own.
@@ -480,6 +498,30 @@ const char *xcp_error_fault_params_json(const xcp_error *error);
  * `error` is NULL or came from this library.
  */
 const char *xcp_error_evidence_json(const xcp_error *error);
+
+/**
+ * Returns what the error means if a login failed with it; NULL if it comes from something else.
+ *
+ * In the order in which a login meets them: "unreachable", "certificate" (the password was not sent),
+ * "not-xapi", "still-booting", "emergency" (the host has lost its pool; the fault says why), "slave" (the
+ * master that the host names could not be reached), "bad-password", "other-pool", "refused" (anything else that
+ * the server raised), "caller" (cancelled, or impossible). Static. From any thread.
+ *
+ * Safety:
+ * `error` is NULL or came from this library.
+ */
+const char *xcp_error_login_failure(const xcp_error *error);
+
+/**
+ * Returns which certificate was shown in place of the trusted one; NULL if the error is about none.
+ *
+ * `{"host": "phantom.lan:443", "expected": ["SHA256:..."...], "actual": "SHA256:..."}`; "expected" is empty if an
+ * authority should have signed. Belongs to the error, and lives as long as it. From any thread.
+ *
+ * Safety:
+ * `error` is NULL or came from this library.
+ */
+const char *xcp_error_mismatch_json(const xcp_error *error);
 
 /**
  * Frees an error and the texts that belong to it. NULL is fine.
@@ -1230,6 +1272,19 @@ void xcp_cancel_free(xcp_cancel *cancel);
 xcp_status xcp_trust_store_authorities(const char *pem, xcp_trust_store **store, xcp_error **error);
 
 /**
+ * Trusts certificates as `xcp_trust_store_authorities` does, with the authorities in a file.
+ *
+ * `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the file
+ * cannot be read or has no certificate.
+ *
+ * Safety:
+ * `path` ends with NUL; `store` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_trust_store_authorities_file(const char *path,
+                                            xcp_trust_store **store,
+                                            xcp_error **error);
+
+/**
  * Trusts certificates with one of these SHA-256 fingerprints, whoever signed them.
  *
  * `pins_json` is `["SHA256:4B:8F:...", ...]`; what openssl prints and what XAPI stores is read, too.
@@ -1319,6 +1374,20 @@ xcp_status xcp_trust_store_forget(const xcp_trust_store *store,
                                   xcp_error **error);
 
 /**
+ * Tells the SHA-256 fingerprint of a certificate in DER form, as pins are written.
+ *
+ * `*fingerprint` is "SHA256:4B:8F:...", freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `length` bytes can be read from `certificate`; `fingerprint` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_fingerprint(const uint8_t *certificate,
+                           size_t length,
+                           char **fingerprint,
+                           xcp_error **error);
+
+/**
  * Frees a store. NULL is fine.
  *
  * From any thread.
@@ -1350,6 +1419,27 @@ xcp_status xcp_transport_https(const char *options_json,
                                const xcp_trust_store *trust,
                                xcp_transport **transport,
                                xcp_error **error);
+
+/**
+ * Remembers the certificates of all hosts that a snapshot has them of, and counts them.
+ *
+ * For trust on first use: the master, which is trusted already, vouches for its members before one of them
+ * has to be asked, in the hour when the master is gone. The snapshot is of scope "preflight" or "everything";
+ * hosts are remembered under their addresses and `port`, 443 for real ones. With any other trust, and for
+ * transports that are not HTTPS, there is nothing to remember.
+ *
+ * From any thread. Fails with XCP_E_TRUST if another certificate is remembered of one of the hosts
+ * (`xcp_error_mismatch_json`); the others are remembered all the same.
+ *
+ * Safety:
+ * `transport` and `snapshot` came from this library; `count` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_transport_remember_members(const xcp_transport *transport,
+                                          const xcp_snapshot *snapshot,
+                                          uint16_t port,
+                                          size_t *count,
+                                          xcp_error **error);
 
 /**
  * Frees a transport. NULL is fine.
@@ -1894,9 +1984,9 @@ xcp_status xcp_client_pool_uuid(const xcp_client *client,
  *
  * `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
  * "election" (who can become master), "failover" (what decides how many hosts may fail) or
- * "everything". A snapshot is nearly a cut: objects that change while the server reads may be told
+ * "everything", or a JSON list of classes, `["pool", "host", "SR"]`. A snapshot is nearly a cut: objects that change while the server reads may be told
  * as they were a moment before or after; if `settled`, the pool is asked again until nothing changes
- * any more. `cancel` may be NULL.
+ * any more, which scopes can be and lists cannot. `cancel` may be NULL.
  *
  * `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
  * with XCP_E_STATE if the pool does not come to rest.
@@ -1938,6 +2028,26 @@ xcp_status xcp_client_call_json(const xcp_client *client,
                                 xcp_error **error);
 
 /**
+ * Calls a method of XAPI as `xcp_client_call_json` does, under other limits than the client's.
+ *
+ * `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long this call may take (60)
+ * and how large its reply may be (512 MiB). Some calls need more than the usual minute: what a master
+ * forwards to a member that has just died fails after 100 s.
+ *
+ * From any thread. Fails as `xcp_client_call_json`.
+ *
+ * Safety:
+ * As for `xcp_client_call_json`; `options_json` is NULL or ends with NUL.
+ */
+xcp_status xcp_client_call_within_json(const xcp_client *client,
+                                       const char *method,
+                                       const char *params_json,
+                                       const char *options_json,
+                                       const xcp_cancel *cancel,
+                                       char **result_json,
+                                       xcp_error **error);
+
+/**
  * Runs a method of XAPI as a task and waits for its end.
  *
  * As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.". `progress`
@@ -1970,6 +2080,278 @@ xcp_status xcp_client_task_json(const xcp_client *client,
 void xcp_client_free(xcp_client *client);
 
 /**
+ * Starts a method of XAPI as a task, and does not wait for it.
+ *
+ * As `xcp_client_task_json`: `method` is named without "Async.". `cancel` may be NULL; it ends this call and
+ * not the task. `*task` is freed with `xcp_task_free`; the client may be freed before. From any thread. Fails
+ * as `xcp_client_call_json`.
+ *
+ * Safety:
+ * As for `xcp_client_call_json`; `task` can be written.
+ */
+xcp_status xcp_client_start(const xcp_client *client,
+                            const char *method,
+                            const char *params_json,
+                            const xcp_cancel *cancel,
+                            xcp_task **task,
+                            xcp_error **error);
+
+/**
+ * Returns the task's ref; NULL for NULL and for what is no task.
+ *
+ * Belongs to the task, and lives as long as it. From any thread.
+ *
+ * Safety:
+ * `task` is NULL or came from this library.
+ */
+const char *xcp_task_ref(const xcp_task *task);
+
+/**
+ * Tells the task as it stands, in XAPI's names.
+ *
+ * `*record_json` is `{"schema": 1, "status": "pending" | ..., "progress": 0 to 1, ...}`, freed with
+ * `xcp_string_free`. `cancel` may be NULL. From any thread. Fails as `xcp_client_call_json`, and with
+ * XCP_E_FAULT (HANDLE_INVALID) if the task is gone: its end was seen, or a day has passed.
+ *
+ * Safety:
+ * `task` came from this library, `cancel` or is NULL; `record_json` can be written; `error` is NULL or can
+ * be written.
+ */
+xcp_status xcp_task_record_json(const xcp_task *task,
+                                const xcp_cancel *cancel,
+                                char **record_json,
+                                xcp_error **error);
+
+/**
+ * Asks the server to cancel the task; many operations never look whether they should.
+ *
+ * `cancel` may be NULL; it ends this call. From any thread. Fails as `xcp_client_call_json`.
+ *
+ * Safety:
+ * `task` came from this library, `cancel` or is NULL; `error` is NULL or can be written.
+ */
+xcp_status xcp_task_cancel(const xcp_task *task, const xcp_cancel *cancel, xcp_error **error);
+
+/**
+ * Waits for the task's end, and removes it from the server then.
+ *
+ * `progress` may be NULL; it is called with `ctx` whenever the task has come further. `cancel` may be NULL;
+ * it ends the wait, and leaves the task running: waiting again goes on. `*result_json` is as for
+ * `xcp_client_task_json`, freed with `xcp_string_free`.
+ *
+ * From any thread. Fails with XCP_E_FAULT if the task failed, or was cancelled on the server
+ * (TASK_CANCELLED), with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any more, for example because the
+ * master restarted: read the pool's state; and with XCP_E_CANCELLED.
+ *
+ * Safety:
+ * `task` came from this library, `cancel` or is NULL; `progress` can be called with `ctx` until the call
+ * returns; `result_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_task_wait_json(const xcp_task *task,
+                              xcp_task_progress progress,
+                              void *ctx,
+                              const xcp_cancel *cancel,
+                              char **result_json,
+                              xcp_error **error);
+
+/**
+ * Frees a task, which goes on in the server. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `task` is NULL or came from this library.
+ */
+void xcp_task_free(xcp_task *task);
+
+/**
+ * Asks one host what it is, by logging in there and nowhere else.
+ *
+ * `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of the whole
+ * question (60, 512 MiB). `cancel` may be NULL. `*role_json` is `{"schema": 1, "role": "master" | "member", "pool":
+ * uuid | null, "master": address | null}`, freed with `xcp_string_free`: "pool" is that of a master (a host of
+ * its own is the master of a pool of its own), "master" that of a member, which may be long dead.
+ *
+ * From any thread. Fails with what keeps the host from saying it: `xcp_error_login_failure` tells a host
+ * that starts from one that has lost its pool, or is not there.
+ *
+ * Safety:
+ * `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json` or is
+ * NULL; `role_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_probe_json(const xcp_transport *transport,
+                          const char *address,
+                          const char *user,
+                          const char *password,
+                          const char *options_json,
+                          const xcp_cancel *cancel,
+                          char **role_json,
+                          xcp_error **error);
+
+/**
+ * Logs in at one host alone (`session.slave_local_login_with_password`).
+ *
+ * `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of each call (60,
+ * 512 MiB). `cancel` may be NULL. The host does not end such sessions by itself: one whose reply is lost
+ * stays until its toolstack restarts.
+ *
+ * `*session` is freed with `xcp_local_session_free`; `transport` may be freed at once. From any thread. Fails
+ * with XCP_E_FAULT (SESSION_AUTHENTICATION_FAILED) for another password, and with XCP_E_TRANSPORT,
+ * XCP_E_TIMEOUT and XCP_E_TRUST if the host does not answer or is not trusted.
+ *
+ * Safety:
+ * `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json` or is
+ * NULL; `session` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_local_session_open(const xcp_transport *transport,
+                                  const char *address,
+                                  const char *user,
+                                  const char *password,
+                                  const char *options_json,
+                                  const xcp_cancel *cancel,
+                                  xcp_local_session **session,
+                                  xcp_error **error);
+
+/**
+ * Logs in at one host alone, beside a client: with its transport, credentials, limits and addresses.
+ *
+ * `address` is the host's as the pool knows it (`host.address`). `cancel` may be NULL. `*session` is freed
+ * with `xcp_local_session_free`; the client may be freed before. From any thread. Fails as
+ * `xcp_local_session_open`.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `session` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_client_local(const xcp_client *client,
+                            const char *address,
+                            const xcp_cancel *cancel,
+                            xcp_local_session **session,
+                            xcp_error **error);
+
+/**
+ * Tells the host's address as a URL.
+ *
+ * `*url` is freed with `xcp_string_free`. From any thread.
+ *
+ * Safety:
+ * `session` came from this library; `url` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_local_session_endpoint(const xcp_local_session *session,
+                                      char **url,
+                                      xcp_error **error);
+
+/**
+ * Calls a method of XAPI at the host; sent exactly once.
+ *
+ * `method`, `params_json`, `cancel` and `*result_json` are as for `xcp_client_call_json`. From any thread.
+ * Fails as that does; nothing is tried again.
+ *
+ * Safety:
+ * `session` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or is NULL;
+ * `result_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_local_session_call_json(const xcp_local_session *session,
+                                       const char *method,
+                                       const char *params_json,
+                                       const xcp_cancel *cancel,
+                                       char **result_json,
+                                       xcp_error **error);
+
+/**
+ * Tells whether the host has lost its pool (`host.is_in_emergency_mode`).
+ *
+ * `cancel` may be NULL. From any thread. Fails as `xcp_local_session_call_json`.
+ *
+ * Safety:
+ * `session` came from this library, `cancel` or is NULL; `emergency` can be written; `error` is NULL or
+ * can be written.
+ */
+xcp_status xcp_local_session_is_in_emergency_mode(const xcp_local_session *session,
+                                                  const xcp_cancel *cancel,
+                                                  bool *emergency,
+                                                  xcp_error **error);
+
+/**
+ * Frees a local session, and logs out; the host is given five seconds to hear of it. NULL is fine.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `session` is NULL or came from this library.
+ */
+void xcp_local_session_free(xcp_local_session *session);
+
+/**
+ * Logs in at another host than the client's, or at the master that it names, whatever pool that is.
+ *
+ * With the transport, credentials, limits and addresses of the client. `address` is the host's as the pool
+ * knows it. `cancel` may be NULL. `*other` is freed with `xcp_client_free`; the client may be freed before.
+ * From any thread. Fails as `xcp_client_connect`.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `other` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_client_beside(const xcp_client *client,
+                             const char *address,
+                             const xcp_cancel *cancel,
+                             xcp_client **other,
+                             xcp_error **error);
+
+/**
+ * Asks another host of the pool what it is, as `xcp_probe_json` does, in at most 15 s.
+ *
+ * With the transport, credentials and addresses of the client. `address` is the host's as the pool knows
+ * it. `cancel` may be NULL. `*role_json` is as there, freed with `xcp_string_free`. From any thread. Fails as
+ * `xcp_probe_json`.
+ *
+ * Safety:
+ * `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `role_json` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_client_role_json(const xcp_client *client,
+                                const char *address,
+                                const xcp_cancel *cancel,
+                                char **role_json,
+                                xcp_error **error);
+
+/**
+ * Tells where a host really is that the pool knows by an address, as a URL; asks nobody.
+ *
+ * `*url` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_PROTOCOL for what is no address.
+ *
+ * Safety:
+ * `client` came from this library; `address` ends with NUL; `url` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_client_locate(const xcp_client *client,
+                             const char *address,
+                             char **url,
+                             xcp_error **error);
+
+/**
+ * Asks every host of a snapshot what it is, one after the other.
+ *
+ * `pool` is a client of the pool that the snapshot is of. `cancel` may be NULL. `*evidence_json` is the
+ * "evidence" of `xcp_election_json`, hosts by ref, with `"schema"` beside it: `{"schema": 1, "hosts": {ref:
+ * {"reachable", "role", "emergency_mode", ...}}, "confirmed": []}`, freed with `xcp_string_free`. It can be passed
+ * on as it is to `xcp_election` and `xcp_plan_hand_over_with`. A host that says nothing for certain has no
+ * evidence; one that is not there costs 15 s at most.
+ *
+ * From any thread. Fails with XCP_E_CANCELLED.
+ *
+ * Safety:
+ * `pool` and `snapshot` came from this library, `cancel` or is NULL; `evidence_json` can be written;
+ * `error` is NULL or can be written.
+ */
+xcp_status xcp_evidence_json(const xcp_client *pool,
+                             const xcp_snapshot *snapshot,
+                             const xcp_cancel *cancel,
+                             char **evidence_json,
+                             xcp_error **error);
+
+/**
  * Takes a snapshot of the pool, and follows it.
  *
  * `scope` is as for `xcp_client_snapshot`. `cancel` may be NULL. `*watch` is freed with
@@ -1984,6 +2366,37 @@ xcp_status xcp_client_watch(const xcp_client *client,
                             const xcp_cancel *cancel,
                             xcp_watch **watch,
                             xcp_error **error);
+
+/**
+ * Takes a snapshot of the pool, and follows it, with options.
+ *
+ * As `xcp_client_watch`. `options_json` may be NULL; it is `{"hold": seconds}`, how long the server may hold a
+ * request when nothing happens (30).
+ *
+ * Safety:
+ * As for `xcp_client_watch`; `options_json` is NULL or ends with NUL.
+ */
+xcp_status xcp_client_watch_with(const xcp_client *client,
+                                 const char *scope,
+                                 const char *options_json,
+                                 const xcp_cancel *cancel,
+                                 xcp_watch **watch,
+                                 xcp_error **error);
+
+/**
+ * Waits for changes until some are there or a while has passed, and counts them.
+ *
+ * So many times `xcp_watch_next` will not wait. The wait is as long as the server holds a request
+ * ("hold" of `xcp_client_watch_with`). `cancel` may be NULL. From any thread. Fails as `xcp_watch_next`.
+ *
+ * Safety:
+ * `watch` came from this library, `cancel` or is NULL; `count` can be written; `error` is NULL or can be
+ * written.
+ */
+xcp_status xcp_watch_poll(const xcp_watch *watch,
+                          const xcp_cancel *cancel,
+                          size_t *count,
+                          xcp_error **error);
 
 /**
  * Waits for the next change.
@@ -2276,7 +2689,11 @@ void xcp_joins_free(xcp_joins *joins);
 /**
  * Says in what state a pool is, also when no master answers: every host is asked for itself.
  *
- * `hosts_json` is a list of addresses, `["10.0.0.1", ...]`; `last` is the last snapshot that was taken
+ * `hosts_json` is a list of addresses, `["10.0.0.1", ...]`, or with options `{"hosts": [address...], "addresses":
+ * {address: real address}, "patience": seconds, "last_age": seconds, "ask_whether_ha_is_armed": bool}`: where
+ * hosts really are that others call by an address, how long one may take to say what it is (15), how long
+ * ago `last` was taken, and whether members are asked if HA is armed on them (no: XAPI has no question that
+ * is one, and the call that comes near refuses or does nothing). `last` is the last snapshot that was taken
  * while a master answered, in scope "failover" or "everything", or NULL: its hosts are asked too.
  * `cancel` may be NULL. A host that is silent costs 15 s; hosts are asked at the same time.
  *

@@ -142,7 +142,10 @@ pub(super) struct Interruptible(pub(super) Arc<dyn Transport>);
 
 /// How a request for the end of a session begins: a session that stays open hurts others, so it is
 /// sent also when the call was cancelled.
-const LOGOUT: &[u8] = br#"{"jsonrpc":"2.0","method":"session.logout""#;
+const LOGOUTS: [&[u8]; 2] = [
+    br#"{"jsonrpc":"2.0","method":"session.logout""#,
+    br#"{"jsonrpc":"2.0","method":"session.local_logout""#,
+];
 
 fn with_current<T>(given: &Cancel, body: impl FnOnce(&Cancel) -> T) -> T {
     let current = CURRENT.with_borrow(|current| current.last().cloned());
@@ -176,7 +179,7 @@ impl Transport for Interruptible {
         }
         CARRYING.with_borrow_mut(|carrying| carrying.push(self.address()));
         let _carried = Carried;
-        if request.body.starts_with(LOGOUT) {
+        if LOGOUTS.iter().any(|logout| request.body.starts_with(logout)) {
             return self.0.exchange(request);
         }
         with_current(request.cancel, |cancel| self.0.exchange(&Request { cancel, ..*request }))

@@ -13,11 +13,13 @@ use crate::client::{Client, Credentials, Scope};
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::{Calls, Interruptible, is_carried_by, under, xcp_cancel};
 use crate::ffi::error::{Failure, xcp_error};
+use crate::ffi::hosts::limits;
 use crate::ffi::json::{self, seconds};
 use crate::ffi::registry::{Held, Object};
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
 use crate::ffi::transport::xcp_transport;
+use crate::model::Class;
 use crate::transport::{Cancel, Limits};
 
 /// A session with the master of one pool.
@@ -28,9 +30,9 @@ use crate::transport::{Cancel, Limits};
 /// transport's callback on no client over that transport: it gets XCP_E_MISUSE.
 pub struct xcp_client {
     pub(super) client: Client,
-    calls: Arc<Calls>,
+    pub(super) calls: Arc<Calls>,
     /// The address of its transport.
-    transport: usize,
+    pub(super) transport: usize,
 }
 
 impl Object for xcp_client {
@@ -78,7 +80,7 @@ pub unsafe extern "C" fn xcp_client_connect(
             let address_of_transport = transport.address();
             let client = cancellable(call, cancel, &[], |_| {
                 let builder = options.apply(Client::builder(transport))?;
-                Ok(builder.connect(address, &credentials)?)
+                builder.connect(address, &credentials).map_err(Failure::of_login)
             })?;
             out.write_object(xcp_client {
                 client,
@@ -158,9 +160,9 @@ pub unsafe extern "C" fn xcp_client_pool_uuid(
 ///
 /// `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
 /// "election" (who can become master), "failover" (what decides how many hosts may fail) or
-/// "everything". A snapshot is nearly a cut: objects that change while the server reads may be told
+/// "everything", or a JSON list of classes, `["pool", "host", "SR"]`. A snapshot is nearly a cut: objects that change while the server reads may be told
 /// as they were a moment before or after; if `settled`, the pool is asked again until nothing changes
-/// any more. `cancel` may be NULL.
+/// any more, which scopes can be and lists cannot. `cancel` may be NULL.
 ///
 /// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
 /// with XCP_E_STATE if the pool does not come to rest.
@@ -185,7 +187,15 @@ pub unsafe extern "C" fn xcp_client_snapshot(
             let out = Out::new(snapshot, "snapshot")?;
             let snapshot = on(call, &[&client], cancel, |_| {
                 let client = &client.client;
-                Ok(if settled { client.settled_snapshot(scope) } else { client.snapshot(scope) }?)
+                Ok(match scope {
+                    Extent::Scope(scope) if settled => client.settled_snapshot(scope)?,
+                    Extent::Scope(scope) => client.snapshot(scope)?,
+                    Extent::Classes(_) if settled => {
+                        let message = "settled: only a scope is asked for until it is at rest";
+                        return Err(Failure::new(XCP_E_INVALID_INPUT, message));
+                    }
+                    Extent::Classes(classes) => client.snapshot_of(&classes)?,
+                })
             })?;
             out.write_object(xcp_snapshot::from(snapshot));
             Ok(())
@@ -227,6 +237,44 @@ pub unsafe extern "C" fn xcp_client_call_json(
             let out = Out::new(result_json, "result_json")?;
             let result: Box<RawValue> =
                 on(call, &[&client], cancel, |_| Ok(client.client.call(method, &params)?))?;
+            out.write_text(result.get());
+            Ok(())
+        })
+    }
+}
+
+/// Calls a method of XAPI as `xcp_client_call_json` does, under other limits than the client's.
+///
+/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long this call may take (60)
+/// and how large its reply may be (512 MiB). Some calls need more than the usual minute: what a master
+/// forwards to a member that has just died fails after 100 s.
+///
+/// From any thread. Fails as `xcp_client_call_json`.
+///
+/// # Safety
+/// As for `xcp_client_call_json`; `options_json` is NULL or ends with NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_client_call_within_json(
+    client: *const xcp_client,
+    method: *const c_char,
+    params_json: *const c_char,
+    options_json: *const c_char,
+    cancel: *const xcp_cancel,
+    result_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_client_call_within_json", error, |call| {
+            let client = call.object(client, "client")?;
+            let method = text(method, "method")?;
+            let params = params(optional_text(params_json, "params_json")?)?;
+            let options = optional_text(options_json, "options_json")?;
+            let limits = limits(options, Limits::default())?;
+            let out = Out::new(result_json, "result_json")?;
+            let result: Box<RawValue> = on(call, &[&client], cancel, |_| {
+                Ok(client.client.call_within(limits, method, &params)?)
+            })?;
             out.write_text(result.get());
             Ok(())
         })
@@ -372,6 +420,17 @@ pub(super) unsafe fn on_with<T>(
     unsafe { cancellable(call, cancel, &calls, body) }
 }
 
+/// Fails if this thread is in a callback of the transport, by address: it would wait for itself.
+pub(super) fn not_in_callback_of(transport: usize) -> Result<(), Failure> {
+    match is_carried_by(transport) {
+        true => {
+            let message = "client: a callback cannot call on clients over its own transport";
+            Err(Failure::new(XCP_E_MISUSE, message))
+        }
+        false => Ok(()),
+    }
+}
+
 /// The clients whose calls this thread is in.
 struct Busy(usize);
 
@@ -379,12 +438,9 @@ impl Busy {
     fn with(clients: &[&Held<xcp_client>]) -> Result<Self, Failure> {
         BUSY.with_borrow_mut(|busy| {
             for client in clients {
-                let carries = is_carried_by(client.transport);
-                if busy.contains(&client.address()) || carries {
-                    let message = match carries {
-                        true => "client: a callback cannot call on clients over its own transport",
-                        false => "client: a callback cannot call on the client that it works for",
-                    };
+                not_in_callback_of(client.transport)?;
+                if busy.contains(&client.address()) {
+                    let message = "client: a callback cannot call on the client that it works for";
                     return Err(Failure::new(XCP_E_MISUSE, message));
                 }
             }
@@ -436,18 +492,48 @@ pub(super) unsafe fn cancellable<T>(
     })
 }
 
-fn params(json: Option<&str>) -> Result<Vec<Box<RawValue>>, Failure> {
+/// Parameters of a method as they are written.
+pub(super) fn params(json: Option<&str>) -> Result<Vec<Box<RawValue>>, Failure> {
     json.map_or_else(|| Ok(Vec::new()), |json| json::decode_any(json, "params_json"))
 }
 
-/// A scope by its name.
-pub(super) fn scope_named(name: &str) -> Result<Scope, Failure> {
+/// What a snapshot covers.
+pub(super) enum Extent {
+    Scope(Scope),
+    Classes(Vec<Class>),
+}
+
+impl Extent {
+    pub(super) fn classes(&self) -> &[Class] {
+        match self {
+            Self::Scope(scope) => scope.classes(),
+            Self::Classes(classes) => classes,
+        }
+    }
+}
+
+/// A scope by its name, or a list of classes.
+pub(super) fn scope_named(name: &str) -> Result<Extent, Failure> {
+    let scope = |scope| Ok(Extent::Scope(scope));
     match name {
-        "overview" => Ok(Scope::Overview),
-        "preflight" => Ok(Scope::Preflight),
-        "election" => Ok(Scope::Election),
-        "failover" => Ok(Scope::Failover),
-        "everything" => Ok(Scope::Everything),
+        "overview" => scope(Scope::Overview),
+        "preflight" => scope(Scope::Preflight),
+        "election" => scope(Scope::Election),
+        "failover" => scope(Scope::Failover),
+        "everything" => scope(Scope::Everything),
+        list if list.trim_start().starts_with('[') => {
+            let names: Vec<String> = json::decode_any(list, "scope")?;
+            let class = |name: &String| {
+                Class::from_name(name).ok_or_else(|| {
+                    Failure::new(XCP_E_INVALID_INPUT, format!("scope: no class {name:?}"))
+                })
+            };
+            let classes: Vec<_> = names.iter().map(class).collect::<Result<_, _>>()?;
+            match classes.is_empty() {
+                true => Err(Failure::new(XCP_E_INVALID_INPUT, "scope: no classes")),
+                false => Ok(Extent::Classes(classes)),
+            }
+        }
         _ => {
             let message = format!(
                 "scope: {name:?} is none of overview, preflight, election, failover and everything"

@@ -2,11 +2,15 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use serde::Serialize;
+
+use crate::client::LoginFailure;
 use crate::error::{Error, Fault};
 use crate::ffi::boundary::{self, c_text};
 use crate::ffi::registry::{self, Object};
 use crate::ffi::status::xcp_status;
 use crate::operations::Why;
+use crate::transport::Mismatch;
 
 /// What went wrong in one call: a status, a message, and the server's fault if it raised one.
 ///
@@ -16,6 +20,8 @@ pub struct xcp_error {
     message: CString,
     fault: Option<FaultText>,
     evidence_json: CString,
+    login: Option<&'static CStr>,
+    mismatch_json: Option<CString>,
 }
 
 struct FaultText {
@@ -34,11 +40,27 @@ pub(super) struct Failure {
     pub(super) message: String,
     pub(super) fault: Option<Fault>,
     pub(super) evidence: Vec<String>,
+    /// What it means, if it is a login that failed.
+    pub(super) login: Option<Box<LoginFailure>>,
+    pub(super) mismatch: Option<Box<Mismatch>>,
 }
 
 impl Failure {
     pub(super) fn new(status: xcp_status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), fault: None, evidence: Vec::new() }
+        Self {
+            status,
+            message: message.into(),
+            fault: None,
+            evidence: Vec::new(),
+            login: None,
+            mismatch: None,
+        }
+    }
+
+    /// What a login failed with.
+    pub(super) fn of_login(error: Error) -> Self {
+        let login = Some(Box::new(LoginFailure::of(&error)));
+        Self { login, ..Self::from(error) }
     }
 
     /// The same with the argument that is wrong before its message.
@@ -52,19 +74,21 @@ impl From<Error> for Failure {
     /// The message is the error's with those of its causes, since C gets no chain.
     fn from(error: Error) -> Self {
         let fault = error.fault().cloned();
-        Self { fault, ..Self::new(xcp_status::of(error.kind()), with_causes(&error)) }
+        let mismatch = Mismatch::of(&error).cloned().map(Box::new);
+        Self { fault, mismatch, ..Self::new(xcp_status::of(error.kind()), with_causes(&error)) }
     }
 }
 
 impl From<(xcp_status, Why)> for Failure {
     fn from((status, why): (xcp_status, Why)) -> Self {
+        let mismatch = why.error.as_ref().and_then(Mismatch::of).cloned().map(Box::new);
         let (message, fault) = match &why.error {
             Some(error) => {
                 (format!("{}: {}", why.reason, with_causes(error)), error.fault().cloned())
             }
             None => (why.reason, None),
         };
-        Self { status, message, fault, evidence: why.evidence }
+        Self { fault, mismatch, evidence: why.evidence, ..Self::new(status, message) }
     }
 }
 
@@ -90,6 +114,15 @@ impl From<Failure> for xcp_error {
             message: c_text(failure.message),
             fault,
             evidence_json: c_text(serde_json::to_string(&failure.evidence).unwrap_or_default()),
+            login: failure.login.map(|login| name_of(&login)),
+            mismatch_json: failure.mismatch.as_ref().map(|mismatch| {
+                let told = MismatchText {
+                    host: &mismatch.host,
+                    expected: mismatch.expected.iter().map(ToString::to_string).collect(),
+                    actual: mismatch.actual.to_string(),
+                };
+                c_text(serde_json::to_string(&told).unwrap_or_default())
+            }),
         }
     }
 }
@@ -157,6 +190,34 @@ pub unsafe extern "C" fn xcp_error_evidence_json(error: *const xcp_error) -> *co
     look(error, NONE.as_ptr(), |error| error.evidence_json.as_ptr())
 }
 
+/// Returns what the error means if a login failed with it; NULL if it comes from something else.
+///
+/// In the order in which a login meets them: "unreachable", "certificate" (the password was not sent),
+/// "not-xapi", "still-booting", "emergency" (the host has lost its pool; the fault says why), "slave" (the
+/// master that the host names could not be reached), "bad-password", "other-pool", "refused" (anything else that
+/// the server raised), "caller" (cancelled, or impossible). Static. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_login_failure(error: *const xcp_error) -> *const c_char {
+    look(error, std::ptr::null(), |error| error.login.map_or(std::ptr::null(), CStr::as_ptr))
+}
+
+/// Returns which certificate was shown in place of the trusted one; NULL if the error is about none.
+///
+/// `{"host": "phantom.lan:443", "expected": ["SHA256:..."...], "actual": "SHA256:..."}`; "expected" is empty if an
+/// authority should have signed. Belongs to the error, and lives as long as it. From any thread.
+///
+/// # Safety
+/// `error` is NULL or came from this library.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_error_mismatch_json(error: *const xcp_error) -> *const c_char {
+    look(error, std::ptr::null(), |error| {
+        error.mismatch_json.as_ref().map_or(std::ptr::null(), |json| json.as_ptr())
+    })
+}
+
 /// Frees an error and the texts that belong to it. NULL is fine.
 ///
 /// From any thread.
@@ -166,6 +227,28 @@ pub unsafe extern "C" fn xcp_error_evidence_json(error: *const xcp_error) -> *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_error_free(error: *mut xcp_error) {
     boundary::free(error);
+}
+
+fn name_of(failure: &LoginFailure) -> &'static CStr {
+    match failure {
+        LoginFailure::Unreachable => c"unreachable",
+        LoginFailure::Certificate => c"certificate",
+        LoginFailure::NotXapi => c"not-xapi",
+        LoginFailure::StillBooting => c"still-booting",
+        LoginFailure::Emergency(_) => c"emergency",
+        LoginFailure::Slave => c"slave",
+        LoginFailure::BadPassword => c"bad-password",
+        LoginFailure::OtherPool => c"other-pool",
+        LoginFailure::Refused(_) => c"refused",
+        LoginFailure::Caller => c"caller",
+    }
+}
+
+#[derive(Serialize)]
+struct MismatchText<'a> {
+    host: &'a str,
+    expected: Vec<String>,
+    actual: String,
 }
 
 /// A JSON array of nothing.

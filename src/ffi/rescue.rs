@@ -1,9 +1,11 @@
 //! Pools without a master: what state they are in, and the way out.
 
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::Credentials;
 use crate::election::{self, Evidence};
@@ -12,7 +14,7 @@ use crate::ffi::cancel::{Interruptible, xcp_cancel};
 use crate::ffi::client::cancellable;
 use crate::ffi::control::Arguments;
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::json;
+use crate::ffi::json::{self, seconds};
 use crate::ffi::operations::{done, xcp_progress};
 use crate::ffi::plan::xcp_plan;
 use crate::ffi::snapshot::xcp_snapshot;
@@ -23,7 +25,11 @@ use crate::plan::{self, Consent};
 
 /// Says in what state a pool is, also when no master answers: every host is asked for itself.
 ///
-/// `hosts_json` is a list of addresses, `["10.0.0.1", ...]`; `last` is the last snapshot that was taken
+/// `hosts_json` is a list of addresses, `["10.0.0.1", ...]`, or with options `{"hosts": [address...], "addresses":
+/// {address: real address}, "patience": seconds, "last_age": seconds, "ask_whether_ha_is_armed": bool}`: where
+/// hosts really are that others call by an address, how long one may take to say what it is (15), how long
+/// ago `last` was taken, and whether members are asked if HA is armed on them (no: XAPI has no question that
+/// is one, and the call that comes near refuses or does nothing). `last` is the last snapshot that was taken
 /// while a master answered, in scope "failover" or "everything", or NULL: its hosts are asked too.
 /// `cancel` may be NULL. A host that is silent costs 15 s; hosts are asked at the same time.
 ///
@@ -161,6 +167,27 @@ struct Told<'a> {
     evidence: Evidence,
 }
 
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of addresses, or an object with hosts")]
+enum Hosts {
+    List(Vec<String>),
+    Where(Where),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Where {
+    hosts: Vec<String>,
+    #[serde(default)]
+    addresses: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "seconds")]
+    patience: Option<Duration>,
+    #[serde(default, deserialize_with = "seconds")]
+    last_age: Option<Duration>,
+    #[serde(default)]
+    ask_whether_ha_is_armed: bool,
+}
+
 /// The hosts that the arguments name.
 ///
 /// # Safety
@@ -178,15 +205,28 @@ unsafe fn members(
     let (hosts, user, password) = unsafe {
         (text(hosts_json, "hosts_json")?, text(user, "user")?, text(password, "password")?)
     };
-    let hosts: Vec<String> = json::decode_any(hosts, "hosts_json")?;
+    let told = match json::decode_any(hosts, "hosts_json")? {
+        Hosts::List(hosts) => Where { hosts, ..Where::default() },
+        Hosts::Where(told) => told,
+    };
     let credentials = Credentials::new(user, password);
     let mut members = Members::new(Interruptible(transport), &credentials);
-    for host in &hosts {
-        members = members.host(host).map_err(|e| Failure::from(e).in_argument("hosts_json"))?;
+    let wrong = |error| Failure::from(error).in_argument("hosts_json");
+    for host in &told.hosts {
+        members = members.host(host).map_err(wrong)?;
+    }
+    for (named, real) in told.addresses {
+        members = members.address(named, real.parse().map_err(wrong)?);
+    }
+    if let Some(time) = told.patience {
+        members = members.patience(time);
+    }
+    if told.ask_whether_ha_is_armed {
+        members = members.ask_whether_ha_is_armed();
     }
     if !last.is_null() {
         let last = call.object(last, "last")?;
-        members = members.snapshot(last.snapshot.as_ref().clone(), None);
+        members = members.snapshot(last.snapshot.as_ref().clone(), told.last_age);
     }
     Ok(members)
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ffi::boundary::{self, Out, call, text};
+use crate::ffi::boundary::{self, Out, call, slice, text};
 use crate::ffi::callback::{Context, table};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
@@ -68,6 +68,32 @@ pub unsafe extern "C" fn xcp_trust_store_authorities(
             let out = Out::new(store, "store")?;
             let trust = Trust::authorities(pem.as_bytes())
                 .map_err(|error| Failure::from(error).in_argument("pem"))?;
+            out.write_object(xcp_trust_store(Kind::Fixed(trust)));
+            Ok(())
+        })
+    }
+}
+
+/// Trusts certificates as `xcp_trust_store_authorities` does, with the authorities in a file.
+///
+/// `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the file
+/// cannot be read or has no certificate.
+///
+/// # Safety
+/// `path` ends with NUL; `store` can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_trust_store_authorities_file(
+    path: *const c_char,
+    store: *mut *mut xcp_trust_store,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_trust_store_authorities_file", error, |_| {
+            let path = text(path, "path")?;
+            let out = Out::new(store, "store")?;
+            let trust = Trust::authorities_file(path)
+                .map_err(|error| Failure::from(error).in_argument("path"))?;
             out.write_object(xcp_trust_store(Kind::Fixed(trust)));
             Ok(())
         })
@@ -274,6 +300,31 @@ pub unsafe extern "C" fn xcp_trust_store_forget(
         call("xcp_trust_store_forget", error, |call| {
             let store = call.object(store, "store")?;
             Ok(store.file()?.forget(text(host, "host")?)?)
+        })
+    }
+}
+
+/// Tells the SHA-256 fingerprint of a certificate in DER form, as pins are written.
+///
+/// `*fingerprint` is "SHA256:4B:8F:...", freed with `xcp_string_free`. From any thread.
+///
+/// # Safety
+/// `length` bytes can be read from `certificate`; `fingerprint` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_fingerprint(
+    certificate: *const u8,
+    length: usize,
+    fingerprint: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_fingerprint", error, |_| {
+            let certificate = slice(certificate, length, "certificate")?;
+            let out = Out::new(fingerprint, "fingerprint")?;
+            out.write_text(Fingerprint::of(certificate).to_string());
+            Ok(())
         })
     }
 }

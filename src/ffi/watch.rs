@@ -3,15 +3,16 @@
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Watch};
-use crate::ffi::boundary::{self, Out, call, quiet, text};
+use crate::ffi::boundary::{self, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::{Calls, xcp_cancel};
 use crate::ffi::client::{on, on_with, scope_named, xcp_client};
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::json;
+use crate::ffi::json::{self, seconds};
 use crate::ffi::registry::{Held, Object};
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED};
@@ -55,22 +56,77 @@ pub unsafe extern "C" fn xcp_client_watch(
     watch: *mut *mut xcp_watch,
     error: *mut *mut xcp_error,
 ) -> xcp_status {
+    // SAFETY: the same promises.
+    unsafe { xcp_client_watch_with(client, scope, ptr::null(), cancel, watch, error) }
+}
+
+/// Takes a snapshot of the pool, and follows it, with options.
+///
+/// As `xcp_client_watch`. `options_json` may be NULL; it is `{"hold": seconds}`, how long the server may hold a
+/// request when nothing happens (30).
+///
+/// # Safety
+/// As for `xcp_client_watch`; `options_json` is NULL or ends with NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_client_watch_with(
+    client: *const xcp_client,
+    scope: *const c_char,
+    options_json: *const c_char,
+    cancel: *const xcp_cancel,
+    watch: *mut *mut xcp_watch,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_client_watch", error, |call| {
             let held = call.object(client, "client")?;
             let kept = call.object(client, "client")?;
             let scope = scope_named(text(scope, "scope")?)?;
+            let options = optional_text(options_json, "options_json")?;
+            let options: Options = json::decode_or_default(options, "options_json")?;
             let out = Out::new(watch, "watch")?;
             // It does not end before `kept`, which the watch is stored with, nor move.
             let borrowed: &'static Client = &*ptr::from_ref(&kept.client);
-            let watch = on(call, &[&held], cancel, |_| Ok(borrowed.watch(scope)?))?;
+            let watch = on(call, &[&held], cancel, |_| Ok(borrowed.watch_of(scope.classes())?))?;
+            let watch = match options.hold {
+                Some(time) => watch.hold(time),
+                None => watch,
+            };
             out.write_object(xcp_watch {
                 canceller: watch.canceller(),
                 following: Mutex::new(Following { watch, _client: kept }),
                 client: held,
                 calls: Arc::default(),
             });
+            Ok(())
+        })
+    }
+}
+
+/// Waits for changes until some are there or a while has passed, and counts them.
+///
+/// So many times `xcp_watch_next` will not wait. The wait is as long as the server holds a request
+/// ("hold" of `xcp_client_watch_with`). `cancel` may be NULL. From any thread. Fails as `xcp_watch_next`.
+///
+/// # Safety
+/// `watch` came from this library, `cancel` or is NULL; `count` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_watch_poll(
+    watch: *const xcp_watch,
+    cancel: *const xcp_cancel,
+    count: *mut usize,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_watch_poll", error, |call| {
+            let held = call.object(watch, "watch")?;
+            let out = Out::new(count, "count")?;
+            let count = on_with(call, &[&held.client], &[&held.calls], cancel, |_| {
+                Ok(held.following().watch.poll()?)
+            })?;
+            out.write(count);
             Ok(())
         })
     }
@@ -170,6 +226,13 @@ impl xcp_watch {
     fn following(&self) -> std::sync::MutexGuard<'_, Following> {
         self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "an object of options")]
+struct Options {
+    #[serde(deserialize_with = "seconds")]
+    hold: Option<Duration>,
 }
 
 #[derive(Serialize)]

@@ -263,6 +263,78 @@ static void worlds_from_above(void) {
     xcp_front_free(front); /* recognised */
 }
 
+static void single_hosts_and_tasks(void) {
+    xcp_simulator *world = NULL;
+    xcp_transport *way = NULL;
+    xcp_client *pool = NULL, *other = NULL;
+    xcp_local_session *local = NULL, *beside = NULL;
+    xcp_snapshot *snapshot = NULL;
+    xcp_watch *watch = NULL;
+    xcp_task *task = NULL;
+    char *out = NULL;
+    size_t count = 0;
+    bool emergency = true;
+    int calls = 0;
+    ENDS(XCP_OK, xcp_simulator_story(3, &world, &error));
+    ENDS(XCP_OK, xcp_transport_simulator(world, &way, &error));
+    ENDS(XCP_OK, xcp_probe_json(way, "phantom", "root", "xcp-test", NULL, NULL, &out, &error));
+    CHECK(strstr(out, "\"role\":\"master\"") != NULL);
+    free_text(out);
+    ENDS(XCP_OK, xcp_local_session_open(way, "phantom", "root", "xcp-test", "{\"timeout\": 9}", NULL, &local, &error));
+    ENDS(XCP_OK, xcp_local_session_endpoint(local, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_local_session_is_in_emergency_mode(local, NULL, &emergency, &error));
+    CHECK(!emergency);
+    ENDS(XCP_OK, xcp_local_session_call_json(local, "host.is_in_emergency_mode", NULL, NULL, &out, &error));
+    free_text(out);
+    xcp_local_session_free(local);
+    xcp_local_session_free(local); /* recognised */
+
+    ENDS(XCP_OK, xcp_client_connect(way, "phantom", "root", "xcp-test", NULL, NULL, &pool, &error));
+    ENDS(XCP_OK, xcp_client_locate(pool, "10.0.0.2", &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_client_role_json(pool, "10.0.0.2", NULL, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_client_beside(pool, "10.0.0.2", NULL, &other, &error));
+    ENDS(XCP_OK, xcp_client_local(pool, "10.0.0.2", NULL, &beside, &error));
+    xcp_local_session_free(beside);
+    ENDS(XCP_OK, xcp_client_call_within_json(pool, "host.get_all", "[]", "{\"timeout\": 100}", NULL, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_client_snapshot(pool, "[\"pool\", \"host\", \"host_metrics\", \"Certificate\"]", false, NULL,
+                                     &snapshot, &error));
+    ENDS(XCP_OK, xcp_evidence_json(pool, snapshot, NULL, &out, &error));
+    free_text(out);
+    ENDS(XCP_OK, xcp_transport_remember_members(way, snapshot, 443, &count, &error));
+    CHECK(count == 0);
+    xcp_snapshot_free(snapshot);
+    ENDS(XCP_OK, xcp_client_watch_with(pool, "overview", "{\"hold\": 1}", NULL, &watch, &error));
+    ENDS(XCP_OK, xcp_watch_poll(watch, NULL, &count, &error));
+    xcp_watch_free(watch);
+
+    ENDS(XCP_OK, xcp_client_call_json(other, "VM.get_by_name_label", "[\"monitor\"]", NULL, &out, &error));
+    ENDS(XCP_OK, xcp_client_start(other, "VM.clean_shutdown", out, NULL, &task, &error));
+    free_text(out);
+    xcp_client_free(other);
+    CHECK(strncmp(xcp_task_ref(task), "OpaqueRef:", 10) == 0);
+    ENDS(XCP_OK, xcp_task_record_json(task, NULL, &out, &error));
+    free_text(out);
+    ENDS(XCP_E_NULL, xcp_task_cancel(NULL, NULL, &error));
+    ENDS(XCP_OK, xcp_task_wait_json(task, told, &calls, NULL, &out, &error));
+    CHECK(calls > 0);
+    free_text(out);
+    ENDS(XCP_E_OUTCOME_UNKNOWN, xcp_task_wait_json(task, NULL, NULL, NULL, &out, &error));
+    xcp_task_free(task);
+    xcp_client_free(pool);
+
+    xcp_error *error = NULL;
+    CHECK(xcp_client_connect(way, "phantom", "root", "no", NULL, NULL, &pool, &error) == XCP_E_FAULT);
+    CHECK(strcmp(xcp_error_login_failure(error), "bad-password") == 0);
+    CHECK(xcp_error_mismatch_json(error) == NULL);
+    xcp_error_free(error);
+    xcp_transport_free(way);
+    xcp_simulator_free(world);
+}
+
 static void planned(void) {
     const char *spec = "{\"pools\": [{\"name\": \"lab\", \"hosts\": [{\"name\": \"a\", \"address\": \"10.0.0.1\"},"
                        "{\"name\": \"b\", \"address\": \"10.0.0.2\"}, {\"name\": \"c\", \"address\": \"10.0.0.3\"}]}]}";
@@ -396,6 +468,10 @@ static void trust_stores(void) {
     xcp_trust_store_free(store);
     CHECK(releases == 1);
     ENDS(XCP_E_INVALID_INPUT, xcp_trust_store_authorities("no certificate", &store, &error));
+    ENDS(XCP_E_INVALID_INPUT, xcp_trust_store_authorities_file("/nonexistent/ca.pem", &store, &error));
+    ENDS(XCP_OK, xcp_fingerprint((const uint8_t *)"abc", 3, &out, &error));
+    CHECK(strncmp(out, "SHA256:BA:78:", 13) == 0);
+    free_text(out);
     ENDS(XCP_OK, xcp_trust_store_memory(&store, &error));
     xcp_trust_store_free(store);
     ENDS(XCP_OK, xcp_trust_store_danger_accept_any(&store, &error));
@@ -452,12 +528,10 @@ int main(void) {
     errors();
     snapshots_and_reports();
     the_simulator();
-<<<<<<< HEAD
     the_log();
-=======
     worlds_from_above();
+    single_hosts_and_tasks();
     planned();
->>>>>>> 0b41ef0 (Ask the planner in words of our own, and serve and watch simulated worlds, through C)
     joining_many();
     trust_stores();
     a_custom_transport();

@@ -3,6 +3,7 @@
 
 mod client;
 mod header;
+mod hosts;
 mod joins;
 mod json;
 mod operations;

@@ -38,7 +38,10 @@ def either(*options):
     return {"anyOf": list(options)}
 
 
-HOSTS = {"type": "array", "items": TEXT, "description": "Addresses of hosts."}
+HOSTS = read("ffi/rescue.rs:Hosts", "members")
+LIMITS = read("ffi/hosts.rs:Options", "limits")
+ROLE = result("ffi/hosts.rs:RoleText", "role_of_host")
+TASK = {"type": "object", "description": "A record of XAPI's class task, under a schema number."}
 PARAMS = {"type": "array", "description": "The parameters of a method of XAPI, the session left out."}
 OF_XAPI = {"description": "What a method of XAPI answers, of its own type and without a schema number."}
 LOSSES = result("ffi/plan.rs:Losses", "losses")
@@ -54,6 +57,7 @@ PREFLIGHT = {
 # Every argument of the header that is JSON; "returns" is the text that a function returns.
 CALLS = {
     "xcp_error_fault_params_json": {"returns": {"type": "array", "items": TEXT}},
+    "xcp_error_mismatch_json": {"returns": written("ffi/error.rs:MismatchText", "mismatch")},
     "xcp_error_evidence_json": {"returns": {"type": "array", "items": TEXT}},
     "xcp_snapshot_from_json": {"json": SNAPSHOT},
     "xcp_snapshot_to_json": {"json": SNAPSHOT},
@@ -114,7 +118,17 @@ CALLS = {
     "xcp_front_hosts_json": {"hosts_json": result("ffi/simulator/front.rs:Doors", "front_hosts")},
     "xcp_client_connect": {"options_json": read("ffi/client.rs:ClientOptions", "client_options")},
     "xcp_client_call_json": {"params_json": PARAMS, "result_json": OF_XAPI},
+    "xcp_client_call_within_json": {"params_json": PARAMS, "options_json": LIMITS, "result_json": OF_XAPI},
     "xcp_client_task_json": {"params_json": PARAMS, "result_json": OF_XAPI},
+    "xcp_client_start": {"params_json": PARAMS},
+    "xcp_task_record_json": {"record_json": TASK},
+    "xcp_task_wait_json": {"result_json": OF_XAPI},
+    "xcp_probe_json": {"options_json": LIMITS, "role_json": ROLE},
+    "xcp_client_role_json": {"role_json": ROLE},
+    "xcp_local_session_open": {"options_json": LIMITS},
+    "xcp_local_session_call_json": {"params_json": PARAMS, "result_json": OF_XAPI},
+    "xcp_evidence_json": {"evidence_json": result("election/evidence.rs:Evidence", "evidence_result")},
+    "xcp_client_watch_with": {"options_json": read("ffi/watch.rs:Options", "watch_options")},
     "xcp_watch_next": {"change_json": result("ffi/watch.rs:ChangeText", "change")},
     "xcp_progress": {"progress_json": result("ffi/control.rs:ProgressText", "progress")},
     "xcp_join": {"options_json": OPTIONS, "joined_json": result("operations/join.rs:Joined", "joined_result")},

@@ -9,7 +9,6 @@ use scene::HaText;
 pub use scene::*;
 
 use std::ffi::c_char;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -135,8 +134,7 @@ pub unsafe extern "C" fn xcp_transport_simulator(
         call("xcp_transport_simulator", error, |call| {
             let simulator = call.object(simulator, "simulator")?;
             let out = Out::new(transport, "transport")?;
-            let transport = Arc::new(simulator.world.transport());
-            out.write_object(xcp_transport { transport });
+            out.write_object(xcp_transport::other(simulator.world.transport()));
             Ok(())
         })
     }

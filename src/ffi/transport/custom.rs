@@ -1,7 +1,7 @@
 //! Transports that the caller implements.
 
 use std::ffi::{c_char, c_void};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::boundary::{self, Out, call, quiet, slice, text};
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn xcp_transport_custom(
                 .ok_or_else(|| Failure::new(XCP_E_INVALID_INPUT, "callbacks: exchange is NULL"))?;
             let context = Context::new(callbacks.ctx, callbacks.release);
             let custom = Custom { exchange, context };
-            out.write_object(xcp_transport { transport: Arc::new(custom) });
+            out.write_object(xcp_transport::other(custom));
             Ok(())
         })
     }

@@ -14,6 +14,7 @@ use crate::ffi::boundary::{self, Out, call, optional_text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json::{self, seconds};
 use crate::ffi::registry::Object;
+use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::ffi::trust::xcp_trust_store;
 use crate::transport::{Http, Transport, Trust};
@@ -25,6 +26,15 @@ use crate::transport::{Http, Transport, Trust};
 /// used by many at once, and shared by many clients.
 pub struct xcp_transport {
     pub(super) transport: Arc<dyn Transport>,
+    /// The same, if it is HTTPS.
+    http: Option<Http>,
+}
+
+impl xcp_transport {
+    /// A transport that is not HTTPS.
+    pub(super) fn other(transport: impl Transport + 'static) -> Self {
+        Self { transport: Arc::new(transport), http: None }
+    }
 }
 
 impl Object for xcp_transport {
@@ -64,7 +74,45 @@ pub unsafe extern "C" fn xcp_transport_https(
                 false => call.object(trust, "trust")?.trust(),
             };
             let out = Out::new(transport, "transport")?;
-            out.write_object(xcp_transport { transport: Arc::new(options.build(trust)?) });
+            let http = options.build(trust)?;
+            out.write_object(xcp_transport { transport: Arc::new(http.clone()), http: Some(http) });
+            Ok(())
+        })
+    }
+}
+
+/// Remembers the certificates of all hosts that a snapshot has them of, and counts them.
+///
+/// For trust on first use: the master, which is trusted already, vouches for its members before one of them
+/// has to be asked, in the hour when the master is gone. The snapshot is of scope "preflight" or "everything";
+/// hosts are remembered under their addresses and `port`, 443 for real ones. With any other trust, and for
+/// transports that are not HTTPS, there is nothing to remember.
+///
+/// From any thread. Fails with XCP_E_TRUST if another certificate is remembered of one of the hosts
+/// (`xcp_error_mismatch_json`); the others are remembered all the same.
+///
+/// # Safety
+/// `transport` and `snapshot` came from this library; `count` can be written; `error` is NULL or can be
+/// written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_transport_remember_members(
+    transport: *const xcp_transport,
+    snapshot: *const xcp_snapshot,
+    port: u16,
+    count: *mut usize,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_transport_remember_members", error, |call| {
+            let transport = call.object(transport, "transport")?;
+            let snapshot = call.object(snapshot, "snapshot")?;
+            let out = Out::new(count, "count")?;
+            let remembered = match &transport.http {
+                Some(http) => http.remember_members(&snapshot.snapshot, port)?,
+                None => 0,
+            };
+            out.write(remembered);
             Ok(())
         })
     }
