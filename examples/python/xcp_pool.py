@@ -22,13 +22,14 @@ import json
 import logging
 import os
 import pathlib
-from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
 from typing import Any, Callable, Iterator, Optional, Union
 
 __all__ = [
-    "Cancel", "Cancelled", "Client", "Error", "Fault", "Plan", "Report", "Simulator", "Snapshot",
-    "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election", "failover", "log_to", "partition",
-    "preflight", "recover", "version",
+    "Cancel", "Cancelled", "Client", "Error", "Fault", "Front", "Joins", "LocalSession", "Plan", "Report",
+    "Simulator", "Snapshot", "Task", "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election",
+    "failover", "fingerprint", "log_to", "master_lock", "partition", "preflight", "probe", "recover", "rules",
+    "version",
 ]
 
 _ABI = 1
@@ -82,6 +83,11 @@ for _name, _arguments in {
     "xcp_partition_json": (c_char_p, _OUT),
     "xcp_failover_json": (c_char_p, _OUT),
     "xcp_election_json": (c_char_p, _OUT),
+    "xcp_rules_json": (_OUT,),
+    "xcp_master_lock_json": (c_char_p, _OUT),
+    "xcp_election": (_OBJECT, c_char_p, c_char_p, _OUT),
+    "xcp_failover": (_OBJECT, c_char_p, _OUT),
+    "xcp_snapshot_overview_json": (_OBJECT, _OUT),
     "xcp_snapshot_from_json": (c_char_p, c_bool, _OUT),
     "xcp_snapshot_to_json": (_OBJECT, _OUT),
     "xcp_snapshot_count": (_OBJECT, c_char_p, POINTER(c_size_t)),
@@ -91,7 +97,18 @@ for _name, _arguments in {
     "xcp_report_text": (_OBJECT, _OUT),
     "xcp_report_markdown": (_OBJECT, _OUT),
     "xcp_report_consequences_json": (_OBJECT, _OUT),
+    "xcp_report_consequences_markdown": (_OBJECT, _OUT),
+    "xcp_report_pool_after": (_OBJECT, _OUT),
     "xcp_plan_join": (_OBJECT, c_char_p, _OUT),
+    "xcp_plan_join_many": (POINTER(c_void_p), c_size_t, c_char_p, _OUT),
+    "xcp_joins_from_json": (c_char_p, _OUT),
+    "xcp_joins_json": (_OBJECT, _OUT),
+    "xcp_joins_text": (_OBJECT, _OUT),
+    "xcp_joins_plan": (_OBJECT, c_size_t, _OUT),
+    "xcp_joins_losses_json": (_OBJECT, _OUT),
+    "xcp_joins_losses_digest": (_OBJECT, _OUT),
+    "xcp_joins_digest": (_OBJECT, _OUT),
+    "xcp_plan_hand_over_with": (_OBJECT, c_char_p, c_char_p, _OUT),
     "xcp_plan_from_json": (c_char_p, _OUT),
     "xcp_plan_eject": (_OBJECT, c_char_p, _OUT),
     "xcp_plan_maintenance": (_OBJECT, c_char_p, _OUT),
@@ -107,6 +124,9 @@ for _name, _arguments in {
     "xcp_reply_body": (_OBJECT, c_char_p, c_size_t),
     "xcp_reply_error": (_OBJECT, c_uint32, c_char_p),
     "xcp_trust_store_authorities": (c_char_p, _OUT),
+    "xcp_trust_store_authorities_file": (c_char_p, _OUT),
+    "xcp_fingerprint": (c_char_p, c_size_t, _OUT),
+    "xcp_transport_remember_members": (_OBJECT, _OBJECT, c_uint16, POINTER(c_size_t)),
     "xcp_trust_store_pins": (c_char_p, _OUT),
     "xcp_trust_store_file": (c_char_p, _OUT),
     "xcp_trust_store_memory": (_OUT,),
@@ -126,6 +146,11 @@ for _name, _arguments in {
     "xcp_simulator_count": (_OBJECT, c_char_p, c_char_p, POINTER(c_size_t)),
     "xcp_simulator_host_json": (_OBJECT, c_char_p, _OUT),
     "xcp_simulator_database_json": (_OBJECT, c_char_p, _OUT),
+    "xcp_simulator_act": (_OBJECT, c_char_p),
+    "xcp_simulator_step": (_OBJECT, c_double, POINTER(c_bool)),
+    "xcp_simulator_state_json": (_OBJECT, _OUT),
+    "xcp_front_start": (_OBJECT, c_char_p, _OUT),
+    "xcp_front_hosts_json": (_OBJECT, _OUT),
     "xcp_log_set": (c_uint32, _LOG, c_void_p, _RELEASE),
     "xcp_cancel_new": (_OUT,),
     "xcp_client_connect": (_OBJECT, c_char_p, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
@@ -134,10 +159,29 @@ for _name, _arguments in {
     "xcp_client_snapshot": (_OBJECT, c_char_p, c_bool, _OBJECT, _OUT),
     "xcp_client_call_json": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_client_task_json": (_OBJECT, c_char_p, c_char_p, _TASK_PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_client_call_within_json": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_client_start": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_task_record_json": (_OBJECT, _OBJECT, _OUT),
+    "xcp_task_cancel": (_OBJECT, _OBJECT),
+    "xcp_task_wait_json": (_OBJECT, _TASK_PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_probe_json": (_OBJECT, c_char_p, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_client_role_json": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_client_locate": (_OBJECT, c_char_p, _OUT),
+    "xcp_client_beside": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_client_local": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_local_session_open": (_OBJECT, c_char_p, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_local_session_endpoint": (_OBJECT, _OUT),
+    "xcp_local_session_call_json": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_local_session_is_in_emergency_mode": (_OBJECT, _OBJECT, POINTER(c_bool)),
+    "xcp_evidence_json": (_OBJECT, _OBJECT, _OBJECT, _OUT),
     "xcp_client_watch": (_OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_client_watch_with": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
+    "xcp_watch_poll": (_OBJECT, _OBJECT, POINTER(c_size_t)),
     "xcp_watch_next": (_OBJECT, _OBJECT, _OUT),
     "xcp_watch_snapshot": (_OBJECT, _OUT),
     "xcp_join": (_OBJECT, _OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p, _OBJECT, _OUT),
+    "xcp_join_many": (_OBJECT, POINTER(c_void_p), c_size_t, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p,
+                      _OBJECT, POINTER(c_bool), _OUT),
     "xcp_run": (_OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS, c_void_p, _OBJECT, _OUT),
     "xcp_diagnose": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OBJECT, _OUT, _OUT),
     "xcp_recover": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OBJECT, c_char_p, c_char_p, _PROGRESS,
@@ -155,6 +199,10 @@ for _name, _result in {
     "xcp_report_finding_count": c_size_t, "xcp_plan_step_count": c_size_t, "xcp_plan_is_complete": c_bool,
     "xcp_simulator_now": c_double, "xcp_request_url": c_char_p, "xcp_request_timeout_ms": c_uint64,
     "xcp_request_max_reply": c_uint64, "xcp_request_is_cancelled": c_bool,
+    "xcp_error_login_failure": c_char_p, "xcp_error_mismatch_json": c_char_p, "xcp_joins_free": None,
+    "xcp_joins_count": c_size_t, "xcp_joins_is_complete": c_bool, "xcp_task_free": None, "xcp_task_ref": c_char_p,
+    "xcp_local_session_free": None, "xcp_front_free": None, "xcp_front_served": c_uint64,
+    "xcp_front_connections": c_size_t,
 }.items():
     _declare(_name, _result, *(() if _name == "xcp_version" else (_OBJECT,)))
 _declare("xcp_status_name", c_char_p, c_uint32)
@@ -163,13 +211,19 @@ _declare("xcp_request_body", c_void_p, _OBJECT, POINTER(c_size_t))
 
 class Error(Exception):
     """What went wrong: `status` ("XCP_E_TIMEOUT"), `code` and `params` of the server's fault (None and
-    [] if there is none), and `evidence`, what was seen before an operation was given up."""
+    [] if there is none), and `evidence`, what was seen before an operation was given up.
+
+    `login_failure` is what a failed login means ("unreachable", "bad-password", "emergency", ...), and
+    `mismatch` the certificate that was shown in place of the trusted one, {"host", "expected", "actual"};
+    both are None for other errors."""
 
     def __init__(self, status: str, message: str, code: Optional[str] = None,
-                 params: Optional[list[str]] = None, evidence: Optional[list[str]] = None) -> None:
+                 params: Optional[list[str]] = None, evidence: Optional[list[str]] = None,
+                 login_failure: Optional[str] = None, mismatch: Optional[dict] = None) -> None:
         super().__init__(message)
         self.status, self.code = status, code
         self.params, self.evidence = params or [], evidence or []
+        self.login_failure, self.mismatch = login_failure, mismatch
 
 
 class Fault(Error):
@@ -194,13 +248,15 @@ def _check(function: Any, *arguments: Any) -> None:
     if status == 0:
         return
     try:
-        code = _lib.xcp_error_fault_code(error)
+        code, login = _lib.xcp_error_fault_code(error), _lib.xcp_error_login_failure(error)
+        mismatch = _lib.xcp_error_mismatch_json(error)
         name = _lib.xcp_status_name(status).decode()
         kind = {"XCP_E_FAULT": Fault, "XCP_E_CANCELLED": Cancelled}.get(name, Error)
         raise kind(
             name, _lib.xcp_error_message(error).decode(), code.decode() if code else None,
             json.loads(_lib.xcp_error_fault_params_json(error)),
-            json.loads(_lib.xcp_error_evidence_json(error)))
+            json.loads(_lib.xcp_error_evidence_json(error)), login.decode() if login else None,
+            json.loads(mismatch) if mismatch else None)
     finally:
         _lib.xcp_error_free(error)
 
@@ -266,7 +322,13 @@ class _Handle:
         return self._handle
 
 
+def _array(handles: list[_Handle]) -> Any:
+    """An array of pointers for C; the handles must outlive it."""
+    return (c_void_p * len(handles))(*[handle._as_parameter_ for handle in handles])
+
+
 Json = Union[str, dict]
+Choices = Union[str, dict, list]
 
 
 def preflight(pool: Json, host: Json, options: Optional[Json] = None) -> dict:
@@ -287,13 +349,28 @@ def partition(question: Json) -> dict:
 
 
 def failover(question: Json) -> dict:
-    """Asks the planner of HA: `{"snapshot": {...}, "calls": [{"method", "params"}]}`."""
+    """Asks the planner of HA: `{"snapshot": {...}, "questions": [{"ask": "assess"}]}`; see `Snapshot.ask`."""
     return _json(_lib.xcp_failover_json, _bytes(question))
 
 
 def election(question: Json) -> dict:
     """Whom to make master: `{"mode": "planned" or "emergency", "snapshot": {...}, "evidence": {...}}`."""
     return _json(_lib.xcp_election_json, _bytes(question))
+
+
+def rules() -> list[dict]:
+    """What the preflight checks, in the order of reports: {"rule", "compares", "remedy", "severity", ...}."""
+    return _json(_lib.xcp_rules_json)["rules"]
+
+
+def master_lock(game: Json) -> dict:
+    """One host's side of the master lock of HA: `{"me": 0, "n": 2, "online": 3, "events": ["propose"]}`."""
+    return _json(_lib.xcp_master_lock_json, _bytes(game))
+
+
+def fingerprint(certificate: bytes) -> str:
+    """The SHA-256 fingerprint of a certificate in DER form, as `TrustStore.pins` takes it."""
+    return _text(_lib.xcp_fingerprint, certificate, len(certificate))
 
 
 class Cancel(_Handle):
@@ -331,6 +408,28 @@ class Snapshot(_Handle):
         """What could not be read of the source."""
         return _json(_lib.xcp_snapshot_problems_json, self)["problems"]
 
+    def overview(self) -> dict:
+        """The pool in a few numbers and names: {"master", "hosts", "srs", "networks", "vms", ...}."""
+        return _json(_lib.xcp_snapshot_overview_json, self)
+
+    def election(self, mode: str = "planned", evidence: Optional[Json] = None) -> dict:
+        """Whom to make master, "planned" or in an "emergency"; evidence as of `Client.evidence`."""
+        return _json(_lib.xcp_election, self, _bytes(mode), _bytes(evidence))
+
+    def failover(self, questions: Json) -> dict:
+        """Asks the planner of HA `{"calls": [...], "questions": [...]}`, as the header tells."""
+        return _json(_lib.xcp_failover, self, _bytes(questions))
+
+    def ask(self, ask: str, **about: Any) -> dict:
+        """Asks the planner of HA one question: `ask("if-host-leaves", host="ignite")`, `ask("assess")`.
+
+        The questions are those of the header; what the planner raises is a Fault."""
+        answer = self.failover({"questions": [{"ask": ask, **about}]})["answers"][0]
+        if "error" in answer:
+            error = answer["error"]
+            raise Fault("XCP_E_FAULT", " ".join([error["code"], *error["params"]]), error["code"], error["params"])
+        return answer["ok"]
+
 
 class Report(_Handle):
     """What a preflight found."""
@@ -356,6 +455,14 @@ class Report(_Handle):
     def consequences(self) -> dict:
         """What the join will do."""
         return _json(_lib.xcp_report_consequences_json, self)
+
+    def consequences_markdown(self) -> str:
+        """What the join will do, for a ticket or a wiki."""
+        return _text(_lib.xcp_report_consequences_markdown, self)
+
+    def pool_after(self) -> Snapshot:
+        """The pool as it will be once the host has joined, to ask further questions of."""
+        return Snapshot(_made(_lib.xcp_report_pool_after, self))
 
     def markdown(self) -> str:
         """For a ticket or a wiki."""
@@ -392,6 +499,11 @@ class Plan(_Handle):
         return cls(_made(_lib.xcp_plan_maintenance, pool, _bytes(host)))
 
     @classmethod
+    def hand_over(cls, pool: Snapshot, host: str, evidence: Optional[Json] = None) -> "Plan":
+        """Make a host the master, from what is known already; `Client.plan_hand_over` asks the hosts."""
+        return cls(_made(_lib.xcp_plan_hand_over_with, pool, _bytes(evidence), _bytes(host)))
+
+    @classmethod
     def recovery(cls, last: Snapshot, evidence: Json) -> "Plan":
         """Give a pool that lost its master another one; the evidence is that of `diagnose`."""
         return cls(_made(_lib.xcp_plan_recovery, last, _bytes(evidence)))
@@ -422,6 +534,59 @@ class Plan(_Handle):
         return _text(_lib.xcp_plan_text, self)
 
 
+class Joins(_Handle):
+    """Plans of several joins, each for the pool as it will be after those before it."""
+    _free = "xcp_joins_free"
+
+    def __init__(self, reports: list[Report], choices: Optional[Choices] = None) -> None:
+        """One report for each host, in the order in which they join; choices for all, or one each."""
+        array = _array(reports)
+        super().__init__(_made(_lib.xcp_plan_join_many, array, len(reports), _bytes(choices)))
+
+    @classmethod
+    def load(cls, saved: Json) -> "Joins":
+        """What `to_dict` gave."""
+        made = cls.__new__(cls)
+        _Handle.__init__(made, _made(_lib.xcp_joins_from_json, _bytes(saved)))
+        return made
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to a person."""
+        return _lib.xcp_joins_is_complete(self)
+
+    @property
+    def losses(self) -> dict:
+        """What is gone for good afterwards: {"digest", "losses"}. Show it, then pass the digest on."""
+        return _json(_lib.xcp_joins_losses_json, self)
+
+    @property
+    def losses_digest(self) -> str:
+        """What one consents to after one has seen the losses."""
+        return _text(_lib.xcp_joins_losses_digest, self)
+
+    @property
+    def digest(self) -> str:
+        """Equal for joins that do the same."""
+        return _text(_lib.xcp_joins_digest, self)
+
+    def to_dict(self) -> dict:
+        """The plans and the notes, to save or show."""
+        return _json(_lib.xcp_joins_json, self)
+
+    def __getitem__(self, index: int) -> Plan:
+        """A copy of the plan of one host."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return Plan(_made(_lib.xcp_joins_plan, self, index % len(self)))
+
+    def __len__(self) -> int:
+        return _lib.xcp_joins_count(self)
+
+    def __str__(self) -> str:
+        return _text(_lib.xcp_joins_text, self)
+
+
 class TrustStore(_Handle):
     """Which certificates of hosts are trusted."""
     _free = "xcp_trust_store_free"
@@ -435,6 +600,11 @@ class TrustStore(_Handle):
     def authorities(cls, pem: str) -> "TrustStore":
         """Those that these authorities signed."""
         return cls(_made(_lib.xcp_trust_store_authorities, _bytes(pem)))
+
+    @classmethod
+    def authorities_file(cls, path: Union[str, os.PathLike]) -> "TrustStore":
+        """Those that the authorities in a file signed."""
+        return cls(_made(_lib.xcp_trust_store_authorities_file, _bytes(os.fspath(path))))
 
     @classmethod
     def first_use(cls, path: Union[str, os.PathLike, None] = None) -> "TrustStore":
@@ -474,6 +644,14 @@ class Transport(_Handle):
     def https(cls, trust: Optional[TrustStore] = None, **options: Any) -> "Transport":
         """To real hosts; options as the header tells (connect_timeout=5, ...)."""
         return cls(_made(_lib.xcp_transport_https, _bytes(options), trust))
+
+    def remember_members(self, pool: Snapshot, port: int = 443) -> int:
+        """Has the master, which is trusted on first use, vouch for the certificates of its members.
+
+        The snapshot is of scope "preflight" or "everything"; gives how many are remembered."""
+        count = c_size_t()
+        _check(_lib.xcp_transport_remember_members, self, pool, port, byref(count))
+        return count.value
 
     @classmethod
     def custom(cls, exchange: Callable[[str, bytes, float], bytes]) -> "Transport":
@@ -619,6 +797,27 @@ class Simulator(_Handle):
         """Has requests go wrong: `trouble("lose-reply", host="ignite", method="pool.join")`."""
         _check(_lib.xcp_simulator_trouble, self, _bytes({"trouble": trouble, **rule}))
 
+    def act(self, *acts: dict) -> None:
+        """Does things to the world at one moment: `act({"act": "cut-state-file", "host": "ignite"})`.
+
+        The acts are those of the header; one with "after" happens so many seconds later."""
+        _check(_lib.xcp_simulator_act, self, _bytes(list(acts)))
+
+    def step(self, until: float) -> bool:
+        """Does the next thing that is due until then; False if there is none."""
+        done = c_bool()
+        _check(_lib.xcp_simulator_step, self, until, byref(done))
+        return done.value
+
+    @property
+    def state(self) -> dict:
+        """The world from above: {"now", "masters", "lock_holders", "fenced", "requests", "sessions", ...}."""
+        return _json(_lib.xcp_simulator_state_json, self)
+
+    def serve(self, **options: Any) -> "Front":
+        """Serves the hosts on sockets of this machine (https=0, address="127.0.0.2", ...)."""
+        return Front(_made(_lib.xcp_front_start, self, _bytes(options)))
+
     def count(self, host: str, class_name: str) -> int:
         """How many objects of a class a host's database has."""
         count = c_size_t()
@@ -632,6 +831,87 @@ class Simulator(_Handle):
     def database(self, host: str) -> dict:
         """The database that a host works on."""
         return _json(_lib.xcp_simulator_database_json, self, _bytes(host))
+
+
+class Front(_Handle):
+    """A simulated world on sockets, for any XAPI client; ends when it is closed."""
+    _free = "xcp_front_free"
+
+    @property
+    def hosts(self) -> list[dict]:
+        """Where the hosts are: [{"name", "address", "http", "https", "url", "fingerprint"}]."""
+        return _json(_lib.xcp_front_hosts_json, self)["hosts"]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the addresses lead by which hosts name each other: an option of `Client`."""
+        return _json(_lib.xcp_front_hosts_json, self)["addresses"]
+
+    @property
+    def served(self) -> int:
+        """How many calls were served."""
+        return _lib.xcp_front_served(self)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return _lib.xcp_front_connections(self)
+
+
+class LocalSession(_Handle):
+    """A session with one host alone, whatever its role: also with a member, also in emergency mode."""
+    _free = "xcp_local_session_free"
+
+    def __init__(self, transport: Transport, address: str, user: str, password: str,
+                 cancel: Optional[Cancel] = None, **options: Any) -> None:
+        super().__init__(_made(_lib.xcp_local_session_open, transport, _bytes(address), _bytes(user),
+                               _bytes(password), _bytes(options), cancel))
+
+    @property
+    def endpoint(self) -> str:
+        """The host's address."""
+        return _text(_lib.xcp_local_session_endpoint, self)
+
+    def call(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
+        """Calls a method of XAPI, once: `call("pool.emergency_transition_to_master")`."""
+        text = _text(_lib.xcp_local_session_call_json, self, _bytes(method), _bytes(list(params)), cancel)
+        return json.loads(text) if text else None
+
+    def is_in_emergency_mode(self, cancel: Optional[Cancel] = None) -> bool:
+        """Whether the host has lost its pool."""
+        emergency = c_bool()
+        _check(_lib.xcp_local_session_is_in_emergency_mode, self, cancel, byref(emergency))
+        return emergency.value
+
+
+class Task(_Handle):
+    """A call that runs in the server as a task; closing leaves it running."""
+    _free = "xcp_task_free"
+
+    @property
+    def ref(self) -> str:
+        """The task's ref."""
+        return _lib.xcp_task_ref(self).decode()
+
+    def record(self, cancel: Optional[Cancel] = None) -> dict:
+        """The task as it stands."""
+        return _json(_lib.xcp_task_record_json, self, cancel)
+
+    def cancel(self) -> None:
+        """Asks the server to cancel it; many operations never look whether they should."""
+        _check(_lib.xcp_task_cancel, self, None)
+
+    def wait(self, progress: Optional[Callable[[float], None]] = None, cancel: Optional[Cancel] = None) -> Any:
+        """Waits for its end; what `progress` raises ends the wait, not the task, and is raised here."""
+        with _Callback(_TASK_PROGRESS, progress, cancel) as callback:
+            return _json(_lib.xcp_task_wait_json, self, callback.function, None, callback.cancel)
+
+
+def probe(transport: Transport, address: str, user: str, password: str, cancel: Optional[Cancel] = None,
+          **options: Any) -> dict:
+    """Asks one host what it is: {"role": "master" or "member", "pool", "master"}."""
+    return _json(_lib.xcp_probe_json, transport, _bytes(address), _bytes(user), _bytes(password), _bytes(options),
+                 cancel)
 
 
 class Client(_Handle):
@@ -653,9 +933,9 @@ class Client(_Handle):
         """The pool that it belongs to."""
         return _text(_lib.xcp_client_pool_uuid, self, None)
 
-    def snapshot(self, scope: str = "overview", settled: bool = False,
+    def snapshot(self, scope: Union[str, list[str]] = "overview", settled: bool = False,
                  cancel: Optional[Cancel] = None) -> Snapshot:
-        """Reads the pool: "overview", "preflight", "election", "failover" or "everything"."""
+        """Reads the pool: "overview", "preflight", "election", "failover", "everything", or a list of classes."""
         return Snapshot(_made(_lib.xcp_client_snapshot, self, _bytes(scope), settled, cancel))
 
     def call(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
@@ -668,6 +948,53 @@ class Client(_Handle):
         with _Callback(_TASK_PROGRESS, progress, cancel) as callback:
             return _json(_lib.xcp_client_task_json, self, _bytes(method), _bytes(list(params)),
                          callback.function, None, callback.cancel)
+
+    def call_within(self, timeout: float, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
+        """As `call`, with so many seconds for it."""
+        return _json(_lib.xcp_client_call_within_json, self, _bytes(method), _bytes(list(params)),
+                     _bytes({"timeout": timeout}), cancel)
+
+    def start(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Task:
+        """Starts a method as a task, and does not wait for it."""
+        return Task(_made(_lib.xcp_client_start, self, _bytes(method), _bytes(list(params)), cancel))
+
+    def beside(self, address: str, cancel: Optional[Cancel] = None) -> "Client":
+        """A client of another host, or of the master that it names, whatever pool that is."""
+        made = Client.__new__(Client)
+        _Handle.__init__(made, _made(_lib.xcp_client_beside, self, _bytes(address), cancel))
+        return made
+
+    def local(self, address: str, cancel: Optional[Cancel] = None) -> LocalSession:
+        """A session with one host alone, in this client's name."""
+        made = LocalSession.__new__(LocalSession)
+        _Handle.__init__(made, _made(_lib.xcp_client_local, self, _bytes(address), cancel))
+        return made
+
+    def role_of(self, address: str, cancel: Optional[Cancel] = None) -> dict:
+        """Asks another host what it is; as `probe`."""
+        return _json(_lib.xcp_client_role_json, self, _bytes(address), cancel)
+
+    def locate(self, address: str) -> str:
+        """Where a host really is that the pool knows by an address."""
+        return _text(_lib.xcp_client_locate, self, _bytes(address))
+
+    def evidence(self, snapshot: Snapshot, cancel: Optional[Cancel] = None) -> dict:
+        """Asks every host of a snapshot what it is, for `Snapshot.election` and `Plan.hand_over`."""
+        return _json(_lib.xcp_evidence_json, self, snapshot, cancel)
+
+    def join_many(self, hosts: list["Client"], joins: Joins, consent: Optional[str] = None,
+                  progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
+                  **options: Any) -> dict:
+        """Makes the hosts of other clients members, one after the other, in the order of the plans.
+
+        Gives {"all_joined", "hosts": [{"host", "outcome", "joined", "reason", "fault", "evidence"}]}. As `join`;
+        `on_failure="continue"` tries the hosts after one that did not join."""
+        tell = progress and (lambda text: progress(json.loads(text)))
+        array, every = _array(hosts), c_bool()
+        with _Callback(_PROGRESS, tell, cancel) as callback:
+            told = _json(_lib.xcp_join_many, self, array, len(hosts), joins, _bytes(consent), _bytes(options),
+                         callback.function, None, callback.cancel, byref(every))
+        return {"all_joined": every.value, **told}
 
     def join(self, host: "Client", plan: Plan, consent: Optional[str] = None,
              progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
@@ -694,33 +1021,37 @@ class Client(_Handle):
             return _json(_lib.xcp_run, self, plan, _bytes(consent), _bytes(options),
                          callback.function, None, callback.cancel)
 
-    def watch(self, scope: str = "overview", cancel: Optional[Cancel] = None) -> "Watch":
-        """Follows the pool."""
-        return Watch(_made(_lib.xcp_client_watch, self, _bytes(scope), cancel))
+    def watch(self, scope: Union[str, list[str]] = "overview", cancel: Optional[Cancel] = None,
+              **options: Any) -> "Watch":
+        """Follows the pool; `hold` is how many seconds the server may hold a request."""
+        if not options:
+            return Watch(_made(_lib.xcp_client_watch, self, _bytes(scope), cancel))
+        return Watch(_made(_lib.xcp_client_watch_with, self, _bytes(scope), _bytes(options), cancel))
 
     def cancel(self) -> None:
         """Ends all calls on this client that are going on."""
         _lib.xcp_client_cancel(self)
 
 
-def diagnose(transport: Transport, hosts: list[str], user: str, password: str,
+def diagnose(transport: Transport, hosts: Union[list[str], dict], user: str, password: str,
              last: Optional[Snapshot] = None, cancel: Optional[Cancel] = None) -> dict:
     """Says in what state a pool is, also when no master answers; under "text" for people.
 
-    `last` is a snapshot from when one did, and "evidence" what `Plan.recovery` takes."""
+    `hosts` are addresses, or {"hosts", "addresses", "patience", ...} with the options of the header; `last`
+    is a snapshot from when a master answered, and "evidence" what `Plan.recovery` takes."""
     out, text = c_void_p(), c_void_p()
-    _check(_lib.xcp_diagnose, transport, _bytes(list(hosts)), _bytes(user), _bytes(password), last, cancel,
+    _check(_lib.xcp_diagnose, transport, _bytes(hosts), _bytes(user), _bytes(password), last, cancel,
            byref(out), byref(text))
     return {**json.loads(_taken(out)), "text": _taken(text)}
 
 
-def recover(transport: Transport, hosts: list[str], user: str, password: str, last: Snapshot, plan: Plan,
+def recover(transport: Transport, hosts: Union[list[str], dict], user: str, password: str, last: Snapshot, plan: Plan,
             consent: Optional[str] = None, progress: Optional[Callable[[dict], None]] = None,
             cancel: Optional[Cancel] = None, **options: Any) -> dict:
     """Gives a pool the master that is planned, and looks at every member; as `Client.join`."""
     tell = progress and (lambda text: progress(json.loads(text)))
     with _Callback(_PROGRESS, tell, cancel) as callback:
-        return _json(_lib.xcp_recover, transport, _bytes(list(hosts)), _bytes(user), _bytes(password), last,
+        return _json(_lib.xcp_recover, transport, _bytes(hosts), _bytes(user), _bytes(password), last,
                      plan, _bytes(consent), _bytes(options), callback.function, None, callback.cancel)
 
 
@@ -736,6 +1067,12 @@ class Watch(_Handle):
             return _json(_lib.xcp_watch_next, self, None)
         except Cancelled:
             raise StopIteration from None
+
+    def poll(self, cancel: Optional[Cancel] = None) -> int:
+        """Waits a while for changes; how many `next` has without waiting."""
+        count = c_size_t()
+        _check(_lib.xcp_watch_poll, self, cancel, byref(count))
+        return count.value
 
     def snapshot(self) -> Snapshot:
         """The pool as it is known now."""

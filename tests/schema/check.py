@@ -22,6 +22,7 @@ import make
 ROOT = make.ROOT
 sys.path.insert(0, str(ROOT / "examples" / "python"))
 
+import test_lab  # noqa: E402
 import test_xcp_pool  # noqa: E402
 import xcp_pool  # noqa: E402
 from xcp_pool import Client, Plan, Report, Simulator, Snapshot  # noqa: E402
@@ -83,6 +84,8 @@ class Samples:
             except xcp_pool.Error as error:
                 self.take("xcp_error_fault_params_json", "returns", error.params, True)
                 self.take("xcp_error_evidence_json", "returns", error.evidence, True)
+                if error.mismatch:
+                    self.take("xcp_error_mismatch_json", "returns", error.mismatch, True)
                 raise
             for parameter, argument in zip(HEADER[function.__name__], arguments):
                 if make.is_json(parameter) and isinstance(argument, bytes):
@@ -232,7 +235,7 @@ class Zealous(unittest.TestCase):
 
 def load_tests(loader, _tests, _pattern):
     SAMPLES.watch()
-    first = [loader.loadTestsFromModule(test_xcp_pool)]
+    first = [loader.loadTestsFromModule(module) for module in (test_xcp_pool, test_lab)]
     return unittest.TestSuite([*first, *map(loader.loadTestsFromTestCase, (Schema, Recorded, Lived, Zealous))])
 
 

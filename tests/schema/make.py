@@ -41,7 +41,16 @@ def either(*options):
 HOSTS = read("ffi/rescue.rs:Hosts", "members")
 LIMITS = read("ffi/hosts.rs:Options", "limits")
 ROLE = result("ffi/hosts.rs:RoleText", "role_of_host")
-TASK = {"type": "object", "description": "A record of XAPI's class task, under a schema number."}
+TASK = {
+    "type": "object", "description": "A record of XAPI's class task.",
+    "properties": {
+        "schema": {"const": 1}, "progress": {"type": "number"}, "other_config": {"type": "object", "additionalProperties": TEXT},
+        "error_info": {"type": "array", "items": TEXT}, "subtasks": {"type": "array", "items": TEXT},
+        **{name: TEXT for name in ("uuid", "name_label", "name_description", "created", "finished", "status",
+                                   "resident_on", "type", "result", "subtask_of")},
+    },
+}
+TASK["required"] = list(TASK["properties"])
 PARAMS = {"type": "array", "description": "The parameters of a method of XAPI, the session left out."}
 OF_XAPI = {"description": "What a method of XAPI answers, of its own type and without a schema number."}
 LOSSES = result("ffi/plan.rs:Losses", "losses")
