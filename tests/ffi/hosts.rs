@@ -470,11 +470,19 @@ fn members_are_told_with_options() {
             said
         }
     };
-    let told = diagnose(&value!({
-        "hosts": ["nat"], "addresses": {"nat": "10.0.0.2"}, "patience": 3, "last_age": 60,
-        "ask_whether_ha_is_armed": true,
-    }));
-    assert!(told.is_ok(), "{told:?}");
+    let member = |told: &Value| {
+        let mut hosts = told["hosts"].as_array().unwrap().iter();
+        hosts.find(|host| host["endpoint"] == "https://10.0.0.2").unwrap().clone()
+    };
+    let options = value!({"hosts": ["10.0.0.2"], "patience": 3, "ask_whether_ha_is_armed": true});
+    assert_eq!(member(&diagnose(&options).unwrap())["ha_armed"], false);
+    assert_eq!(member(&diagnose(&value!(["10.0.0.2"])).unwrap())["ha_armed"], Value::Null);
+    // The member's master is asked where it is said to be, and nobody is there.
+    let told = |real: &str| {
+        let told = value!({"hosts": ["10.0.0.2"], "addresses": {"10.0.0.1": real}, "patience": 1});
+        diagnose(&told).unwrap()["state"]["state"].clone()
+    };
+    assert_ne!(told("10.0.0.99"), told("10.0.0.1"));
     assert_eq!(
         diagnose(&value!(["10.0.0.1", "10.0.0.2"])).unwrap()["hosts"].as_array().unwrap().len(),
         2

@@ -98,7 +98,7 @@ func (c *Client) PoolUUID(ctx context.Context) (string, error) {
 	return taken(out), nil
 }
 
-// Snapshot reads the pool: "overview", "preflight", "election", "failover" or "everything".
+// Snapshot reads the pool: "overview", "preflight", "election", "failover", "everything", or a JSON list of classes.
 func (c *Client) Snapshot(ctx context.Context, scope string) (*Snapshot, error) {
 	return c.snapshot(ctx, scope, false)
 }
@@ -130,6 +130,15 @@ func (c *Client) Call(ctx context.Context, result any, method string, params ...
 	})
 }
 
+// CallWithin calls a method as Call does, under other limits than the client's.
+func (c *Client) CallWithin(ctx context.Context, limits Limits, result any, method string, params ...any) error {
+	a := on(c.handle)
+	m, p, o := a.text(method), a.json(append([]any{}, params...)), a.json(limits.json())
+	return a.decodedWithin(ctx, result, func(cancel *C.xcp_cancel, out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_client_call_within_json(c.c(), m, p, o, cancel, out, err)
+	})
+}
+
 // Task runs a method of XAPI as a task and waits for its end; progress, from 0 to 1, may be nil. When the
 // context ends, so does the wait, and not the task.
 func (c *Client) Task(ctx context.Context, result any, progress func(float64), method string, params ...any) error {
@@ -155,15 +164,39 @@ func (w *Watch) c() *C.xcp_watch { return (*C.xcp_watch)(w.get()) }
 func (c *Client) Watch(ctx context.Context, scope string) (*Watch, error) {
 	a := on(c.handle)
 	s := a.text(scope)
-	var out *C.xcp_watch
-	err := a.within(ctx, func(cancel *C.xcp_cancel, err **C.xcp_error) C.xcp_status {
-		return C.xcp_client_watch(c.c(), s, cancel, &out, err)
+	return a.watch(ctx, func(cancel *C.xcp_cancel, out **C.xcp_watch, err **C.xcp_error) C.xcp_status {
+		return C.xcp_client_watch(c.c(), s, cancel, out, err)
 	})
+}
+
+// WatchHolding follows the pool as Watch does; the server may hold a request so long when nothing happens.
+func (c *Client) WatchHolding(ctx context.Context, scope string, hold time.Duration) (*Watch, error) {
+	a := on(c.handle)
+	s, o := a.text(scope), a.json(map[string]any{"hold": hold.Seconds()})
+	return a.watch(ctx, func(cancel *C.xcp_cancel, out **C.xcp_watch, err **C.xcp_error) C.xcp_status {
+		return C.xcp_client_watch_with(c.c(), s, o, cancel, out, err)
+	})
+}
+
+// watch is what a call makes.
+func (a *ask) watch(ctx context.Context,
+	call func(cancel *C.xcp_cancel, out **C.xcp_watch, err **C.xcp_error) C.xcp_status) (*Watch, error) {
+	var out *C.xcp_watch
+	err := a.within(ctx, func(cancel *C.xcp_cancel, err **C.xcp_error) C.xcp_status { return call(cancel, &out, err) })
 	if err != nil {
 		return nil, err
 	}
 	free := func(p unsafe.Pointer) { C.xcp_watch_free((*C.xcp_watch)(p)) }
 	return &Watch{made(unsafe.Pointer(out), free)}, nil
+}
+
+// Poll waits a while for changes; it tells how many Next has without waiting.
+func (w *Watch) Poll(ctx context.Context) (int, error) {
+	var count C.size_t
+	err := on(w.handle).within(ctx, func(cancel *C.xcp_cancel, err **C.xcp_error) C.xcp_status {
+		return C.xcp_watch_poll(w.c(), cancel, &count, err)
+	})
+	return int(count), err
 }
 
 // Next waits for the next change; the context ends the wait and not the watch.

@@ -58,8 +58,27 @@ type Members struct {
 	Way            *Transport
 	Hosts          []string
 	User, Password string
-	// Last is a snapshot from when a master answered; a diagnosis can do without.
-	Last *Snapshot
+	// Last is a snapshot from when a master answered; a diagnosis can do without. It is so old, if that is known.
+	Last    *Snapshot
+	LastAge time.Duration
+	// Addresses are where hosts really are that others call by an address.
+	Addresses map[string]string
+	// Patience is how long one host may take to say what it is; 0 leaves it to the library.
+	Patience time.Duration
+	// AskWhetherHAIsArmed asks members, by a call that refuses or does nothing: see the header.
+	AskWhetherHAIsArmed bool
+}
+
+func (m *Members) json() any {
+	told := map[string]any{
+		"hosts": append([]string{}, m.Hosts...), "ask_whether_ha_is_armed": m.AskWhetherHAIsArmed,
+	}
+	if m.Addresses != nil {
+		told["addresses"] = m.Addresses
+	}
+	seconds(told, "patience", m.Patience)
+	seconds(told, "last_age", m.LastAge)
+	return told
 }
 
 func (m *Members) about() []*handle {
@@ -82,7 +101,7 @@ type Diagnosis struct {
 // Diagnose says in what state the pool is, also when no master answers.
 func (m *Members) Diagnose(ctx context.Context) (*Diagnosis, error) {
 	a := on(m.about()...)
-	hosts, user, password := a.json(m.Hosts), a.text(m.User), a.text(m.Password)
+	hosts, user, password := a.json(m.json()), a.text(m.User), a.text(m.Password)
 	var text *C.char
 	diagnosis := new(Diagnosis)
 	err := a.decodedWithin(ctx, diagnosis, func(cancel *C.xcp_cancel, out **C.char, err **C.xcp_error) C.xcp_status {
@@ -109,7 +128,7 @@ type Recovered struct {
 // Recover gives the pool the master that is planned, and looks at every member; as Join.
 func (m *Members) Recover(ctx context.Context, plan *Plan, consent string, progress func(Progress)) (*Recovered, error) {
 	a := on(append(m.about(), plan.handle)...)
-	hosts, user, password := a.json(m.Hosts), a.text(m.User), a.text(m.Password)
+	hosts, user, password := a.json(m.json()), a.text(m.User), a.text(m.Password)
 	agreed, options := a.optional(consent), a.json(deadline(ctx))
 	ctx, told := observe(ctx, progress)
 	defer told.end()

@@ -66,6 +66,15 @@ func (s *Snapshot) PlanRecovery(evidence any) (*Plan, error) {
 	})
 }
 
+// PlanHandOver plans to make a host the master from what is known already; evidence may be nil.
+func (s *Snapshot) PlanHandOver(host string, evidence any) (*Plan, error) {
+	a := on(s.handle)
+	name, known := a.text(host), a.json(evidence)
+	return a.plan(func(out **C.xcp_plan, err **C.xcp_error) C.xcp_status {
+		return C.xcp_plan_hand_over_with(s.c(), known, name, out, err)
+	})
+}
+
 // PlanHandOver plans to make a host the master; it asks every host of the pool.
 func (c *Client) PlanHandOver(ctx context.Context, host string) (*Plan, error) {
 	a := on(c.handle)

@@ -40,6 +40,34 @@ func Failover(question, outcome any) error {
 	})
 }
 
+// Rule is what the preflight checks.
+type Rule struct {
+	Rule, Compares, Remedy, Severity, Side string
+	// XapiCheck is the function of XAPI that it mirrors, and Error the code that that raises.
+	XapiCheck  *string `json:"xapi_check"`
+	Error      *string
+	Since      *string // the release of XAPI that brought it, where not every one has it
+	Documented bool    // the vendor's documents demand it
+}
+
+// Rules are all rules of the preflight, in the order of reports.
+func Rules() ([]Rule, error) {
+	var told struct{ Rules []Rule }
+	err := on().decoded(&told, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_rules_json(out, err)
+	})
+	return told.Rules, err
+}
+
+// MasterLock plays one host's side of the master lock of HA, as the header tells.
+func MasterLock(game, state any) error {
+	a := on()
+	g := a.json(game)
+	return a.decoded(state, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_master_lock_json(g, out, err)
+	})
+}
+
 // Election tells whom to make master.
 func Election(question, decision any) error {
 	a := on()

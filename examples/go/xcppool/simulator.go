@@ -124,6 +124,19 @@ type SimulatedHost struct {
 		Params []string
 	}
 	NetworkBackend string `json:"network_backend"`
+	Address        string
+	Power, Running bool    // whether the machine has power, and its toolstack runs
+	PoolUUID       *string `json:"pool_uuid"` // nil while it cannot reach its master
+	// HA is what HA is to it; nil if its pool has none.
+	HA *struct {
+		Armed, Online  bool
+		LiveSet        []string `json:"live_set"`
+		Hears, Sees    []string
+		HandlesFault   bool `json:"handles_fault"`
+		WithoutStorage bool `json:"without_storage"`
+		HoldsLock      bool `json:"holds_lock"`
+		Master         *string
+	}
 }
 
 // Host tells what a host takes itself for.

@@ -57,6 +57,64 @@ func (s *Snapshot) Count(class string) (int, error) {
 	return int(count), err
 }
 
+// Overview is a pool in a few numbers and names.
+type Overview struct {
+	Master        string
+	MasterAddress string   `json:"master_address"`
+	Hosts         []string // the master first
+	SRs           []string
+	Networks      []string
+	VMs           []string
+}
+
+// Overview tells the pool in a few numbers and names.
+func (s *Snapshot) Overview() (*Overview, error) {
+	told := new(Overview)
+	return told, on(s.handle).decoded(told, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_snapshot_overview_json(s.c(), out, err)
+	})
+}
+
+// Election tells whom to make master, "planned" or in an "emergency"; evidence, as of Client.Evidence, may be nil.
+func (s *Snapshot) Election(mode string, evidence, decision any) error {
+	a := on(s.handle)
+	m, e := a.text(mode), a.json(evidence)
+	return a.decoded(decision, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_election(s.c(), m, e, out, err)
+	})
+}
+
+// Failover asks the planner of HA calls and questions, as the header tells.
+func (s *Snapshot) Failover(questions, outcome any) error {
+	a := on(s.handle)
+	q := a.json(questions)
+	return a.decoded(outcome, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_failover(s.c(), q, out, err)
+	})
+}
+
+// Ask asks the planner of HA one question, such as {"ask": "if-host-leaves", "host": "ignite"}; what the planner
+// raises is an *Error with its code.
+func (s *Snapshot) Ask(question, answer any) error {
+	var told struct {
+		Answers []struct {
+			Ok    json.RawMessage
+			Error *struct {
+				Code   string
+				Params []string
+			}
+		}
+	}
+	if err := s.Failover(map[string]any{"questions": []any{question}}, &told); err != nil {
+		return err
+	}
+	only := told.Answers[0]
+	if fault := only.Error; fault != nil {
+		return &Error{Status: "XCP_E_FAULT", Message: fault.Code, Code: fault.Code, Params: fault.Params}
+	}
+	return decode(string(only.Ok), answer)
+}
+
 // Problem is a record that could not be read.
 type Problem struct{ Class, Ref, Message string }
 
@@ -140,6 +198,23 @@ func (r *Report) Consequences(into any) error {
 	return on(r.handle).decoded(into, func(out **C.char, err **C.xcp_error) C.xcp_status {
 		return C.xcp_report_consequences_json(r.c(), out, err)
 	})
+}
+
+// ConsequencesMarkdown foretells the same for a ticket or a wiki.
+func (r *Report) ConsequencesMarkdown() (string, error) {
+	return on(r.handle).said(func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_report_consequences_markdown(r.c(), out, err)
+	})
+}
+
+// PoolAfter is the pool as it will be once the host has joined, to ask further questions of.
+func (r *Report) PoolAfter() (*Snapshot, error) {
+	var out *C.xcp_snapshot
+	err := on(r.handle).run(func(err **C.xcp_error) C.xcp_status { return C.xcp_report_pool_after(r.c(), &out, err) })
+	if err != nil {
+		return nil, err
+	}
+	return newSnapshot(out), nil
 }
 
 // Text is the report for people.

@@ -111,6 +111,36 @@ func Authorities(pem string) (*TrustStore, error) {
 	})
 }
 
+// AuthoritiesFile trusts certificates that one of those in a file signed.
+func AuthoritiesFile(path string) (*TrustStore, error) {
+	a := on()
+	text := a.text(path)
+	return a.store(func(out **C.xcp_trust_store, err **C.xcp_error) C.xcp_status {
+		return C.xcp_trust_store_authorities_file(text, out, err)
+	})
+}
+
+// Fingerprint is that of a certificate in DER form, as Pins takes it.
+func Fingerprint(certificate []byte) (string, error) {
+	var first *C.uint8_t
+	if len(certificate) > 0 {
+		first = (*C.uint8_t)(unsafe.Pointer(&certificate[0]))
+	}
+	return on().said(func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_fingerprint(first, C.size_t(len(certificate)), out, err)
+	})
+}
+
+// RememberMembers has the master, which is trusted on first use, vouch for the certificates of its members; it
+// tells how many are remembered. The snapshot is of scope "preflight" or "everything", the port 443 as a rule.
+func (t *Transport) RememberMembers(pool *Snapshot, port uint16) (int, error) {
+	var count C.size_t
+	err := on(t.handle, pool.handle).run(func(err **C.xcp_error) C.xcp_status {
+		return C.xcp_transport_remember_members(t.c(), pool.c(), C.uint16_t(port), &count, err)
+	})
+	return int(count), err
+}
+
 // Pins trusts certificates with one of these SHA-256 fingerprints.
 func Pins(fingerprints ...string) (*TrustStore, error) {
 	a := on()

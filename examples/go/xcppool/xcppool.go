@@ -38,7 +38,18 @@ type Error struct {
 	Code     string
 	Params   []string
 	Evidence []string
+	// LoginFailure is what a failed login means ("unreachable", "bad-password", "emergency", ...), else "".
+	LoginFailure string
+	// Mismatch is the certificate that was shown in place of the trusted one, if it is about that.
+	Mismatch *Mismatch
 	cause    error
+}
+
+// Mismatch is a certificate that is not the trusted one; nothing is expected if an authority should have signed.
+type Mismatch struct {
+	Host     string
+	Expected []string
+	Actual   string
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -60,6 +71,10 @@ func failure(status C.xcp_status, err *C.xcp_error) error {
 	}
 	_ = json.Unmarshal([]byte(C.GoString(C.xcp_error_fault_params_json(err))), &e.Params)
 	_ = json.Unmarshal([]byte(C.GoString(C.xcp_error_evidence_json(err))), &e.Evidence)
+	e.LoginFailure = C.GoString(C.xcp_error_login_failure(err))
+	if mismatch := C.xcp_error_mismatch_json(err); mismatch != nil {
+		_ = json.Unmarshal([]byte(C.GoString(mismatch)), &e.Mismatch)
+	}
 	return e
 }
 
