@@ -332,8 +332,9 @@ typedef struct xcp_watch xcp_watch;
  * speaks, such as "xcp_pool::client", `message` one line without an end of line.
  *
  * The texts live until the callback returns. It is called on whatever thread has something to tell, on
- * many at once. It may call the library; what happens there is not told, and `xcp_log_set` fails there
- * with XCP_E_MISUSE. It must not let an exception of C++ pass.
+ * many at once, threads of the library included. It may call the library, though on no client that is in
+ * a call, and not `xcp_log_set`: they answer XCP_E_MISUSE there. What happens inside of it is not told. It
+ * must not let an exception of C++ pass.
  */
 typedef void (*xcp_log)(void *ctx, uint32_t level, const char *target, const char *message);
 
@@ -2420,8 +2421,8 @@ xcp_status xcp_watch_next(const xcp_watch *watch,
 /**
  * Copies the pool as it was after the change that came last, or a little later.
  *
- * Waits while another thread is in `xcp_watch_next`. `*snapshot` is freed with `xcp_snapshot_free`. From
- * any thread.
+ * Waits while another thread is in `xcp_watch_next`, but fails with XCP_E_MISUSE inside of a callback that
+ * works for it. `*snapshot` is freed with `xcp_snapshot_free`. From any thread.
  *
  * Safety:
  * `watch` came from this library; `snapshot` can be written; `error` is NULL or can be written.

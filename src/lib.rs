@@ -15,7 +15,8 @@
 //!
 //! A line holds methods, addresses, times, names of objects and error codes; never parameters,
 //! passwords, refs of sessions, pool secrets, nor the bodies of requests and replies. Without a logger,
-//! or below its level, nothing is formatted or measured. The core says nothing: it answers.
+//! or below its level, nothing is formatted or measured. The core says nothing: it answers. A logger
+//! must not call on the client that tells it something: that client may be waiting for it.
 //!
 //! The HTTP library is not as careful: at level *trace* `ureq_proto` logs the bytes of requests and
 //! replies, **passwords and sessions among them**, and `ureq` and `rustls` tell much at *debug*. A

@@ -6,11 +6,12 @@ mod support;
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 use support::world::World;
-use support::{borrowed, done};
+use support::{borrowed, c, done, text};
 use xcp_pool::ffi::xcp_log_level::*;
 use xcp_pool::ffi::xcp_status::*;
 use xcp_pool::ffi::*;
@@ -226,4 +227,102 @@ fn threads_that_tell_while_callbacks_come_and_go_never_use_what_was_released() {
         assert!(!book.late.load(Ordering::SeqCst), "called after its release");
     }
     assert!(books.iter().any(|book| !book.lines().is_empty()));
+}
+
+/// A pool of hosts that all die at once, and a client that its own log calls.
+#[derive(Default)]
+struct Doomed {
+    dead: AtomicBool,
+    client: AtomicPtr<xcp_client>,
+    /// On which threads the log called the client, and what it got.
+    calls: Mutex<Vec<(ThreadId, xcp_status)>>,
+}
+
+unsafe extern "C" fn answers_until_death(
+    ctx: *mut c_void,
+    request: *const xcp_request,
+    reply: *const xcp_reply,
+) {
+    // SAFETY: the test keeps it alive; request and reply live until this returns.
+    unsafe {
+        let doomed = &*ctx.cast::<Doomed>();
+        let mut length = 0;
+        let body = xcp_request_body(request, &mut length);
+        let body = String::from_utf8_lossy(std::slice::from_raw_parts(body, length));
+        if doomed.dead.load(Ordering::SeqCst) {
+            xcp_reply_error(reply, XCP_E_TRANSPORT as u32, c"dead".as_ptr(), ptr::null_mut());
+            return;
+        }
+        let answer = match body.contains("session.") {
+            true => r#"{"jsonrpc": "2.0", "id": 1, "result": "OpaqueRef:s"}"#,
+            false => r#"{"jsonrpc": "2.0", "id": 1, "result": {"OpaqueRef:p": {"uuid": "u"}}}"#,
+        };
+        xcp_reply_body(reply, answer.as_ptr(), answer.len(), ptr::null_mut());
+    }
+}
+
+unsafe extern "C" fn calls_the_client(
+    ctx: *mut c_void,
+    _: u32,
+    _: *const c_char,
+    _: *const c_char,
+) {
+    // SAFETY: the test keeps it alive until the callback is ended.
+    let doomed = unsafe { &*ctx.cast::<Doomed>() };
+    let client = doomed.client.load(Ordering::SeqCst);
+    if !client.is_null() {
+        let mut out = ptr::null_mut();
+        // SAFETY: the client lives as long as it is there; the place is on this stack.
+        let status = unsafe {
+            let (method, null) = (c"host.get_all".as_ptr(), ptr::null());
+            xcp_client_call_json(client, method, null, null.cast(), &mut out, ptr::null_mut())
+        };
+        doomed.calls.lock().unwrap().push((std::thread::current().id(), status));
+    }
+}
+
+#[test]
+fn a_client_that_waits_for_who_tells_is_misused_by_the_log_and_not_waited_for() {
+    let _alone = alone();
+    let doomed = Doomed::default();
+    let ctx: *mut c_void = ptr::from_ref(&doomed).cast_mut().cast();
+    let (mut transport, mut client) = (ptr::null_mut(), ptr::null_mut());
+    let callbacks = xcp_transport_callbacks {
+        size: size_of::<xcp_transport_callbacks>(),
+        ctx,
+        exchange: Some(answers_until_death),
+        release: None,
+    };
+    let options = c(r#"{"members": ["10.0.0.2", "10.0.0.3"], "timeout": 30}"#);
+    // SAFETY: what is given lives until the end of the test, which frees what it is given.
+    unsafe {
+        done(|e| xcp_transport_custom(&callbacks, &mut transport, e)).unwrap();
+        done(|e| {
+            let (address, user) = (c"10.0.0.1".as_ptr(), c"root".as_ptr());
+            let (password, never) = (c"x".as_ptr(), ptr::null());
+            let options = options.as_ptr();
+            xcp_client_connect(transport, address, user, password, options, never, &mut client, e)
+        })
+        .unwrap();
+        text(|out, e| xcp_client_pool_uuid(client, ptr::null(), out, e)).unwrap();
+        done(|e| xcp_log_set(XCP_LOG_DEBUG as u32, Some(calls_the_client), ctx, None, e)).unwrap();
+        doomed.dead.store(true, Ordering::SeqCst);
+        doomed.client.store(client, Ordering::SeqCst);
+        let start = std::time::Instant::now();
+        let method = c"host.get_all".as_ptr();
+        let failed =
+            text(|out, e| xcp_client_call_json(client, method, ptr::null(), ptr::null(), out, e));
+        assert_eq!(failed.unwrap_err().status, XCP_E_TRANSPORT);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+        doomed.client.store(ptr::null_mut(), Ordering::SeqCst);
+        end();
+        xcp_client_free(client);
+        xcp_transport_free(transport);
+    }
+    let calls = doomed.calls.lock().unwrap();
+    assert!(calls.iter().all(|(_, status)| *status == XCP_E_MISUSE), "{calls:?}");
+    let me = std::thread::current().id();
+    for here in [true, false] {
+        assert!(calls.iter().any(|(thread, _)| (*thread == me) == here), "{here}: {calls:?}");
+    }
 }

@@ -90,6 +90,11 @@ impl Calls {
         state.running.values().for_each(Cancel::cancel);
     }
 
+    /// Whether any call is going on.
+    pub(super) fn are_running(&self) -> bool {
+        !self.state().running.is_empty()
+    }
+
     /// Lets a call be ended with the others until the answer is dropped.
     pub(super) fn join(self: &Arc<Self>, cancel: &Cancel) -> Joined {
         let mut state = self.state();

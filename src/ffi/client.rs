@@ -15,6 +15,7 @@ use crate::ffi::cancel::{Calls, Interruptible, is_carried_by, under, xcp_cancel}
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::hosts::limits;
 use crate::ffi::json::{self, seconds};
+use crate::ffi::log;
 use crate::ffi::registry::{Held, Object};
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
@@ -438,11 +439,7 @@ impl Busy {
     fn with(clients: &[&Held<xcp_client>]) -> Result<Self, Failure> {
         BUSY.with_borrow_mut(|busy| {
             for client in clients {
-                not_in_callback_of(client.transport)?;
-                if busy.contains(&client.address()) {
-                    let message = "client: a callback cannot call on the client that it works for";
-                    return Err(Failure::new(XCP_E_MISUSE, message));
-                }
+                client.not_waited_for(busy)?;
             }
             busy.extend(clients.iter().map(|client| client.address()));
             Ok(Self(clients.len()))
@@ -459,6 +456,25 @@ impl Drop for Busy {
 impl xcp_client {
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Fails if this thread is in a callback for which a call on the client waits: each would wait for
+    /// the other.
+    pub(super) fn is_free_here(&self) -> Result<(), Failure> {
+        BUSY.with_borrow(|busy| self.not_waited_for(busy))
+    }
+
+    fn not_waited_for(&self, busy: &[usize]) -> Result<(), Failure> {
+        not_in_callback_of(self.transport)?;
+        let message = if busy.contains(&self.address()) {
+            "client: a callback cannot call on the client that it works for"
+        } else if log::is_telling() && self.calls.are_running() {
+            // Another thread may be at that call, and wait for this one, which searches the master.
+            "client: a callback of the log cannot call on a client that is in a call"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(XCP_E_MISUSE, message))
     }
 }
 

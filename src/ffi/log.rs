@@ -38,8 +38,9 @@ use xcp_log_level::*;
 /// speaks, such as "xcp_pool::client", `message` one line without an end of line.
 ///
 /// The texts live until the callback returns. It is called on whatever thread has something to tell, on
-/// many at once. It may call the library; what happens there is not told, and `xcp_log_set` fails there
-/// with XCP_E_MISUSE. It must not let an exception of C++ pass.
+/// many at once, threads of the library included. It may call the library, though on no client that is in
+/// a call, and not `xcp_log_set`: they answer XCP_E_MISUSE there. What happens inside of it is not told. It
+/// must not let an exception of C++ pass.
 pub type xcp_log = Option<
     unsafe extern "C" fn(
         ctx: *mut c_void,
@@ -169,6 +170,11 @@ impl Log for Bridge {
     }
 
     fn flush(&self) {}
+}
+
+/// Whether this thread is inside of a callback of the log.
+pub(super) fn is_telling() -> bool {
+    TELLING.get()
 }
 
 /// Who hears now; no lock is held while it does.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -170,8 +170,8 @@ pub unsafe extern "C" fn xcp_watch_next(
 
 /// Copies the pool as it was after the change that came last, or a little later.
 ///
-/// Waits while another thread is in `xcp_watch_next`. `*snapshot` is freed with `xcp_snapshot_free`. From
-/// any thread.
+/// Waits while another thread is in `xcp_watch_next`, but fails with XCP_E_MISUSE inside of a callback that
+/// works for it. `*snapshot` is freed with `xcp_snapshot_free`. From any thread.
 ///
 /// # Safety
 /// `watch` came from this library; `snapshot` can be written; `error` is NULL or can be written.
@@ -186,7 +186,15 @@ pub unsafe extern "C" fn xcp_watch_snapshot(
         call("xcp_watch_snapshot", error, |call| {
             let held = call.object(watch, "watch")?;
             let out = Out::new(snapshot, "snapshot")?;
-            let copy = held.following().watch.snapshot().clone();
+            let following = match held.following.try_lock() {
+                Ok(following) => following,
+                Err(TryLockError::Poisoned(error)) => error.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    held.client.is_free_here()?;
+                    held.following()
+                }
+            };
+            let copy = following.watch.snapshot().clone();
             out.write_object(xcp_snapshot::from(copy));
             Ok(())
         })
