@@ -722,7 +722,7 @@ def log_to(logger: Optional[logging.Logger] = None) -> None:
 
     `log_to(logging.getLogger("xcp_pool"))`. How much it hears is the logger's own level at the time of
     this call; the lines go to its children "client", "operations" and "transport". They never hold
-    passwords, sessions or parameters."""
+    passwords, sessions or parameters. A handler that calls on a client which is in a call gets an Error."""
     own = logger.getEffectiveLevel() if logger else None
     level = max((number for number, python in _LEVELS.items() if own is not None and python >= own), default=0)
     ctx = _keep(logger) if level else None

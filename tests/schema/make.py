@@ -169,6 +169,18 @@ BY_HAND = {
     "Version": TEXT,
 }
 
+# Texts of a field that are one of a few words.
+WORDS = {
+    "ffi/hosts.rs:RoleText.role": ["master", "member"],
+    "ffi/joins.rs:Attempt.outcome": ["done", "not-done", "skipped", "unknown"],
+    "ffi/json/partition.rs:Story.ask": ["objections", "outcome"],
+    "ffi/json/rules.rs:ReadsText.records": ["all", "each", "local", "management"],
+    "ffi/simulator/mod.rs:RoleText.role": ["broken", "master", "slave"],
+    "ffi/simulator/scene.rs:FencedText.cause": ["lost", "requested", "watchdog"],
+    "ffi/watch.rs:ChangeText.operation": ["added", "deleted", "modified"],
+    "preflight/consequences/mod.rs:Consequences.call": ["pool.join", "pool.join_force"],
+}
+
 # What is behind a `Value` of a variant.
 INSIDE = {
     "ffi/json/questions.rs:Told.ok": either(*map(written, [
@@ -383,7 +395,7 @@ class Schemas:
     """What was made so far."""
 
     def __init__(self):
-        self.defs, self.names = dict(OWN), {}
+        self.defs, self.names, self.worded = dict(OWN), {}, set()
 
     def of(self, wanted):
         """The schema of an entry of CALLS."""
@@ -484,6 +496,9 @@ class Schemas:
                 made = self.type(kind, item.place, mode)
             if (name, kind) == ("schema", "u32"):
                 made = {"const": 1}
+            if f"{item}.{name}" in WORDS:
+                self.worded.add(f"{item}.{name}")
+                made = {"enum": WORDS[f"{item}.{name}"]}
             properties[name] = described(docs, made)
             optional = mode == "in" and (lenient or "default" in serde or kind.startswith("Option<"))
             if not optional and "skip_serializing_if" not in serde:
@@ -616,6 +631,15 @@ def schema():
     calls = {}
     for function, arguments in CALLS.items():
         calls[function] = {argument: schemas.of(wanted) for argument, wanted in arguments.items()}
+        for argument, made in calls[function].items():
+            for one in made.get("anyOf", [made]):
+                name = one.get("$ref", "").rpartition("/")[2]
+                if name and "description" not in schemas.defs[name]:
+                    what = "" if argument == "returns" else f"`{argument}` at "
+                    note = f"See {what}`{function}` in xcp_pool.h."
+                    schemas.defs[name] = {"description": note, **schemas.defs[name]}
+    if schemas.worded != set(WORDS):
+        raise SystemExit(f"WORDS in tests/schema/make.py names no field by {sorted(set(WORDS) - schemas.worded)}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "xcp_pool.schema.json",

@@ -30,7 +30,7 @@ func (l Level) String() string {
 // LogTo has a function hear what the library does, up to a level, for the whole process; nil or LevelOff
 // ends it. The target is the part of the library that speaks, such as "xcp_pool::client". Lines never hold
 // passwords, sessions or parameters. The function is called by many goroutines at once; what the library
-// does when it is called from inside of it is not told, and LogTo fails there.
+// does when it is called from inside of it is not told, and LogTo and clients that are in a call fail there.
 func LogTo(level Level, tell func(level Level, target, message string)) error {
 	var ctx cgo.Handle
 	if tell != nil && level != LevelOff {
