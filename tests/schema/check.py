@@ -139,7 +139,7 @@ class Schema(unittest.TestCase):
         self.assertEqual(used, set(SCHEMA["$defs"]))
 
     def test_every_argument_of_the_header_that_is_json_has_one(self):
-        self.assertEqual(make.uncalled(), set(), "CALLS in tests/schema/make.py")
+        self.assertEqual(make.uncalled(), set(), "CALLS in tests/schema/calls.py")
 
 
 class Recorded(unittest.TestCase):
