@@ -23,7 +23,7 @@ import logging
 import os
 import pathlib
 from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator, Optional, Sequence, TypeVar, Union
 
 __all__ = [
     "Cancel", "Cancelled", "Client", "Error", "Fault", "Front", "Joins", "LocalSession", "Plan", "Report",
@@ -219,7 +219,7 @@ class Error(Exception):
 
     def __init__(self, status: str, message: str, code: Optional[str] = None,
                  params: Optional[list[str]] = None, evidence: Optional[list[str]] = None,
-                 login_failure: Optional[str] = None, mismatch: Optional[dict] = None) -> None:
+                 login_failure: Optional[str] = None, mismatch: Optional[dict[str, Any]] = None) -> None:
         super().__init__(message)
         self.status, self.code = status, code
         self.params, self.evidence = params or [], evidence or []
@@ -236,7 +236,7 @@ class Cancelled(Error):
 
 def version() -> str:
     """The version of the library."""
-    return _lib.xcp_version().decode()
+    return str(_lib.xcp_version().decode())
 
 
 def _check(function: Any, *arguments: Any) -> None:
@@ -274,8 +274,12 @@ def _taken(out: c_void_p) -> str:
         _lib.xcp_string_free(out)
 
 
-def _json(function: Any, *arguments: Any) -> Any:
+def _value(function: Any, *arguments: Any) -> Any:
     return json.loads(_text(function, *arguments))
+
+
+def _json(function: Any, *arguments: Any) -> dict[str, Any]:
+    return dict(_value(function, *arguments))
 
 
 def _made(function: Any, *arguments: Any) -> c_void_p:
@@ -294,11 +298,14 @@ def _bytes(value: Any) -> Optional[bytes]:
     return text.encode()
 
 
+_Self = TypeVar("_Self", bound="_Handle")
+
+
 class _Handle:
     _free: str
 
     def __init__(self, handle: c_void_p) -> None:
-        self._handle = handle
+        self._handle: Optional[c_void_p] = handle
 
     def close(self) -> None:
         """Gives back what the library holds; doing it twice is fine."""
@@ -306,7 +313,7 @@ class _Handle:
         if handle:
             getattr(_lib, self._free)(handle)
 
-    def __enter__(self):
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -322,48 +329,49 @@ class _Handle:
         return self._handle
 
 
-def _array(handles: list[_Handle]) -> Any:
+def _array(handles: Sequence[_Handle]) -> Any:
     """An array of pointers for C; the handles must outlive it."""
     return (c_void_p * len(handles))(*[handle._as_parameter_ for handle in handles])
 
 
-Json = Union[str, dict]
-Choices = Union[str, dict, list]
+Object = dict[str, Any]
+Json = Union[str, Object]
+Choices = Union[str, Object, list[Any]]
 
 
-def preflight(pool: Json, host: Json, options: Optional[Json] = None) -> dict:
+def preflight(pool: Json, host: Json, options: Optional[Json] = None) -> Object:
     """May the host join the pool? Takes snapshots, as dicts or JSON; gives the report as a dict.
 
     `options`: {"force", "policy", "evidence", "complete_snapshots"}, as the header tells."""
     return _json(_lib.xcp_preflight_json, _bytes(pool), _bytes(host), _bytes(options))
 
 
-def consequences(pool: Json, host: Json, options: Optional[Json] = None) -> dict:
+def consequences(pool: Json, host: Json, options: Optional[Json] = None) -> Object:
     """What would the join do to the pool? Takes what `preflight` takes."""
     return _json(_lib.xcp_consequences_json, _bytes(pool), _bytes(host), _bytes(options))
 
 
-def partition(question: Json) -> dict:
+def partition(question: Json) -> Object:
     """Which hosts of an HA pool survive: `{"hosts": ["a", "b"], "crash": ["b"]}`, and more."""
     return _json(_lib.xcp_partition_json, _bytes(question))
 
 
-def failover(question: Json) -> dict:
+def failover(question: Json) -> Object:
     """Asks the planner of HA: `{"snapshot": {...}, "questions": [{"ask": "assess"}]}`; see `Snapshot.ask`."""
     return _json(_lib.xcp_failover_json, _bytes(question))
 
 
-def election(question: Json) -> dict:
+def election(question: Json) -> Object:
     """Whom to make master: `{"mode": "planned" or "emergency", "snapshot": {...}, "evidence": {...}}`."""
     return _json(_lib.xcp_election_json, _bytes(question))
 
 
-def rules() -> list[dict]:
+def rules() -> list[Object]:
     """What the preflight checks, in the order of reports: {"rule", "compares", "remedy", "severity", ...}."""
-    return _json(_lib.xcp_rules_json)["rules"]
+    return list(_json(_lib.xcp_rules_json)["rules"])
 
 
-def master_lock(game: Json) -> dict:
+def master_lock(game: Json) -> Object:
     """One host's side of the master lock of HA: `{"me": 0, "n": 2, "online": 3, "events": ["propose"]}`."""
     return _json(_lib.xcp_master_lock_json, _bytes(game))
 
@@ -394,7 +402,7 @@ class Snapshot(_Handle):
         """From {class: {ref: record}}; `complete` fills in what people leave out."""
         return cls(_made(_lib.xcp_snapshot_from_json, _bytes(source), complete))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> Object:
         """As {class: {ref: record}}."""
         return _json(_lib.xcp_snapshot_to_json, self)
 
@@ -404,23 +412,23 @@ class Snapshot(_Handle):
         _check(_lib.xcp_snapshot_count, self, _bytes(class_name), byref(count))
         return count.value
 
-    def problems(self) -> list[dict]:
+    def problems(self) -> list[Object]:
         """What could not be read of the source."""
-        return _json(_lib.xcp_snapshot_problems_json, self)["problems"]
+        return list(_json(_lib.xcp_snapshot_problems_json, self)["problems"])
 
-    def overview(self) -> dict:
+    def overview(self) -> Object:
         """The pool in a few numbers and names: {"master", "hosts", "srs", "networks", "vms", ...}."""
         return _json(_lib.xcp_snapshot_overview_json, self)
 
-    def election(self, mode: str = "planned", evidence: Optional[Json] = None) -> dict:
+    def election(self, mode: str = "planned", evidence: Optional[Json] = None) -> Object:
         """Whom to make master, "planned" or in an "emergency"; evidence as of `Client.evidence`."""
         return _json(_lib.xcp_election, self, _bytes(mode), _bytes(evidence))
 
-    def failover(self, questions: Json) -> dict:
+    def failover(self, questions: Json) -> Object:
         """Asks the planner of HA `{"calls": [...], "questions": [...]}`, as the header tells."""
         return _json(_lib.xcp_failover, self, _bytes(questions))
 
-    def ask(self, ask: str, **about: Any) -> dict:
+    def ask(self, ask: str, **about: Any) -> Object:
         """Asks the planner of HA one question: `ask("if-host-leaves", host="ignite")`, `ask("assess")`.
 
         The questions are those of the header; what the planner raises is a Fault."""
@@ -428,7 +436,7 @@ class Snapshot(_Handle):
         if "error" in answer:
             error = answer["error"]
             raise Fault("XCP_E_FAULT", " ".join([error["code"], *error["params"]]), error["code"], error["params"])
-        return answer["ok"]
+        return dict(answer["ok"])
 
 
 class Report(_Handle):
@@ -441,18 +449,18 @@ class Report(_Handle):
     @property
     def verdict(self) -> str:
         """ "ready", "unknown", "needs-force" or "blocked"."""
-        return ["none", "ready", "unknown", "needs-force", "blocked"][_lib.xcp_report_verdict(self)]
+        return ("none", "ready", "unknown", "needs-force", "blocked")[int(_lib.xcp_report_verdict(self))]
 
     @property
     def blocking(self) -> int:
         """How many findings stand in the way."""
-        return _lib.xcp_report_blocking_count(self)
+        return int(_lib.xcp_report_blocking_count(self))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> Object:
         """Findings, predicted fault and all."""
         return _json(_lib.xcp_report_json, self)
 
-    def consequences(self) -> dict:
+    def consequences(self) -> Object:
         """What the join will do."""
         return _json(_lib.xcp_report_consequences_json, self)
 
@@ -473,7 +481,7 @@ class Report(_Handle):
         return Plan(_made(_lib.xcp_plan_join, self, _bytes(choices)))
 
     def __len__(self) -> int:
-        return _lib.xcp_report_finding_count(self)
+        return int(_lib.xcp_report_finding_count(self))
 
     def __str__(self) -> str:
         return _text(_lib.xcp_report_text, self)
@@ -511,10 +519,10 @@ class Plan(_Handle):
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to a person."""
-        return _lib.xcp_plan_is_complete(self)
+        return bool(_lib.xcp_plan_is_complete(self))
 
     @property
-    def losses(self) -> dict:
+    def losses(self) -> Object:
         """What is gone for good afterwards: {"digest", "losses"}. Show it, then pass the digest on."""
         return _json(_lib.xcp_plan_losses_json, self)
 
@@ -523,12 +531,12 @@ class Plan(_Handle):
         """Equal for plans that do the same."""
         return _text(_lib.xcp_plan_digest, self)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> Object:
         """The plan, to save or show."""
         return _json(_lib.xcp_plan_json, self)
 
     def __len__(self) -> int:
-        return _lib.xcp_plan_step_count(self)
+        return int(_lib.xcp_plan_step_count(self))
 
     def __str__(self) -> str:
         return _text(_lib.xcp_plan_text, self)
@@ -553,10 +561,10 @@ class Joins(_Handle):
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to a person."""
-        return _lib.xcp_joins_is_complete(self)
+        return bool(_lib.xcp_joins_is_complete(self))
 
     @property
-    def losses(self) -> dict:
+    def losses(self) -> Object:
         """What is gone for good afterwards: {"digest", "losses"}. Show it, then pass the digest on."""
         return _json(_lib.xcp_joins_losses_json, self)
 
@@ -570,7 +578,7 @@ class Joins(_Handle):
         """Equal for joins that do the same."""
         return _text(_lib.xcp_joins_digest, self)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> Object:
         """The plans and the notes, to save or show."""
         return _json(_lib.xcp_joins_json, self)
 
@@ -581,7 +589,7 @@ class Joins(_Handle):
         return Plan(_made(_lib.xcp_joins_plan, self, index % len(self)))
 
     def __len__(self) -> int:
-        return _lib.xcp_joins_count(self)
+        return int(_lib.xcp_joins_count(self))
 
     def __str__(self) -> str:
         return _text(_lib.xcp_joins_text, self)
@@ -602,12 +610,12 @@ class TrustStore(_Handle):
         return cls(_made(_lib.xcp_trust_store_authorities, _bytes(pem)))
 
     @classmethod
-    def authorities_file(cls, path: Union[str, os.PathLike]) -> "TrustStore":
+    def authorities_file(cls, path: Union[str, os.PathLike[str]]) -> "TrustStore":
         """Those that the authorities in a file signed."""
         return cls(_made(_lib.xcp_trust_store_authorities_file, _bytes(os.fspath(path))))
 
     @classmethod
-    def first_use(cls, path: Union[str, os.PathLike, None] = None) -> "TrustStore":
+    def first_use(cls, path: Union[str, os.PathLike[str], None] = None) -> "TrustStore":
         """The one that each host shows first, remembered in a file or while the program runs."""
         if path is None:
             return cls(_made(_lib.xcp_trust_store_memory))
@@ -629,7 +637,7 @@ class TrustStore(_Handle):
 
     def remembered(self) -> dict[str, str]:
         """Hosts and fingerprints of a store with a file."""
-        return _json(_lib.xcp_trust_store_pins_json, self)["pins"]
+        return dict(_json(_lib.xcp_trust_store_pins_json, self)["pins"])
 
     def forget(self, host: str) -> None:
         """Trusts the next certificate of "host:port" anew."""
@@ -696,7 +704,7 @@ def _exchange(ctx: int, request: int, reply: int) -> None:
         length = c_size_t()
         body = ctypes.string_at(_lib.xcp_request_body(request, byref(length)), length.value)
         url = _lib.xcp_request_url(request).decode()
-        return _callers[ctx](url, body, _lib.xcp_request_timeout_ms(request) / 1000)
+        return bytes(_callers[ctx](url, body, _lib.xcp_request_timeout_ms(request) / 1000))
     _answer(reply, 200, of)
 
 
@@ -729,7 +737,8 @@ def log_to(logger: Optional[logging.Logger] = None) -> None:
     try:
         _check(_lib.xcp_log_set, level, _LOG_CALL, ctx, _RELEASE_CALL if level else _RELEASE(0))
     except BaseException:
-        _callers.pop(ctx, None)
+        if ctx is not None:
+            _callers.pop(ctx)
         raise
 
 
@@ -767,7 +776,7 @@ class Simulator(_Handle):
     @property
     def now(self) -> float:
         """Seconds since it began."""
-        return _lib.xcp_simulator_now(self)
+        return float(_lib.xcp_simulator_now(self))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass."""
@@ -793,11 +802,11 @@ class Simulator(_Handle):
         """Mends it."""
         _check(_lib.xcp_simulator_heal, self, _bytes(one), _bytes(other))
 
-    def trouble(self, trouble: Union[str, dict], **rule: Any) -> None:
+    def trouble(self, trouble: Json, **rule: Any) -> None:
         """Has requests go wrong: `trouble("lose-reply", host="ignite", method="pool.join")`."""
         _check(_lib.xcp_simulator_trouble, self, _bytes({"trouble": trouble, **rule}))
 
-    def act(self, *acts: dict) -> None:
+    def act(self, *acts: Object) -> None:
         """Does things to the world at one moment: `act({"act": "cut-state-file", "host": "ignite"})`.
 
         The acts are those of the header; one with "after" happens so many seconds later."""
@@ -810,7 +819,7 @@ class Simulator(_Handle):
         return done.value
 
     @property
-    def state(self) -> dict:
+    def state(self) -> Object:
         """The world from above: {"now", "masters", "lock_holders", "fenced", "requests", "sessions", ...}."""
         return _json(_lib.xcp_simulator_state_json, self)
 
@@ -824,11 +833,11 @@ class Simulator(_Handle):
         _check(_lib.xcp_simulator_count, self, _bytes(host), _bytes(class_name), byref(count))
         return count.value
 
-    def host(self, name: str) -> dict:
+    def host(self, name: str) -> Object:
         """What a host takes itself for."""
         return _json(_lib.xcp_simulator_host_json, self, _bytes(name))
 
-    def database(self, host: str) -> dict:
+    def database(self, host: str) -> Object:
         """The database that a host works on."""
         return _json(_lib.xcp_simulator_database_json, self, _bytes(host))
 
@@ -838,24 +847,24 @@ class Front(_Handle):
     _free = "xcp_front_free"
 
     @property
-    def hosts(self) -> list[dict]:
+    def hosts(self) -> list[Object]:
         """Where the hosts are: [{"name", "address", "http", "https", "url", "fingerprint"}]."""
-        return _json(_lib.xcp_front_hosts_json, self)["hosts"]
+        return list(_json(_lib.xcp_front_hosts_json, self)["hosts"])
 
     @property
     def addresses(self) -> dict[str, str]:
         """Where the addresses lead by which hosts name each other: an option of `Client`."""
-        return _json(_lib.xcp_front_hosts_json, self)["addresses"]
+        return dict(_json(_lib.xcp_front_hosts_json, self)["addresses"])
 
     @property
     def served(self) -> int:
         """How many calls were served."""
-        return _lib.xcp_front_served(self)
+        return int(_lib.xcp_front_served(self))
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
-        return _lib.xcp_front_connections(self)
+        return int(_lib.xcp_front_connections(self))
 
 
 class LocalSession(_Handle):
@@ -864,6 +873,7 @@ class LocalSession(_Handle):
 
     def __init__(self, transport: Transport, address: str, user: str, password: str,
                  cancel: Optional[Cancel] = None, **options: Any) -> None:
+        """Logs in at a host and nowhere else; `options` as the header tells (`timeout` in seconds, ...)."""
         super().__init__(_made(_lib.xcp_local_session_open, transport, _bytes(address), _bytes(user),
                                _bytes(password), _bytes(options), cancel))
 
@@ -891,9 +901,9 @@ class Task(_Handle):
     @property
     def ref(self) -> str:
         """The task's ref."""
-        return _lib.xcp_task_ref(self).decode()
+        return str(_lib.xcp_task_ref(self).decode())
 
-    def record(self, cancel: Optional[Cancel] = None) -> dict:
+    def record(self, cancel: Optional[Cancel] = None) -> Object:
         """The task as it stands."""
         return _json(_lib.xcp_task_record_json, self, cancel)
 
@@ -904,11 +914,11 @@ class Task(_Handle):
     def wait(self, progress: Optional[Callable[[float], None]] = None, cancel: Optional[Cancel] = None) -> Any:
         """Waits for its end; what `progress` raises ends the wait, not the task, and is raised here."""
         with _Callback(_TASK_PROGRESS, progress, cancel) as callback:
-            return _json(_lib.xcp_task_wait_json, self, callback.function, None, callback.cancel)
+            return _value(_lib.xcp_task_wait_json, self, callback.function, None, callback.cancel)
 
 
 def probe(transport: Transport, address: str, user: str, password: str, cancel: Optional[Cancel] = None,
-          **options: Any) -> dict:
+          **options: Any) -> Object:
     """Asks one host what it is: {"role": "master" or "member", "pool", "master"}."""
     return _json(_lib.xcp_probe_json, transport, _bytes(address), _bytes(user), _bytes(password), _bytes(options),
                  cancel)
@@ -920,6 +930,11 @@ class Client(_Handle):
 
     def __init__(self, transport: Transport, address: str, user: str, password: str,
                  cancel: Optional[Cancel] = None, **options: Any) -> None:
+        """Logs in at a host, or at the master that it names.
+
+        `options`: `originator`, `pool_uuid` (the only pool that is accepted), `timeout` of a call and
+        `patience` with a lost master in seconds, `max_reply` in bytes, `addresses` ({address: real one}),
+        `members` (where else to look for the pool)."""
         super().__init__(_made(_lib.xcp_client_connect, transport, _bytes(address), _bytes(user),
                                _bytes(password), _bytes(options), cancel))
 
@@ -940,18 +955,18 @@ class Client(_Handle):
 
     def call(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
         """Calls a method of XAPI, session left out: `call("host.get_all")`."""
-        return _json(_lib.xcp_client_call_json, self, _bytes(method), _bytes(list(params)), cancel)
+        return _value(_lib.xcp_client_call_json, self, _bytes(method), _bytes(list(params)), cancel)
 
     def task(self, method: str, *params: Any, progress: Optional[Callable[[float], None]] = None,
              cancel: Optional[Cancel] = None) -> Any:
         """Runs a method as a task and waits; what `progress` raises ends the wait and is raised here."""
         with _Callback(_TASK_PROGRESS, progress, cancel) as callback:
-            return _json(_lib.xcp_client_task_json, self, _bytes(method), _bytes(list(params)),
-                         callback.function, None, callback.cancel)
+            return _value(_lib.xcp_client_task_json, self, _bytes(method), _bytes(list(params)),
+                          callback.function, None, callback.cancel)
 
     def call_within(self, timeout: float, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
         """As `call`, with so many seconds for it."""
-        return _json(_lib.xcp_client_call_within_json, self, _bytes(method), _bytes(list(params)),
+        return _value(_lib.xcp_client_call_within_json, self, _bytes(method), _bytes(list(params)),
                      _bytes({"timeout": timeout}), cancel)
 
     def start(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Task:
@@ -970,7 +985,7 @@ class Client(_Handle):
         _Handle.__init__(made, _made(_lib.xcp_client_local, self, _bytes(address), cancel))
         return made
 
-    def role_of(self, address: str, cancel: Optional[Cancel] = None) -> dict:
+    def role_of(self, address: str, cancel: Optional[Cancel] = None) -> Object:
         """Asks another host what it is; as `probe`."""
         return _json(_lib.xcp_client_role_json, self, _bytes(address), cancel)
 
@@ -978,33 +993,31 @@ class Client(_Handle):
         """Where a host really is that the pool knows by an address."""
         return _text(_lib.xcp_client_locate, self, _bytes(address))
 
-    def evidence(self, snapshot: Snapshot, cancel: Optional[Cancel] = None) -> dict:
+    def evidence(self, snapshot: Snapshot, cancel: Optional[Cancel] = None) -> Object:
         """Asks every host of a snapshot what it is, for `Snapshot.election` and `Plan.hand_over`."""
         return _json(_lib.xcp_evidence_json, self, snapshot, cancel)
 
     def join_many(self, hosts: list["Client"], joins: Joins, consent: Optional[str] = None,
-                  progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
-                  **options: Any) -> dict:
+                  progress: Optional[Callable[[Object], None]] = None, cancel: Optional[Cancel] = None,
+                  **options: Any) -> Object:
         """Makes the hosts of other clients members, one after the other, in the order of the plans.
 
         Gives {"all_joined", "hosts": [{"host", "outcome", "joined", "reason", "fault", "evidence"}]}. As `join`;
         `on_failure="continue"` tries the hosts after one that did not join."""
-        tell = progress and (lambda text: progress(json.loads(text)))
         array, every = _array(hosts), c_bool()
-        with _Callback(_PROGRESS, tell, cancel) as callback:
+        with _Callback(_PROGRESS, _decoded(progress), cancel) as callback:
             told = _json(_lib.xcp_join_many, self, array, len(hosts), joins, _bytes(consent), _bytes(options),
                          callback.function, None, callback.cancel, byref(every))
         return {"all_joined": every.value, **told}
 
     def join(self, host: "Client", plan: Plan, consent: Optional[str] = None,
-             progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
-             **options: Any) -> dict:
+             progress: Optional[Callable[[Object], None]] = None, cancel: Optional[Cancel] = None,
+             **options: Any) -> Object:
         """Makes the other client's host a member of this pool, as planned.
 
         `consent` is the digest of the plan's losses, after a person has seen them. What `progress`
         raises ends the operation and is raised here."""
-        tell = progress and (lambda text: progress(json.loads(text)))
-        with _Callback(_PROGRESS, tell, cancel) as callback:
+        with _Callback(_PROGRESS, _decoded(progress), cancel) as callback:
             return _json(_lib.xcp_join, self, host, plan, _bytes(consent), _bytes(options),
                          callback.function, None, callback.cancel)
 
@@ -1013,11 +1026,10 @@ class Client(_Handle):
         return Plan(_made(_lib.xcp_plan_hand_over, self, _bytes(host), cancel))
 
     def run(self, plan: Plan, consent: Optional[str] = None,
-            progress: Optional[Callable[[dict], None]] = None, cancel: Optional[Cancel] = None,
-            **options: Any) -> dict:
+            progress: Optional[Callable[[Object], None]] = None, cancel: Optional[Cancel] = None,
+            **options: Any) -> Object:
         """Runs the plan of an ejection, a hand-over or a maintenance; as `join`."""
-        tell = progress and (lambda text: progress(json.loads(text)))
-        with _Callback(_PROGRESS, tell, cancel) as callback:
+        with _Callback(_PROGRESS, _decoded(progress), cancel) as callback:
             return _json(_lib.xcp_run, self, plan, _bytes(consent), _bytes(options),
                          callback.function, None, callback.cancel)
 
@@ -1033,8 +1045,8 @@ class Client(_Handle):
         _lib.xcp_client_cancel(self)
 
 
-def diagnose(transport: Transport, hosts: Union[list[str], dict], user: str, password: str,
-             last: Optional[Snapshot] = None, cancel: Optional[Cancel] = None) -> dict:
+def diagnose(transport: Transport, hosts: Union[list[str], Object], user: str, password: str,
+             last: Optional[Snapshot] = None, cancel: Optional[Cancel] = None) -> Object:
     """Says in what state a pool is, also when no master answers; under "text" for people.
 
     `hosts` are addresses, or {"hosts", "addresses", "patience", ...} with the options of the header; `last`
@@ -1045,12 +1057,11 @@ def diagnose(transport: Transport, hosts: Union[list[str], dict], user: str, pas
     return {**json.loads(_taken(out)), "text": _taken(text)}
 
 
-def recover(transport: Transport, hosts: Union[list[str], dict], user: str, password: str, last: Snapshot, plan: Plan,
-            consent: Optional[str] = None, progress: Optional[Callable[[dict], None]] = None,
-            cancel: Optional[Cancel] = None, **options: Any) -> dict:
+def recover(transport: Transport, hosts: Union[list[str], Object], user: str, password: str, last: Snapshot, plan: Plan,
+            consent: Optional[str] = None, progress: Optional[Callable[[Object], None]] = None,
+            cancel: Optional[Cancel] = None, **options: Any) -> Object:
     """Gives a pool the master that is planned, and looks at every member; as `Client.join`."""
-    tell = progress and (lambda text: progress(json.loads(text)))
-    with _Callback(_PROGRESS, tell, cancel) as callback:
+    with _Callback(_PROGRESS, _decoded(progress), cancel) as callback:
         return _json(_lib.xcp_recover, transport, _bytes(hosts), _bytes(user), _bytes(password), last,
                      plan, _bytes(consent), _bytes(options), callback.function, None, callback.cancel)
 
@@ -1059,10 +1070,10 @@ class Watch(_Handle):
     """An iterator over changes: {"class", "ref", "operation"}; ends when it is cancelled."""
     _free = "xcp_watch_free"
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[Object]:
         return self
 
-    def __next__(self) -> dict:
+    def __next__(self) -> Object:
         try:
             return _json(_lib.xcp_watch_next, self, None)
         except Cancelled:
@@ -1083,13 +1094,20 @@ class Watch(_Handle):
         _lib.xcp_watch_cancel(self)
 
 
+def _decoded(progress: Optional[Callable[[Object], None]]) -> Optional[Callable[[bytes], None]]:
+    return None if progress is None else lambda text: progress(json.loads(text))
+
+
 class _Callback:
     """A callback whose exception ends the call and comes out of it."""
 
     def __init__(self, kind: Any, function: Optional[Callable[[Any], None]], cancel: Optional[Cancel]) -> None:
         self.raised: Optional[BaseException] = None
-        self._own = cancel is None and function is not None
-        self.cancel = Cancel() if self._own else cancel
+        self.function, self.cancel, self._own = kind(0), cancel, None
+        if function is None:
+            return
+        ends = cancel if cancel is not None else Cancel()
+        self.cancel, self._own = ends, ends if cancel is None else None
 
         def call(_ctx: Any, value: Any) -> None:
             try:
@@ -1097,15 +1115,15 @@ class _Callback:
                     function(value)
             except BaseException as error:  # nothing may pass into C
                 self.raised = error
-                self.cancel.cancel()
+                ends.cancel()
 
-        self.function = kind(call) if function else kind(0)
+        self.function = kind(call)
 
     def __enter__(self) -> "_Callback":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self._own:
-            self.cancel.close()
+        if self._own is not None:
+            self._own.close()
         if self.raised is not None:
             raise self.raised
