@@ -27,7 +27,7 @@
  * xcp_pool.schema.json: its "x-functions" names the form of each argument. Every result is an object
  * with a number "schema", which changes when a field goes or changes its meaning; fields are added
  * without notice, so readers ignore what they do not know. (Three have no number, since their form is
- * XAPI's: snapshots, databases, and what a method of XAPI answers; an error's lists have none either.)
+ * XAPI's: snapshots, databases, and what a method of XAPI answers; what belongs to an error has none either.)
  * Numbers that a call is about are C scalars.
  *
  * Threads. Every function may be called from every thread, and one object may be used by many
@@ -940,6 +940,28 @@ xcp_status xcp_plan_digest(const xcp_plan *plan, char **digest, xcp_error **erro
 void xcp_plan_free(xcp_plan *plan);
 
 /**
+ * Tells what each step of a plan needs, brings about and could be taken back by, and whether it is done.
+ *
+ * `pool` and `host` are snapshots of the two sides as they are now; either may be NULL, and then nothing is
+ * known of it. `*steps_json` is `{"schema": 1, "steps": [{"side": "pool" | "joiner" | "both", "summary",
+ * "preconditions": [{"condition": {...}, "holds": bool | null}...], "effect": {"condition": {...}, "holds": bool |
+ * null} | null, "undo": {...} | null}...]}`, freed with `xcp_string_free`. "holds" is null if the snapshot cannot
+ * tell. A step whose effect holds is skipped when the plan runs; an effect is null where it is more than one
+ * object's state. "undo" is the action that takes the step back, where there is one.
+ *
+ * From any thread.
+ *
+ * Safety:
+ * `plan` came from this library, `pool` and `host` too or are NULL; `steps_json` can be written; `error` is
+ * NULL or can be written.
+ */
+xcp_status xcp_plan_steps_json(const xcp_plan *plan,
+                               const xcp_snapshot *pool,
+                               const xcp_snapshot *host,
+                               char **steps_json,
+                               xcp_error **error);
+
+/**
  * Tells whether a host may join a pool: everything that speaks against it, with the way out.
  *
  * Both snapshots are `{class: {ref: record}}` in XAPI's names: the pool's from its master, the
@@ -1200,6 +1222,30 @@ xcp_status xcp_failover(const xcp_snapshot *snapshot,
                         const char *questions_json,
                         char **outcome_json,
                         xcp_error **error);
+
+/**
+ * Tells whether VMs keep a place when hosts fail, as the packer of HA's planner decides from sizes alone.
+ *
+ * `input_json` is `{"free": [bytes...], "size": [bytes...], "placement": [[vm, host]...], "total_hosts": number,
+ * "failures": number, "place": [vm...]}`: memory free on each live host, the size of each VM, which VM is on
+ * which host, by index; how many hosts the pool has, dead ones too (as many as are live), how many fail (0),
+ * and which VMs are to be placed as things are (none). All but the first two are optional.
+ *
+ * `*outcome_json` is `{"schema": 1, "heuristic": "approx" | "exhaustive" (how the server decides), "possible": bool, "verdict": "possible" | "too-few-hosts" |
+ * "too-few-slots" | "no-size" | "unplaced", "needed", "capacity", "failures": [host...] | null, "vms": [vm...] |
+ * null, "plan": [[vm, host]...]}`, freed with `xcp_string_free`: "needed" and "capacity" are counts of VMs and
+ * not null for "too-few-slots"; "failures" and "vms" are not null for "unplaced": if these hosts fail in this
+ * order, these VMs find no place. "plan" is where the VMs of "place" go, the last placed first.
+ *
+ * From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and for hosts and VMs that
+ * there are not.
+ *
+ * Safety:
+ * `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_packing_json(const char *input_json,
+                            char **outcome_json,
+                            xcp_error **error);
 
 /**
  * Has a callback hear what the library does, for the whole process; without it nothing is told.

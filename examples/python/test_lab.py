@@ -24,6 +24,10 @@ class Pure(unittest.TestCase):
         told = xcp_pool.master_lock({"me": 0, "n": 1, "online": 1, "events": ["propose", "update", "update"]})
         self.assertEqual((told["proposal"], told["holder"]), ("granted", 0))
 
+    def test_the_packer_answers_for_sizes_alone(self):
+        sizes = {"free": [3, 0], "size": [4], "placement": [[0, 1]], "failures": 1}
+        self.assertEqual(xcp_pool.packing(sizes)["vms"], [0])
+
     def test_a_fingerprint_is_what_pins_take(self):
         print_ = xcp_pool.fingerprint(b"ab\0c")
         TrustStore.pins([print_]).close()
@@ -96,6 +100,12 @@ class Lab(unittest.TestCase):
         self.assertEqual(caught.exception.code, "INVALID_VALUE")
         with self.assertRaises(Error):
             pool.ask("evacuate", host="nobody")
+
+    def test_steps_are_held_against_the_world(self):
+        pool = self.pool.snapshot("everything")
+        step = Plan.maintenance(pool, "b").steps(pool)[0]
+        self.assertFalse(step["effect"] and step["effect"]["holds"])
+        self.assertEqual(step["side"], "pool")
 
     def test_the_pool_as_it_will_be_is_a_snapshot(self):
         report = Report(self.pool.snapshot("preflight"), self.client("c").snapshot("preflight"))

@@ -28,7 +28,7 @@ from typing import Any, Callable, Iterator, Optional, Sequence, TypeVar, Union
 __all__ = [
     "Cancel", "Cancelled", "Client", "Error", "Fault", "Front", "Joins", "LocalSession", "Plan", "Report",
     "Simulator", "Snapshot", "Task", "Transport", "TrustStore", "Watch", "consequences", "diagnose", "election",
-    "failover", "fingerprint", "log_to", "master_lock", "partition", "preflight", "probe", "recover", "rules",
+    "failover", "fingerprint", "log_to", "master_lock", "packing", "partition", "preflight", "probe", "recover", "rules",
     "version",
 ]
 
@@ -85,6 +85,8 @@ for _name, _arguments in {
     "xcp_election_json": (c_char_p, _OUT),
     "xcp_rules_json": (_OUT,),
     "xcp_master_lock_json": (c_char_p, _OUT),
+    "xcp_packing_json": (c_char_p, _OUT),
+    "xcp_plan_steps_json": (_OBJECT, _OBJECT, _OBJECT, _OUT),
     "xcp_election": (_OBJECT, c_char_p, c_char_p, _OUT),
     "xcp_failover": (_OBJECT, c_char_p, _OUT),
     "xcp_snapshot_overview_json": (_OBJECT, _OUT),
@@ -376,6 +378,11 @@ def master_lock(game: Json) -> Object:
     return _json(_lib.xcp_master_lock_json, _bytes(game))
 
 
+def packing(sizes: Json) -> Object:
+    """Whether VMs keep a place when hosts fail, by sizes alone: `{"free": [4, 4], "size": [3], "failures": 1}`."""
+    return _json(_lib.xcp_packing_json, _bytes(sizes))
+
+
 def fingerprint(certificate: bytes) -> str:
     """The SHA-256 fingerprint of a certificate in DER form, as `TrustStore.pins` takes it."""
     return _text(_lib.xcp_fingerprint, certificate, len(certificate))
@@ -530,6 +537,10 @@ class Plan(_Handle):
     def digest(self) -> str:
         """Equal for plans that do the same."""
         return _text(_lib.xcp_plan_digest, self)
+
+    def steps(self, pool: Optional[Snapshot] = None, host: Optional[Snapshot] = None) -> list[Object]:
+        """What each step needs, brings about and is taken back by, held against the world as it is now."""
+        return list(_json(_lib.xcp_plan_steps_json, self, pool, host)["steps"])
 
     def to_dict(self) -> Object:
         """The plan, to save or show."""

@@ -26,6 +26,7 @@ mod rescue;
 mod simulator;
 mod snapshot;
 mod status;
+mod steps;
 mod task;
 mod text;
 mod transport;
@@ -40,7 +41,7 @@ pub use hosts::*;
 pub use joins::*;
 pub use json::{
     xcp_consequences_json, xcp_election, xcp_election_json, xcp_failover, xcp_failover_json,
-    xcp_master_lock_json, xcp_partition_json, xcp_preflight_json, xcp_rules_json,
+    xcp_master_lock_json, xcp_packing_json, xcp_partition_json, xcp_preflight_json, xcp_rules_json,
 };
 pub use log::*;
 pub use operations::*;
@@ -50,6 +51,7 @@ pub use rescue::*;
 pub use simulator::*;
 pub use snapshot::*;
 pub use status::*;
+pub use steps::*;
 pub use task::*;
 pub use text::*;
 pub use transport::*;

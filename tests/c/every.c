@@ -41,6 +41,10 @@ static void pure_functions(void) {
                                       &out, &error));
     CHECK(strstr(out, "\"holder\":0") != NULL);
     free_text(out);
+    ENDS(XCP_OK, xcp_packing_json("{\"free\": [4, 4], \"size\": [3], \"placement\": [[0, 0]], \"failures\": 1}", &out,
+                                  &error));
+    CHECK(strstr(out, "\"possible\":true") != NULL);
+    free_text(out);
     ENDS(XCP_E_NULL, xcp_partition_json(NULL, &out, &error));
     ENDS(XCP_E_NULL, xcp_partition_json("{}", NULL, &error));
     ENDS(XCP_E_UTF8, xcp_partition_json("\xff", &out, &error));
@@ -104,6 +108,8 @@ static void snapshots_and_reports(void) {
     xcp_plan_free(plan);
     ENDS(XCP_OK, xcp_plan_join(report, NULL, &plan, &error));
     CHECK(!xcp_plan_is_complete(plan) && xcp_plan_step_count(plan) > 0);
+    ENDS(XCP_OK, xcp_plan_steps_json(plan, pool, NULL, &out, &error));
+    free_text(out);
     ENDS(XCP_OK, xcp_plan_text(plan, &out, &error));
     free_text(out);
     ENDS(XCP_OK, xcp_plan_losses_json(plan, &out, &error));

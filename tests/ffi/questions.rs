@@ -368,6 +368,90 @@ fn the_master_lock_is_played_from_its_events() {
 }
 
 #[test]
+fn the_packer_answers_for_sizes_alone() {
+    let pack = |input: Value| pure(xcp_packing_json, &input.to_string());
+    let full = value!({"free": [4, 0], "size": [4, 5], "placement": [[0, 1]], "failures": 1, "place": [0, 1]});
+    let told = pack(full).unwrap();
+    assert_eq!(told["plan"], value!([[0, 0]]), "the larger one fits nowhere");
+    assert_eq!((&told["possible"], &told["verdict"]), (&true.into(), &value!("possible")));
+    let less = value!({"free": [3, 0], "size": [4], "placement": [[0, 1]], "failures": 1});
+    let told = pack(less).unwrap();
+    assert_eq!(
+        (&told["heuristic"], &told["verdict"]),
+        (&value!("exhaustive"), &value!("unplaced"))
+    );
+    assert_eq!((&told["failures"], &told["vms"]), (&value!([1]), &value!([0])));
+    let many = value!({"free": [3, 0], "size": [4], "placement": [[0, 1]], "failures": 1, "total_hosts": 40});
+    let told = pack(many).unwrap();
+    assert_eq!(
+        (&told["heuristic"], &told["verdict"]),
+        (&value!("approx"), &value!("too-few-slots"))
+    );
+    assert_eq!((&told["needed"], &told["capacity"]), (&value!(1), &value!(0)));
+    assert_eq!(
+        pack(value!({"free": [1], "size": [1], "failures": 1})).unwrap()["verdict"],
+        "too-few-hosts"
+    );
+    for wrong in [
+        value!({"free": [1]}),
+        value!({"free": [1], "size": [1], "placement": [[0, 1]]}),
+        value!({"free": [1], "size": [1], "placement": [[1, 0]]}),
+        value!({"free": [1], "size": [1], "place": [1]}),
+        value!({"free": [1, 1], "size": [], "total_hosts": 1}),
+        value!({"free": [1], "size": [], "failures": -1}),
+        value!({"free": [1], "size": [], "heuristic": "exhaustive"}),
+    ] {
+        assert_eq!(pack(wrong.clone()).unwrap_err().status, XCP_E_INVALID_INPUT, "{wrong}");
+    }
+}
+
+#[test]
+fn the_steps_of_a_plan_are_held_against_the_world() {
+    let world = World::story();
+    let (pool, host) = (world.client(c"phantom"), world.client(c"ignite"));
+    let pool = Snapshot(pool.snapshot(c"preflight", true).unwrap());
+    let own = Snapshot(host.snapshot(c"preflight", true).unwrap());
+    let (mut report, mut plan) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: what is used is alive, and freed once.
+    unsafe {
+        done(|e| xcp_preflight(pool.0, own.0, ptr::null(), &mut report, e)).unwrap();
+        done(|e| xcp_plan_join(report, ptr::null(), &mut plan, e)).unwrap();
+        xcp_report_free(report);
+        let steps = |host: *const xcp_snapshot| {
+            let told = json(|out, e| xcp_plan_steps_json(plan, pool.0, host, out, e)).unwrap();
+            told["steps"].as_array().unwrap().clone()
+        };
+        let now = steps(own.0);
+        assert_eq!(now.len(), xcp_plan_step_count(plan));
+        let shutdown = |steps: &[Value]| {
+            steps
+                .iter()
+                .find(|step| step["summary"].as_str().unwrap().contains("monitor"))
+                .unwrap()
+                .clone()
+        };
+        assert_eq!(shutdown(&now)["effect"]["holds"], false, "{:#}", shutdown(&now));
+        assert_eq!(shutdown(&now)["side"], "joiner");
+        assert!(
+            shutdown(&now)["preconditions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|it| it["holds"] == true)
+        );
+        assert_eq!(shutdown(&steps(ptr::null()))["effect"]["holds"], Value::Null);
+        let vm = host.call("VM.get_by_name_label", &value!(["monitor"])).unwrap()[0].clone();
+        host.call("VM.hard_shutdown", &value!([vm])).unwrap();
+        let later = Snapshot(host.snapshot(c"preflight", true).unwrap());
+        assert_eq!(shutdown(&steps(later.0))["effect"]["holds"], true);
+        xcp_plan_free(plan);
+        let none =
+            json(|out, e| xcp_plan_steps_json(ptr::null(), pool.0, own.0, out, e)).unwrap_err();
+        assert_eq!(none.message, "plan is NULL");
+    }
+}
+
+#[test]
 fn a_pool_is_told_in_numbers_and_as_it_will_be() {
     let world = World::story();
     let (pool, host) = (world.client(c"phantom"), world.client(c"ignite"));

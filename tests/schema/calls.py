@@ -103,6 +103,11 @@ CALLS = {
     "xcp_failover_json": {
         "input_json": read("ffi/json/failover.rs:Input", "failover_question"), "outcome_json": ANSWERS,
     },
+    "xcp_packing_json": {
+        "input_json": read("ffi/json/packing.rs:Sizes", "packing_input"),
+        "outcome_json": result("ffi/json/packing.rs:Packed", "packing"),
+    },
+    "xcp_plan_steps_json": {"steps_json": result("ffi/steps.rs:Steps", "plan_steps")},
     "xcp_rules_json": {"rules_json": result("ffi/json/rules.rs:Rules", "rules")},
     "xcp_trust_store_pins": {"pins_json": {"type": "array", "items": TEXT, "description": "SHA-256 fingerprints."}},
     "xcp_trust_store_pins_json": {"pins_json": result("ffi/trust.rs:Pins", "pins")},
@@ -163,6 +168,7 @@ BY_HAND = {
 WORDS = {
     "ffi/hosts.rs:RoleText.role": ["master", "member"],
     "ffi/joins.rs:Attempt.outcome": ["done", "not-done", "skipped", "unknown"],
+    "ffi/json/packing.rs:Packed.verdict": ["no-size", "possible", "too-few-hosts", "too-few-slots", "unplaced"],
     "ffi/json/partition.rs:Story.ask": ["objections", "outcome"],
     "ffi/json/rules.rs:ReadsText.records": ["all", "each", "local", "management"],
     "ffi/simulator/mod.rs:RoleText.role": ["broken", "master", "slave"],

@@ -139,6 +139,9 @@ func TestAMasterIsChosenOnEvidence(t *testing.T) {
 	}
 	plan := must(snapshot.PlanHandOver("b", evidence))(t)
 	defer plan.Close()
+	if steps := must(plan.StepsNow(snapshot, nil))(t); len(steps) != plan.Steps() || steps[0].Summary == "" {
+		t.Error(steps)
+	}
 	if overview := must(snapshot.Overview())(t); !plan.Complete() || overview.Master != "a" || len(overview.Hosts) != 3 {
 		t.Error(overview)
 	}
@@ -278,6 +281,11 @@ func TestAReportLeadsToThePoolAsItWillBe(t *testing.T) {
 func TestWhatNeedsNoWorldIsTold(t *testing.T) {
 	if rules := must(Rules())(t); len(rules) < 80 || rules[0].XapiCheck == nil || rules[0].Compares == "" {
 		t.Error(rules)
+	}
+	var packed struct{ VMs []int }
+	sizes := map[string]any{"free": []int{3, 0}, "size": []int{4}, "placement": [][2]int{{0, 1}}, "failures": 1}
+	if err := Packing(sizes, &packed); err != nil || len(packed.VMs) != 1 {
+		t.Error(packed, err)
 	}
 	var state struct{ Holder *int }
 	game := map[string]any{"me": 0, "n": 1, "online": 1, "events": []string{"propose", "update", "update"}}

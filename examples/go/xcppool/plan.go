@@ -116,6 +116,36 @@ func (p *Plan) Complete() bool {
 	return bool(C.xcp_plan_is_complete(p.c()))
 }
 
+// Step is one step of a plan, held against the world as it is.
+type Step struct {
+	Side, Summary string
+	Preconditions []Condition
+	Effect        *Condition      // nil where it is more than one object's state
+	Undo          json.RawMessage // what takes it back; null if nothing does
+}
+
+// Condition is what has to hold; Holds is nil if that is not known.
+type Condition struct {
+	Condition json.RawMessage
+	Holds     *bool
+}
+
+// StepsNow tells what each step needs and brings about, by snapshots of both sides as they are now, either of
+// which may be nil.
+func (p *Plan) StepsNow(pool, host *Snapshot) ([]Step, error) {
+	about := []*handle{p.handle}
+	for _, side := range []*Snapshot{pool, host} {
+		if side != nil {
+			about = append(about, side.handle)
+		}
+	}
+	var told struct{ Steps []Step }
+	err := on(about...).decoded(&told, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_plan_steps_json(p.c(), pool.c(), host.c(), out, err)
+	})
+	return told.Steps, err
+}
+
 // Loss is something that is gone for good once a plan has run.
 type Loss struct {
 	Kind   string // "certificate", "memory", "network", "sr-content", "vdi" or "vm"

@@ -68,6 +68,15 @@ func MasterLock(game, state any) error {
 	})
 }
 
+// Packing tells whether VMs keep a place when hosts fail, by sizes alone, as the header tells.
+func Packing(sizes, outcome any) error {
+	a := on()
+	s := a.json(sizes)
+	return a.decoded(outcome, func(out **C.char, err **C.xcp_error) C.xcp_status {
+		return C.xcp_packing_json(s, out, err)
+	})
+}
+
 // Election tells whom to make master.
 func Election(question, decision any) error {
 	a := on()

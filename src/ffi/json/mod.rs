@@ -5,6 +5,7 @@ mod election;
 mod failover;
 mod input;
 mod lock;
+mod packing;
 mod partition;
 mod preflight;
 mod questions;
@@ -19,6 +20,7 @@ pub(super) use input::{
     decode, decode_any, decode_or_default, duration, named_host, seconds, snapshot,
 };
 pub use lock::xcp_master_lock_json;
+pub use packing::xcp_packing_json;
 pub use partition::xcp_partition_json;
 pub(super) use preflight::options;
 pub use preflight::xcp_preflight_json;
