@@ -2,24 +2,19 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::error::{Error, ErrorKind, Fault, Result};
-use xcp_pool::model::{Host, Ref, Snapshot};
+use xcp_pool::client::{Client, Scope};
+use xcp_pool::error::{ErrorKind, Fault, Result};
+use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Ejected, Outcome};
 use xcp_pool::plan::{self, Consent, DataFate, Plan, Purpose};
-use xcp_pool::simulator::{
-    Database, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World, WorldTransport,
-};
-use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
+use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
+use xcp_pool::transport::Cancel;
+
+use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts};
 
 /// A pool of three; the third host has a disk of its own in use by a VM that is off.
 fn lab() -> PoolSpec {
-    PoolSpec::new("lab", Release::XcpNg83)
-        .host("alpha", "10.0.0.1")
-        .host("beta", "10.0.0.2")
-        .host("gamma", "10.0.0.3")
-        .shared_sr("NFS", "nfs")
-        .vm(VmSpec::running("web", "alpha").disk("NFS", 10))
+    three_hosts().vm(VmSpec::running("web", "alpha").disk("NFS", 10))
 }
 
 fn local_storage(database: &Database, host: &str) -> xcp_pool::simulator::Ref {
@@ -43,36 +38,6 @@ fn world() -> World {
     World::builder().seed(3).pool(spec).build().unwrap()
 }
 
-fn log_in(world: &World, host: &str) -> Client {
-    Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
-}
-
-/// The way to the hosts, but for one whose certificate nobody vouches for.
-struct Wary(WorldTransport);
-
-impl Transport for Wary {
-    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
-        match request.endpoint.host() {
-            "10.0.0.3" => Err(Error::new(ErrorKind::Trust, "a certificate that nobody knows")),
-            _ => self.0.exchange(request),
-        }
-    }
-
-    fn clock(&self) -> &dyn Clock {
-        self.0.clock()
-    }
-}
-
-fn log_in_wary(world: &World) -> Client {
-    let root = Credentials::new("root", "xcp-test");
-    Client::connect(Wary(world.transport()), "alpha", &root).unwrap()
-}
-
-fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
-    let host = snapshot.host.iter().find(|(_, host)| host.name_label == name);
-    host.unwrap().0.clone()
-}
-
 fn planned(client: &Client, host: &str) -> Plan {
     let snapshot = client.snapshot(Scope::Failover).unwrap();
     plan::eject(&snapshot, &named(&snapshot, host)).unwrap()
@@ -84,25 +49,6 @@ fn agreed(plan: &Plan) -> Consent {
 
 fn eject(client: &Client, plan: &Plan) -> Result<Outcome<Ejected>> {
     operations::eject(client, plan, &agreed(plan), &mut Control::new())
-}
-
-fn done(outcome: Result<Outcome<Ejected>>) -> Ejected {
-    match outcome.unwrap() {
-        Outcome::Done(ejected) => ejected,
-        Outcome::NotDone(why) => panic!("not done: {why}"),
-        Outcome::Unknown(why) => panic!("unknown: {why}"),
-    }
-}
-
-fn not_done(outcome: Result<Outcome<Ejected>>) -> String {
-    match outcome.unwrap() {
-        Outcome::NotDone(why) => why.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn rules(plan: &Plan) -> Vec<&str> {
-    plan.unsolved.iter().map(|unsolved| unsolved.rule.as_str()).collect()
 }
 
 fn edit(world: &World, class: &str, field: &str, value: impl Fn(&str) -> Option<bool>) {

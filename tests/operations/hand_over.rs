@@ -2,61 +2,26 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, Scope};
+use xcp_pool::client::{Client, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
-use xcp_pool::error::{Error, ErrorKind, Result};
-use xcp_pool::model::{Host, Ref, Snapshot};
+use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, HandedOver, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{
-    PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World, WorldTransport,
-};
-use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
+use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
+use xcp_pool::transport::Cancel;
+
+use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts, unknown};
 
 const CALL: &str = "Async.pool.designate_new_master";
 
 fn lab() -> PoolSpec {
-    PoolSpec::new("lab", Release::XcpNg83)
-        .host("alpha", "10.0.0.1")
-        .host("beta", "10.0.0.2")
-        .host("gamma", "10.0.0.3")
-        .shared_sr("NFS", "nfs")
+    three_hosts()
         .vm(VmSpec::running("web", "alpha").disk("NFS", 10))
         .vm(VmSpec::running("db", "gamma").disk("NFS", 10))
 }
 
 fn world() -> World {
     World::builder().seed(5).pool(lab()).build().unwrap()
-}
-
-fn log_in(world: &World, host: &str) -> Client {
-    Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
-}
-
-/// The way to the hosts, but for one whose certificate nobody vouches for.
-struct Wary(WorldTransport);
-
-impl Transport for Wary {
-    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
-        match request.endpoint.host() {
-            "10.0.0.3" => Err(Error::new(ErrorKind::Trust, "a certificate that nobody knows")),
-            _ => self.0.exchange(request),
-        }
-    }
-
-    fn clock(&self) -> &dyn Clock {
-        self.0.clock()
-    }
-}
-
-fn log_in_wary(world: &World) -> Client {
-    let root = Credentials::new("root", "xcp-test");
-    Client::connect(Wary(world.transport()), "alpha", &root).unwrap()
-}
-
-fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
-    let host = snapshot.host.iter().find(|(_, host)| host.name_label == name);
-    host.unwrap().0.clone()
 }
 
 fn planned(client: &Client, host: &str) -> Plan {
@@ -67,32 +32,6 @@ fn planned(client: &Client, host: &str) -> Plan {
 
 fn hand_over(client: &Client, plan: &Plan) -> Result<Outcome<HandedOver>> {
     operations::hand_over(client, plan, &mut Control::new())
-}
-
-fn done(outcome: Result<Outcome<HandedOver>>) -> HandedOver {
-    match outcome.unwrap() {
-        Outcome::Done(done) => done,
-        Outcome::NotDone(why) => panic!("not done: {why}"),
-        Outcome::Unknown(why) => panic!("unknown: {why}"),
-    }
-}
-
-fn not_done(outcome: Result<Outcome<HandedOver>>) -> String {
-    match outcome.unwrap() {
-        Outcome::NotDone(why) => why.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn unknown(outcome: Result<Outcome<HandedOver>>) -> String {
-    match outcome.unwrap() {
-        Outcome::Unknown(why) => why.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn rules(plan: &Plan) -> Vec<&str> {
-    plan.unsolved.iter().map(|unsolved| unsolved.rule.as_str()).collect()
 }
 
 fn edit_pool(world: &World, field: &'static str, value: Value) {

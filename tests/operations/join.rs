@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, Scope};
+use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::ErrorKind;
 use xcp_pool::operations::{self, Control, Joined, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{Role, Rule, Trouble, World};
 use xcp_pool::transport::Cancel;
+
+use crate::support::{done, log_in, not_done};
 
 struct Story {
     world: World,
@@ -48,22 +50,10 @@ impl Story {
     }
 }
 
-fn log_in(world: &World, host: &str) -> Client {
-    Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
-}
-
-fn done(outcome: Outcome<Joined>) -> Joined {
-    match outcome {
-        Outcome::Done(joined) => joined,
-        Outcome::NotDone(why) => panic!("not done: {why}"),
-        Outcome::Unknown(why) => panic!("unknown: {why}"),
-    }
-}
-
 #[test]
 fn ignite_becomes_a_live_member_and_nothing_is_missing() {
     let story = Story::new(&Choices::new());
-    let joined = done(story.join().unwrap());
+    let joined = done(story.join());
     assert_eq!(joined.missing, Vec::<String>::new());
     assert!(!joined.already_member);
     let before = joined.before.unwrap();
@@ -78,7 +68,7 @@ fn ignite_becomes_a_live_member_and_nothing_is_missing() {
 #[test]
 fn no_session_is_left_when_all_clients_are_gone() {
     let story = Story::new(&Choices::new());
-    done(story.join().unwrap());
+    done(story.join());
     let world = story.world.clone();
     drop(story);
     assert_eq!(world.open_sessions(), 0);
@@ -89,7 +79,7 @@ fn a_lost_reply_to_the_join_changes_nothing_about_the_outcome() {
     for trouble in [Trouble::LoseReply, Trouble::Silence] {
         let story = Story::new(&Choices::new());
         story.world.trouble(Rule::new(trouble).host("ignite").method("Async.pool.join"));
-        let joined = done(story.join().unwrap());
+        let joined = done(story.join());
         assert_eq!(joined.after.srs.len(), 9);
         assert_eq!(story.world.requests()["Async.pool.join"], 1, "joined once and for all");
     }
@@ -99,19 +89,17 @@ fn a_lost_reply_to_the_join_changes_nothing_about_the_outcome() {
 fn a_join_that_never_reached_the_host_is_not_done() {
     let story = Story::new(&Choices::new());
     story.world.trouble(Rule::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
-    match story.join().unwrap() {
-        Outcome::NotDone(why) => assert!(why.to_string().contains("still is the master"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    let why = not_done(story.join());
+    assert!(why.contains("still is the master"), "{why}");
     assert!(!story.is_member());
 }
 
 #[test]
 fn calling_again_sees_that_the_host_is_a_member_already() {
     let story = Story::new(&Choices::new());
-    done(story.join().unwrap());
+    done(story.join());
     let writes = story.world.writes();
-    let joined = done(story.join().unwrap());
+    let joined = done(story.join());
     assert!(joined.already_member && joined.before.is_none());
     assert_eq!(story.world.requests()["Async.pool.join"], 1);
     assert_eq!(story.world.writes(), writes, "nothing is written the second time");
@@ -129,7 +117,7 @@ fn calling_again_goes_on_where_a_run_was_cut_off() {
     });
     let error = story.join_with(&Consent::to_nothing(), control).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    done(story.join().unwrap());
+    done(story.join());
     let requests = story.world.requests();
     assert_eq!(requests["Async.VM.clean_shutdown"], 1);
     assert_eq!(requests["Async.SR.forget"] + requests.get("SR.forget").unwrap_or(&0), 1);
@@ -147,7 +135,7 @@ fn nothing_is_destroyed_without_consent() {
     }
     assert_eq!(story.world.count("ignite", "VM"), vms);
     assert_eq!(story.world.requests().get("Async.pool.join"), None);
-    done(story.join().unwrap());
+    done(story.join());
     assert!(!story.world.database("phantom").unwrap().refs("VM").is_empty());
 }
 
@@ -165,10 +153,8 @@ fn what_changed_since_the_plan_is_not_destroyed() {
             })
         })
         .unwrap();
-    match story.join().unwrap() {
-        Outcome::NotDone(why) => assert!(why.to_string().contains("would destroy"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    let why = not_done(story.join());
+    assert!(why.contains("would destroy"), "{why}");
     assert_eq!(story.world.count("ignite", "VDI"), log_in_count(&story));
 }
 
@@ -180,10 +166,8 @@ fn log_in_count(story: &Story) -> usize {
 fn a_refused_join_takes_back_what_was_done_for_it() {
     let story = Story::new(&Choices::new());
     story.world.trouble(Rule::new(Trouble::Reset).host("ignite").method("Async.SR.forget"));
-    match story.join().unwrap() {
-        Outcome::NotDone(why) => assert!(why.to_string().contains("taken back"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    let why = not_done(story.join());
+    assert!(why.contains("taken back"), "{why}");
     let host = story.ignite.snapshot(Scope::Preflight).unwrap();
     assert!(host.pbd.records().all(|pbd| pbd.currently_attached), "the NFS SR is attached again");
     let monitor = host.vm.records().find(|vm| vm.name_label == "monitor").unwrap();
@@ -198,7 +182,7 @@ fn a_deadline_that_passes_while_the_host_restarts_leaves_the_outcome_open() {
         Outcome::Unknown(why) => assert!(why.to_string().contains("not ready yet"), "{why}"),
         other => panic!("{other:?}"),
     }
-    done(story.join().unwrap());
+    done(story.join());
 }
 
 #[test]
@@ -215,10 +199,8 @@ fn records_that_a_broken_join_left_behind_are_not_waited_for() {
     });
     left.unwrap();
     let began = story.world.now();
-    match story.join().unwrap() {
-        Outcome::NotDone(why) => assert!(why.to_string().contains("host.destroy"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    let why = not_done(story.join());
+    assert!(why.contains("host.destroy"), "{why}");
     assert!(story.world.now() - began < Duration::from_secs(600));
     assert_eq!(story.world.requests().get("Async.pool.join"), None);
 }
@@ -256,7 +238,7 @@ fn a_caller_that_comes_back_waits_for_the_join_that_is_under_way() {
     let control = Control::new().observer(|progress| {
         waited |= progress.awaited == Some("another pool.join of the host to end");
     });
-    assert!(done(story.join_with(&Consent::to_nothing(), control).unwrap()).already_member);
+    assert!(done(story.join_with(&Consent::to_nothing(), control)).already_member);
     assert!(waited);
     assert_eq!(story.world.requests()["Async.pool.join"], 1);
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, Scope};
+use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, JoinedMany, OnFailure, Outcome};
@@ -11,6 +11,8 @@ use xcp_pool::plan::{self, Choices, Consent, Digest, Joiner, Joins};
 use xcp_pool::preflight::Options;
 use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, VmSpec, World, WorldBuilder};
 use xcp_pool::transport::Cancel;
+
+use crate::support::log_in;
 
 const JOINERS: [&str; 3] = ["ignite", "ember", "spark"];
 
@@ -72,10 +74,6 @@ impl Lab {
         drop(self);
         assert_eq!(world.open_sessions(), 0);
     }
-}
-
-fn log_in(world: &World, host: &str) -> Client {
-    Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
 }
 
 fn planned(pool: &Client, joiners: &[Client]) -> Joins {

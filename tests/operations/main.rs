@@ -11,4 +11,5 @@ mod maintenance;
 mod plan_join;
 mod plan_operations;
 mod recover;
+mod support;
 mod under_faults;

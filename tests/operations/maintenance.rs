@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, Scope};
+use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
-use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Maintained, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
 use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
+use crate::support::{done, log_in, named, not_done, requests, rules, three_hosts, unknown};
+
 fn lab() -> PoolSpec {
-    PoolSpec::new("lab", Release::XcpNg83)
-        .host("alpha", "10.0.0.1")
-        .host("beta", "10.0.0.2")
-        .host("gamma", "10.0.0.3")
-        .shared_sr("NFS", "nfs")
+    three_hosts()
         .vm(VmSpec::running("web", "gamma").disk("NFS", 10))
         .vm(VmSpec::running("db", "gamma").disk("NFS", 10))
         .vm(VmSpec::halted("archive").disk("NFS", 10))
@@ -23,15 +20,6 @@ fn lab() -> PoolSpec {
 
 fn world() -> World {
     World::builder().seed(7).pool(lab()).build().unwrap()
-}
-
-fn log_in(world: &World, host: &str) -> Client {
-    Client::connect(world.transport(), host, &Credentials::new("root", "xcp-test")).unwrap()
-}
-
-fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
-    let host = snapshot.host.iter().find(|(_, host)| host.name_label == name);
-    host.unwrap().0.clone()
 }
 
 fn planned(client: &Client, host: &str) -> Plan {
@@ -43,32 +31,6 @@ fn maintain(client: &Client, plan: &Plan) -> Result<Outcome<Maintained>> {
     operations::maintenance(client, plan, &mut Control::new())
 }
 
-fn done(outcome: Result<Outcome<Maintained>>) -> Maintained {
-    match outcome.unwrap() {
-        Outcome::Done(done) => done,
-        Outcome::NotDone(why) => panic!("not done: {why}"),
-        Outcome::Unknown(why) => panic!("unknown: {why}"),
-    }
-}
-
-fn not_done(outcome: Result<Outcome<Maintained>>) -> String {
-    match outcome.unwrap() {
-        Outcome::NotDone(why) => why.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn unknown(outcome: Result<Outcome<Maintained>>) -> String {
-    match outcome.unwrap() {
-        Outcome::Unknown(why) => why.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn rules(plan: &Plan) -> Vec<&str> {
-    plan.unsolved.iter().map(|unsolved| unsolved.rule.as_str()).collect()
-}
-
 fn set(world: &World, class: &'static str, name: &str, field: &'static str, value: Value) {
     let set = world.act(|scene| {
         scene.edit("alpha", |database| {
@@ -77,10 +39,6 @@ fn set(world: &World, class: &'static str, name: &str, field: &'static str, valu
         })
     });
     set.unwrap();
-}
-
-fn requests(world: &World, method: &str) -> u64 {
-    world.requests().get(method).copied().unwrap_or(0)
 }
 
 /// Gamma is back at work, all VMs run, and no session is left.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, Credentials, LocalSession, Scope};
+use xcp_pool::client::{Client, LocalSession, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::model::Snapshot;
@@ -11,11 +11,9 @@ use xcp_pool::plan::{self, Consent, Plan};
 use xcp_pool::simulator::{Peer, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Limits};
 
-const TRANSITION: &str = "pool.emergency_transition_to_master";
+use crate::support::{done, not_done, root};
 
-fn root() -> Credentials {
-    Credentials::new("root", "xcp-test")
-}
+const TRANSITION: &str = "pool.emergency_transition_to_master";
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -60,8 +58,8 @@ impl Lab {
         plan::recovery(&self.last, &evidence, &decision).unwrap()
     }
 
-    fn recover(&self, plan: &Plan) -> Outcome<Recovered> {
-        self.recover_with(plan, Control::new()).unwrap()
+    fn recover(&self, plan: &Plan) -> Result<Outcome<Recovered>> {
+        self.recover_with(plan, Control::new())
     }
 
     fn recover_with(&self, plan: &Plan, mut control: Control<'_>) -> Result<Outcome<Recovered>> {
@@ -84,22 +82,6 @@ impl Lab {
                 && self.world.emergency(host).is_none()
         };
         self.masters() == ["alpha"] && follower("beta")
-    }
-}
-
-fn done(outcome: Outcome<Recovered>) -> Recovered {
-    match outcome {
-        Outcome::Done(recovered) => recovered,
-        Outcome::NotDone(why) => panic!("not done: {why}"),
-        Outcome::Unknown(why) => panic!("unknown: {why}"),
-    }
-}
-
-#[track_caller]
-fn not_done(outcome: Outcome<Recovered>) -> String {
-    match outcome {
-        Outcome::NotDone(why) => why.to_string(),
-        other => panic!("{other:?}"),
     }
 }
 
@@ -252,7 +234,7 @@ fn virtual_machines_are_not_reset_without_consent() {
     let plan = lab.plan();
     let nothing = Consent::to_nothing();
     let outcome = operations::recover(&lab.members, &plan, &nothing, &mut Control::new());
-    let recovered = done(outcome.unwrap());
+    let recovered = done(outcome);
     assert!(lab.is_whole());
     let Remaining::VmsOnOldMaster { vms, why, .. } = &recovered.remaining[0] else {
         panic!("{recovered}")

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 use xcp_pool::model::{Class, Host, Pool, Record, Snapshot, Vm};
-use xcp_pool::preflight::consequences::{Attempt, Changes, Consequences, foretell_with_changes};
+use xcp_pool::preflight::consequences::Consequences;
+
+use crate::foretold::Foretold;
 
 type Database = Map<String, Value>;
 
@@ -20,28 +22,6 @@ fn load(database: &Database) -> Snapshot {
     let snapshot = Snapshot::from_json(&serde_json::to_vec(database).unwrap()).unwrap();
     assert_eq!(snapshot.problems, []);
     snapshot
-}
-
-/// Consequences, with the changes that they mean.
-struct Foretold(Consequences, Changes);
-
-impl Foretold {
-    fn changes(&self) -> &Changes {
-        &self.1
-    }
-}
-
-impl std::ops::Deref for Foretold {
-    type Target = Consequences;
-
-    fn deref(&self) -> &Consequences {
-        &self.0
-    }
-}
-
-fn of(pool: &Snapshot, joiner: &Snapshot) -> Foretold {
-    let (consequences, changes) = foretell_with_changes(pool, joiner, &Attempt::join());
-    Foretold(consequences, changes)
 }
 
 const WORLDS: [&str; 6] = [
@@ -95,15 +75,23 @@ fn assert_known_fields<T: Record + serde::Serialize>(part: &T, whole: &T, what: 
 fn assert_less_is_part(name: &str, less: impl Fn(&Database) -> Vec<(String, Database)>) -> usize {
     let (pool, joiner) = world(name);
     let (whole_pool, whole_joiner) = (load(&pool), load(&joiner));
-    let whole = of(&whole_pool, &whole_joiner);
+    let whole = Foretold::of(&whole_pool, &whole_joiner);
     assert_eq!(whole.unknown, []);
     let mut tried = 0;
     for (what, pool) in less(&pool) {
-        assert_part(&of(&load(&pool), &whole_joiner), &whole, &format!("{name}: pool {what}"));
+        assert_part(
+            &Foretold::of(&load(&pool), &whole_joiner),
+            &whole,
+            &format!("{name}: pool {what}"),
+        );
         tried += 1;
     }
     for (what, joiner) in less(&joiner) {
-        assert_part(&of(&whole_pool, &load(&joiner)), &whole, &format!("{name}: joiner {what}"));
+        assert_part(
+            &Foretold::of(&whole_pool, &load(&joiner)),
+            &whole,
+            &format!("{name}: joiner {what}"),
+        );
         tried += 1;
     }
     tried
@@ -167,7 +155,7 @@ fn what_is_missing_is_named_with_what_it_hides() {
     for vm in joiner["VM"].as_object_mut().unwrap().values_mut() {
         vm.as_object_mut().unwrap().remove("version");
     }
-    let foretold = of(&load(&pool), &load(&joiner));
+    let foretold = Foretold::of(&load(&pool), &load(&joiner));
     assert!(foretold.machines.is_none() && foretold.networks.is_some());
     let text = foretold.to_string();
     let known = text.split("Not known\n").nth(1).unwrap();
@@ -175,7 +163,7 @@ fn what_is_missing_is_named_with_what_it_hides() {
         known,
         "  the joiner's VM.version: missing from the snapshot; therefore not known:\n    which VMs arrive\n"
     );
-    let nothing = of(&Snapshot::new(), &Snapshot::new());
+    let nothing = Foretold::of(&Snapshot::new(), &Snapshot::new());
     assert!(nothing.changes().is_empty() && nothing.host.is_none() && nothing.cpu.is_none());
     assert!(nothing.to_string().contains("the pool's records of class pool: missing"));
 }

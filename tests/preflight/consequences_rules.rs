@@ -12,6 +12,8 @@ use xcp_pool::preflight::consequences::{
     foretell_with_changes,
 };
 
+use crate::foretold::Foretold;
+
 /// Both databases before a recorded join, to change one thing in.
 fn world(name: &str) -> (Snapshot, Snapshot) {
     let path = format!("{}/tests/data/oracle/joins/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -24,27 +26,10 @@ const MINIMAL: &str = "01-minimal-fresh-joiner";
 const THREE_VMS: &str = "10-vm-same-uuid-newer";
 const ONE_VM: &str = "13-joiner-settings";
 
-/// Consequences, with the changes that they mean.
-struct Foretold(Consequences, Changes);
-
-impl Foretold {
-    fn changes(&self) -> &Changes {
-        &self.1
-    }
-}
-
-impl std::ops::Deref for Foretold {
-    type Target = Consequences;
-
-    fn deref(&self) -> &Consequences {
-        &self.0
-    }
-}
-
 fn foretold(pool: &Snapshot, joiner: &Snapshot) -> Foretold {
-    let (consequences, changes) = foretell_with_changes(pool, joiner, &Attempt::join());
-    assert_eq!(consequences.unknown, []);
-    Foretold(consequences, changes)
+    let foretold = Foretold::of(pool, joiner);
+    assert_eq!(foretold.unknown, []);
+    foretold
 }
 
 fn machines(consequences: &Consequences) -> &Machines {

@@ -5,6 +5,7 @@ mod consequences_partial;
 mod consequences_rules;
 mod consequences_views;
 mod docs;
+mod foretold;
 mod left;
 mod oracle;
 #[path = "../support/preflight_cases.rs"]

@@ -11,20 +11,13 @@ pub struct HandOver {
 
 impl HandOver {
     pub fn new(seed: u64) -> Self {
-        let spec = PoolSpec::new("lab", Release::XcpNg83)
-            .host("alpha", "10.0.0.1")
-            .host("beta", "10.0.0.2")
-            .host("gamma", "10.0.0.3")
-            .shared_sr("NFS", "nfs")
-            .vm(VmSpec::running("web", "alpha").disk("NFS", 10));
+        let spec = three_hosts().vm(VmSpec::running("web", "alpha").disk("NFS", 10));
         let world = World::builder().seed(seed).pool(spec).build().unwrap();
         let client = Client::connect(world.transport(), "alpha", &root()).unwrap();
         let snapshot = client.snapshot(Scope::Overview).unwrap();
         let evidence = operations::evidence(&client, &snapshot).unwrap();
-        let beta = snapshot.host.iter().find(|(_, host)| host.name_label == "beta").unwrap().0;
-        let plan = plan::hand_over(&snapshot, &evidence, beta).unwrap();
-        let names = ["alpha", "beta", "gamma"];
-        let uuids = names.iter().map(|host| (host.to_string(), uuid_of(&world, host))).collect();
+        let plan = plan::hand_over(&snapshot, &evidence, named(&snapshot, "beta")).unwrap();
+        let uuids = uuids_of(&world, &THREE);
         let before = inventory(&world, &hosts(&["alpha"]));
         Self { world: world.clone(), plan, uuids, before }
     }
@@ -43,7 +36,7 @@ impl Case for HandOver {
     }
 
     fn hosts(&self) -> Vec<String> {
-        hosts(&["alpha", "beta", "gamma"])
+        hosts(&THREE)
     }
 
     fn guard(&self) -> Guard {
@@ -51,9 +44,8 @@ impl Case for HandOver {
             if !method.contains("designate_new_master") || !world.is_running(host) {
                 return None;
             }
-            let changing = ["alpha", "beta", "gamma"]
-                .into_iter()
-                .find(|host| world.role(host) != world.configured_role(host));
+            let changing =
+                THREE.into_iter().find(|host| world.role(host) != world.configured_role(host));
             if let Some(changing) = changing {
                 return Some(format!("{changing} is changing its role"));
             }
@@ -132,8 +124,7 @@ impl Recover {
         let client = Client::connect(world.transport(), "phantom", &root()).unwrap();
         let last = client.snapshot(Scope::Failover).unwrap();
         client.close().unwrap();
-        let names = ["phantom", "alpha", "beta"];
-        let uuids = names.iter().map(|host| (host.to_string(), uuid_of(&world, host))).collect();
+        let uuids = uuids_of(&world, &["phantom", "alpha", "beta"]);
         let before = inventory(&world, &hosts(&["phantom"]));
         if is_alive {
             world.act(|scene| scene.cut(xcp_pool::simulator::Peer::Tool, "phantom"));
@@ -153,7 +144,7 @@ impl Recover {
             .ask_whether_ha_is_armed()
     }
 
-    fn name(&self, host: &xcp_pool::model::Ref<xcp_pool::model::Host>) -> String {
+    fn name(&self, host: &Ref<Host>) -> String {
         self.last.get(host).unwrap().name_label.clone()
     }
 

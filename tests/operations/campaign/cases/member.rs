@@ -13,19 +13,14 @@ pub struct Eject {
 
 impl Eject {
     pub fn new(seed: u64) -> Self {
-        let spec = PoolSpec::new("lab", Release::XcpNg83)
-            .host("alpha", "10.0.0.1")
-            .host("beta", "10.0.0.2")
-            .host("gamma", "10.0.0.3")
-            .shared_sr("NFS", "nfs")
+        let spec = three_hosts()
             .vm(VmSpec::running("web", "alpha").disk("NFS", 10))
             .vm(VmSpec::halted("build").disk("NFS", 5));
         let world = World::builder().seed(seed).pool(spec).build().unwrap();
         let client = Client::connect(world.transport(), "alpha", &root()).unwrap();
         let snapshot = client.snapshot(Scope::Failover).unwrap();
         let uuid = uuid_of(&world, "gamma");
-        let gamma = snapshot.host.iter().find(|(_, host)| host.name_label == "gamma").unwrap().0;
-        let plan = plan::eject(&snapshot, gamma).unwrap();
+        let plan = plan::eject(&snapshot, named(&snapshot, "gamma")).unwrap();
         let before = inventory(&world, &hosts(&["alpha"]));
         let pool = world.pool_uuid("alpha").unwrap();
         Self { world: world.clone(), uuid, plan, before, pool, refused: 0 }
@@ -38,7 +33,7 @@ impl Case for Eject {
     }
 
     fn hosts(&self) -> Vec<String> {
-        hosts(&["alpha", "beta", "gamma"])
+        hosts(&THREE)
     }
 
     fn guard(&self) -> Guard {
@@ -109,17 +104,11 @@ pub struct Maintenance {
 
 impl Maintenance {
     pub fn new(seed: u64) -> Self {
-        let spec = PoolSpec::new("lab", Release::XcpNg83)
-            .host("alpha", "10.0.0.1")
-            .host("beta", "10.0.0.2")
-            .host("gamma", "10.0.0.3")
-            .shared_sr("NFS", "nfs")
-            .vm(VmSpec::running("web", "gamma").disk("NFS", 10));
+        let spec = three_hosts().vm(VmSpec::running("web", "gamma").disk("NFS", 10));
         let world = World::builder().seed(seed).pool(spec).build().unwrap();
         let client = Client::connect(world.transport(), "alpha", &root()).unwrap();
         let snapshot = client.snapshot(Scope::Failover).unwrap();
-        let gamma = snapshot.host.iter().find(|(_, host)| host.name_label == "gamma").unwrap().0;
-        let plan = plan::maintenance(&snapshot, gamma).unwrap();
+        let plan = plan::maintenance(&snapshot, named(&snapshot, "gamma")).unwrap();
         let before = inventory(&world, &hosts(&["alpha"]));
         let uuid = uuid_of(&world, "gamma");
         Self { world: world.clone(), plan, uuid, before }
@@ -132,7 +121,7 @@ impl Case for Maintenance {
     }
 
     fn hosts(&self) -> Vec<String> {
-        hosts(&["alpha", "beta", "gamma"])
+        hosts(&THREE)
     }
 
     fn guard(&self) -> Guard {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::Result;
-use xcp_pool::model::Snapshot;
+use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Joiner, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
@@ -86,6 +86,21 @@ pub trait Case {
     fn losses(&self) -> Vec<String>;
 }
 
+/// A pool of three, the master first.
+const THREE: [&str; 3] = ["alpha", "beta", "gamma"];
+
+fn three_hosts() -> PoolSpec {
+    PoolSpec::new("lab", Release::XcpNg83)
+        .host("alpha", "10.0.0.1")
+        .host("beta", "10.0.0.2")
+        .host("gamma", "10.0.0.3")
+        .shared_sr("NFS", "nfs")
+}
+
+fn named<'a>(snapshot: &'a Snapshot, host: &str) -> &'a Ref<Host> {
+    snapshot.host.iter().find(|(_, row)| row.name_label == host).unwrap().0
+}
+
 fn root() -> Credentials {
     Credentials::new("root", "xcp-test")
 }
@@ -120,6 +135,10 @@ fn uuid_of(world: &World, host: &str) -> String {
     let database = world.database(host).unwrap();
     let row = database.objects("host").find(|row| row.text("hostname") == host);
     row.unwrap().text("uuid").to_owned()
+}
+
+fn uuids_of(world: &World, hosts: &[&str]) -> Vec<(String, String)> {
+    hosts.iter().map(|host| (host.to_string(), uuid_of(world, host))).collect()
 }
 
 /// A member in good order: it follows, the master knows it as live and enabled.

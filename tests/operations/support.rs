@@ -1,0 +1,89 @@
+//! What the tests of several operations have in common.
+
+use std::fmt::Debug;
+
+use xcp_pool::client::{Client, Credentials};
+use xcp_pool::error::{Error, ErrorKind, Result};
+use xcp_pool::model::{Host, Ref, Snapshot};
+use xcp_pool::operations::Outcome;
+use xcp_pool::plan::Plan;
+use xcp_pool::simulator::{PoolSpec, Release, World, WorldTransport};
+use xcp_pool::transport::{Body, Clock, Request, Transport};
+
+/// Three hosts, alpha the master, and storage that they share.
+pub fn three_hosts() -> PoolSpec {
+    PoolSpec::new("lab", Release::XcpNg83)
+        .host("alpha", "10.0.0.1")
+        .host("beta", "10.0.0.2")
+        .host("gamma", "10.0.0.3")
+        .shared_sr("NFS", "nfs")
+}
+
+pub fn root() -> Credentials {
+    Credentials::new("root", "xcp-test")
+}
+
+pub fn log_in(world: &World, host: &str) -> Client {
+    Client::connect(world.transport(), host, &root()).unwrap()
+}
+
+/// The way to the hosts, but for one whose certificate nobody vouches for.
+struct Wary(WorldTransport);
+
+impl Transport for Wary {
+    fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+        match request.endpoint.host() {
+            "10.0.0.3" => Err(Error::new(ErrorKind::Trust, "a certificate that nobody knows")),
+            _ => self.0.exchange(request),
+        }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock()
+    }
+}
+
+/// A client of alpha that does not trust gamma.
+pub fn log_in_wary(world: &World) -> Client {
+    Client::connect(Wary(world.transport()), "alpha", &root()).unwrap()
+}
+
+pub fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
+    let host = snapshot.host.iter().find(|(_, host)| host.name_label == name);
+    host.unwrap().0.clone()
+}
+
+/// How often a method was called, of whomever.
+pub fn requests(world: &World, method: &str) -> u64 {
+    world.requests().get(method).copied().unwrap_or(0)
+}
+
+#[track_caller]
+pub fn done<T>(outcome: Result<Outcome<T>>) -> T {
+    match outcome.unwrap() {
+        Outcome::Done(done) => done,
+        Outcome::NotDone(why) => panic!("not done: {why}"),
+        Outcome::Unknown(why) => panic!("unknown: {why}"),
+    }
+}
+
+#[track_caller]
+pub fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
+    match outcome.unwrap() {
+        Outcome::NotDone(why) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn unknown<T: Debug>(outcome: Result<Outcome<T>>) -> String {
+    match outcome.unwrap() {
+        Outcome::Unknown(why) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rules that keep a plan from being complete.
+pub fn rules(plan: &Plan) -> Vec<&str> {
+    plan.unsolved.iter().map(|unsolved| unsolved.rule.as_str()).collect()
+}
