@@ -199,6 +199,19 @@ fn a_database_is_edited_past_all_checks() {
 }
 
 #[test]
+fn hosts_are_known_by_their_addresses_too() {
+    let world = World::story();
+    world.act(&value!({"act": "cut", "one": "10.0.0.1", "other": null})).unwrap();
+    assert!(world.connect(c"phantom", c"xcp-test").is_err());
+    world.act(&value!({"act": "heal", "one": null, "other": "phantom"})).unwrap();
+    drop(world.client(c"phantom"));
+    world.trouble(&value!({"trouble": "refuse", "host": "10.0.0.1"}));
+    assert!(world.connect(c"phantom", c"xcp-test").is_err());
+    world.act(&value!({"act": "power-off", "host": "10.0.0.1"})).unwrap();
+    assert_eq!(world.host("phantom")["power"], false);
+}
+
+#[test]
 fn a_join_ignores_what_nobody_hears_of() {
     let world = World::story();
     let fault = value!({"code": "BRIDGE_NAME_EXISTS", "params": ["x"]});

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Peer {
-    /// A host, by name.
+    /// A host, by name or address.
     Host(String),
     /// The other end of [`World::transport`](super::World::transport).
     Tool,
@@ -96,6 +96,11 @@ impl Rule {
     pub fn times(mut self, times: u64) -> Self {
         self.times = times;
         self
+    }
+
+    /// The same with its host, if it has one, by another name.
+    pub(super) fn with_host(self, name: impl FnOnce(Peer) -> Peer) -> Self {
+        Self { host: self.host.map(name), ..self }
     }
 
     /// Counts a request and answers whether the trouble befalls it.

@@ -196,7 +196,9 @@ impl World {
 
     /// Adds a rule by which requests go wrong.
     pub fn trouble(&self, rule: Rule) {
-        self.state().rules.push(rule);
+        let mut state = self.state();
+        let rule = rule.with_host(|host| state.peer(host));
+        state.rules.push(rule);
     }
 
     /// Cuts a host's power.
@@ -507,19 +509,20 @@ impl Scene<'_> {
 
     /// Lets no packet pass from one to the other, but still the other way.
     pub fn cut_one_way(&mut self, from: impl Into<Peer>, to: impl Into<Peer>) {
-        self.state.links.cut(from.into(), to.into());
+        let (from, to) = (self.state.peer(from.into()), self.state.peer(to.into()));
+        self.state.links.cut(from, to);
     }
 
     /// Lets no packet pass between two.
     pub fn cut(&mut self, one: impl Into<Peer>, other: impl Into<Peer>) {
-        let (one, other) = (one.into(), other.into());
+        let (one, other) = (self.state.peer(one.into()), self.state.peer(other.into()));
         self.state.links.cut(one.clone(), other.clone());
         self.state.links.cut(other, one);
     }
 
     /// Lets packets pass again, both ways.
     pub fn heal(&mut self, one: impl Into<Peer>, other: impl Into<Peer>) {
-        let (one, other) = (one.into(), other.into());
+        let (one, other) = (self.state.peer(one.into()), self.state.peer(other.into()));
         self.state.links.heal(&one, &other);
         self.state.links.heal(&other, &one);
     }

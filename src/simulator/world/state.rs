@@ -240,6 +240,17 @@ impl State {
         self.hosts.iter().position(known).map(HostId)
     }
 
+    /// Somebody on the network by the name that links know; hosts may be given by their address.
+    pub fn peer(&self, peer: Peer) -> Peer {
+        match &peer {
+            Peer::Host(name) => match self.find(name) {
+                Some(id) => Peer::from(self.host(id).name.as_str()),
+                None => peer,
+            },
+            Peer::Tool => peer,
+        }
+    }
+
     /// Now, as a XAPI date.
     pub fn date(&self) -> Arc<str> {
         date(self.now).into()
