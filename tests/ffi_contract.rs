@@ -90,6 +90,10 @@ fn null_is_an_object_that_says_nothing() {
         xcp_string_free(ptr::null_mut());
         xcp_snapshot_free(ptr::null_mut());
         xcp_report_free(ptr::null_mut());
+        xcp_joins_free(ptr::null_mut());
+        xcp_local_session_free(ptr::null_mut());
+        xcp_task_free(ptr::null_mut());
+        xcp_front_free(ptr::null_mut());
     }
 }
 

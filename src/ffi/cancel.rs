@@ -208,3 +208,35 @@ impl Clock for Interruptible {
         with_current(cancel, |cancel| self.0.clock().sleep(time, cancel))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Endpoint, Limits};
+    use crate::wire::{Call, Secret};
+
+    /// Answers whoever is not cancelled.
+    struct Patient;
+
+    impl Transport for Patient {
+        fn exchange(&self, request: &Request<'_>) -> Result<Body> {
+            request.cancel.check().map(|()| Body::Bytes(Vec::new()))
+        }
+    }
+
+    #[test]
+    fn the_ends_of_sessions_are_told_though_the_call_was_cancelled() {
+        let (transport, token) = (Interruptible(Arc::new(Patient)), Cancel::new());
+        let (endpoint, secret) =
+            (Endpoint::https("phantom"), Secret::new("OpaqueRef:s".to_owned()));
+        token.cancel();
+        let send = |method: &str| {
+            let call = Call::new(method, Some(&secret), &()).unwrap();
+            let (limits, own) = (Limits::default(), Cancel::new());
+            let request = Request::new(&endpoint, call.body(), limits, &own);
+            under(&token, || transport.exchange(&request).is_ok())
+        };
+        assert!(send("session.logout") && send("session.local_logout"));
+        assert!(!send("session.get_this_host") && !send("host.get_all"));
+    }
+}

@@ -34,7 +34,8 @@ use crate::simulator::{FenceCause, Fenced, HaState, Peer, Scene};
 ///   with null.
 ///
 /// From any thread. Fails with XCP_E_INVALID_INPUT for unknown acts, hosts, classes and fields and values of
-/// another type; nothing has happened then but what came before an edit that fails.
+/// another type; nothing has happened then but what came before an edit that fails. An edit that fails later
+/// is not told.
 ///
 /// # Safety
 /// `simulator` came from this library; `act_json` ends with NUL; `error` is NULL or can be written.
