@@ -6,6 +6,7 @@ mod header;
 mod hosts;
 mod joins;
 mod json;
+mod odd_input;
 mod operations;
 mod planned;
 #[path = "../support/preflight_cases.rs"]
