@@ -83,7 +83,7 @@ CALLS = {
         "input_json": either(read("ffi/json/partition.rs:Story", "partition_story"),
                              read("election/partition/views.rs:Views", "partition_views"),
                              read("election/partition/local.rs:LocalView", "partition_local_view"),
-                             read("election/partition/scenario.rs:Scenario", "partition_scenario")),
+                             read("election/partition/scenario.rs:Saved", "partition_scenario")),
         "outcome_json": either(result("ffi/json/partition.rs:Whole", "partition_outcome"),
                                result("ffi/json/partition.rs:Decisions", "partition_decisions"),
                                result("ffi/json/partition.rs:OneHost", "partition_decision"),

@@ -16,7 +16,18 @@ use crate::model::Snapshot;
 /// [`Scenario::new`] starts with a healthy pool: all hosts run, hear each other and see the state
 /// file. Then break it. Hosts are named by uuid and kept in the daemon's order, which breaks ties.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct Scenario {
+    hosts: Vec<String>,
+    master: Option<String>,
+    base_timeout: u32,
+    #[serde(flatten)]
+    views: Views,
+}
+
+/// An HA pool at the moment of a fault, as it was saved or written.
+#[derive(Deserialize)]
+struct Saved {
     hosts: Vec<String>,
     #[serde(default)]
     master: Option<String>,
@@ -24,6 +35,16 @@ pub struct Scenario {
     base_timeout: u32,
     #[serde(flatten)]
     views: Views,
+}
+
+impl TryFrom<Saved> for Scenario {
+    type Error = Error;
+
+    fn try_from(Saved { hosts, master, base_timeout, views }: Saved) -> Result<Self> {
+        let scenario = Self { hosts, master, base_timeout, views };
+        scenario.check_shape()?;
+        Ok(scenario)
+    }
 }
 
 fn default_base() -> u32 {
@@ -220,7 +241,6 @@ impl Scenario {
     /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout is
     /// not one that HA takes.
     pub fn decide(&self) -> Result<Outcome> {
-        self.check_shape()?;
         let objections = self.objections();
         if !objections.is_empty() {
             let list: Vec<String> = objections.iter().map(ToString::to_string).collect();

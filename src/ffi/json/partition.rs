@@ -146,8 +146,6 @@ fn partition(json: &str) -> Result<String, Failure> {
 fn decide(scenario: &Scenario, ask: Ask) -> Result<String, Failure> {
     match ask {
         Ask::Objections => {
-            // What was decoded may have lists of any length.
-            let scenario = Scenario::from_views(scenario.hosts(), scenario.views().clone())?;
             let objections = scenario
                 .objections()
                 .into_iter()

@@ -62,14 +62,14 @@ impl VmSpec {
     /// Its memory in GiB, two if not said.
     #[must_use]
     pub fn memory(mut self, gib: i64) -> Self {
-        self.memory = gib << 30;
+        self.memory = bytes(gib);
         self
     }
 
     /// Gives it a disk on the SR with this label.
     #[must_use]
     pub fn disk(mut self, sr: &str, gib: i64) -> Self {
-        self.disks.push((sr.to_owned(), gib << 30));
+        self.disks.push((sr.to_owned(), bytes(gib)));
         self
     }
 
@@ -122,7 +122,7 @@ impl PoolSpec {
     /// The memory of each host in GiB, 64 if not said.
     #[must_use]
     pub fn memory(mut self, gib: i64) -> Self {
-        self.memory = gib << 30;
+        self.memory = bytes(gib);
         self
     }
 
@@ -178,6 +178,11 @@ impl PoolSpec {
             let what = format!("the pool {:?} has no hosts", self.name);
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
+        if self.nics > MAX_NICS {
+            let what = format!("hosts with {} NICs: {MAX_NICS} is the most", self.nics);
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        check_size("the memory of a host", self.memory)?;
         let mut records = Records::new(self.release, random);
         let pool = records.pool(&self.name)?;
         records.drivers()?;
@@ -236,6 +241,10 @@ impl PoolSpec {
                     }
                 }
                 Item::Vm(vm) => {
+                    check_size(&format!("the memory of {}", vm.name), vm.memory)?;
+                    for (_, size) in &vm.disks {
+                        check_size(&format!("a disk of {}", vm.name), *size)?;
+                    }
                     records.vm(&vm)?;
                 }
                 Item::Edit(edit) => edit(&mut records.database)?,
@@ -246,11 +255,27 @@ impl PoolSpec {
     }
 }
 
+fn bytes(gib: i64) -> i64 {
+    gib.saturating_mul(1 << 30)
+}
+
+/// A size in bytes from a GiB to a PiB: sums of many stay numbers that databases can hold.
+fn check_size(what: &str, size: i64) -> Result<()> {
+    if (1 << 30..=1 << 50).contains(&size) {
+        return Ok(());
+    }
+    let what = format!("{what} is neither a GiB nor a PiB nor between: {} GiB", size >> 30);
+    Err(Error::new(ErrorKind::InvalidInput, what))
+}
+
 fn pif_at(pifs: &[Ref], nic: usize) -> Result<&Ref> {
     pifs.get(nic).ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, format!("the hosts have no NIC number {nic}"))
     })
 }
+
+/// How many NICs a simulated host may have: sixteen times as many as XenServer supports.
+const MAX_NICS: usize = 256;
 
 /// A device configuration that a driver would take.
 fn shared_config(kind: &str, label: &str) -> Vec<(&'static str, &'static str)> {
