@@ -12,7 +12,7 @@ use xcp_pool::simulator::{self, Database, Release, Scene, Value};
 /// How many cases a law is tried on.
 pub fn cases() -> Config {
     let cases = std::env::var("XCP_POOL_CASES").ok().and_then(|cases| cases.parse().ok());
-    Config { cases: cases.unwrap_or(2_000), failure_persistence: None, ..Config::default() }
+    Config { cases: cases.unwrap_or(400), failure_persistence: None, ..Config::default() }
 }
 
 /// The master of a world's pool.
