@@ -437,6 +437,15 @@ fn whom_the_recorded_master_follows_is_the_master_that_died() {
 }
 
 #[test]
+fn whom_a_member_follows_may_be_on_the_way_to_become_master() {
+    // For the ten seconds before it restarts, a host that was promoted shows its old role.
+    let mut evidence = after_death();
+    evidence.host(&re("c")).role = Some(Role::Slave("10.0.0.2".into()));
+    let decision = decide(Mode::Emergency, &pool(), &evidence);
+    assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+}
+
+#[test]
 fn two_histories_are_not_ranked_by_generation() {
     let mut evidence = after_death();
     evidence.host(&re("b")).database.as_mut().unwrap().lineage = Some("left".into());

@@ -217,6 +217,8 @@ fn somebody_elses_promotion_is_not_met_with_a_second_one() {
     let lab = Lab::new();
     lab.world.power_off("phantom");
     let plan = lab.plan();
+    // A host that is silent would take longer to ask than beta takes to restart.
+    lab.world.trouble(Rule::new(Trouble::Refuse).host("phantom").times(10_000));
     let beta = "10.0.0.3".parse().unwrap();
     let local = LocalSession::open(lab.world.transport(), &beta, &root(), Limits::default());
     // They give the order moments before.
