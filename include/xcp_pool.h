@@ -2102,8 +2102,9 @@ xcp_status xcp_client_call_within_json(const xcp_client *client,
  * may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
  * leaves the task running.
  *
- * From any thread. Fails as `xcp_client_call_json`, and with XCP_E_FAULT if the task failed, or was
- * cancelled on the server (TASK_CANCELLED).
+ * From any thread. Fails as `xcp_client_call_json`, with XCP_E_FAULT if the task failed, or was
+ * cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any
+ * more, for example because the master restarted: read the pool's state.
  *
  * Safety:
  * As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.

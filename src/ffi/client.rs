@@ -19,6 +19,7 @@ use crate::ffi::log;
 use crate::ffi::registry::{Held, Object};
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
+use crate::ffi::task::{ended, teller};
 use crate::ffi::transport::xcp_transport;
 use crate::model::Class;
 use crate::transport::{Cancel, Limits};
@@ -293,8 +294,9 @@ pub type xcp_task_progress = Option<unsafe extern "C" fn(ctx: *mut c_void, done:
 /// may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
 /// leaves the task running.
 ///
-/// From any thread. Fails as `xcp_client_call_json`, and with XCP_E_FAULT if the task failed, or was
-/// cancelled on the server (TASK_CANCELLED).
+/// From any thread. Fails as `xcp_client_call_json`, with XCP_E_FAULT if the task failed, or was
+/// cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any
+/// more, for example because the master restarted: read the pool's state.
 ///
 /// # Safety
 /// As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.
@@ -316,14 +318,9 @@ pub unsafe extern "C" fn xcp_client_task_json(
             let method = text(method, "method")?;
             let params = params(optional_text(params_json, "params_json")?)?;
             let out = Out::new(result_json, "result_json")?;
-            let mut tell = |done: f64| {
-                if let Some(progress) = progress {
-                    // The caller promised that it can be called until this call returns.
-                    progress(ctx, done);
-                }
-            };
+            let mut tell = teller(progress, ctx);
             let result: Value = on(call, &[&client], cancel, |_| {
-                Ok(client.client.task(method, &params, &mut tell)?.into_result()?)
+                ended(client.client.task(method, &params, &mut tell)?)
             })?;
             out.write_text(result.to_string());
             Ok(())

@@ -151,24 +151,9 @@ pub unsafe extern "C" fn xcp_task_wait_json(
         call("xcp_task_wait_json", error, |call| {
             let held = call.object(task, "task")?;
             let out = Out::new(result_json, "result_json")?;
-            let mut tell = |done: f64| {
-                if let Some(progress) = progress {
-                    // The caller promised that it can be called until this call returns.
-                    progress(ctx, done);
-                }
-            };
-            let result = on(call, &[&held.client], cancel, |_| {
-                match held.task.wait::<Value>(&mut tell)? {
-                    TaskEnd::Unknown(error) => {
-                        let failure = Failure::from(error);
-                        Err(Failure { status: XCP_E_OUTCOME_UNKNOWN, ..failure })
-                    }
-                    TaskEnd::Failed(error) => {
-                        Err(Failure { status: XCP_E_FAULT, ..Failure::from(error) })
-                    }
-                    end => Ok(end.into_result()?),
-                }
-            })?;
+            let mut tell = teller(progress, ctx);
+            let result: Value =
+                on(call, &[&held.client], cancel, |_| ended(held.task.wait(&mut tell)?))?;
             out.write_text(result.to_string());
             Ok(())
         })
@@ -184,4 +169,30 @@ pub unsafe extern "C" fn xcp_task_wait_json(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_task_free(task: *mut xcp_task) {
     boundary::free(task);
+}
+
+/// The result of a task; an end that nobody knows is not taken for a failure.
+pub(super) fn ended<T>(end: TaskEnd<T>) -> Result<T, Failure> {
+    let status = match &end {
+        TaskEnd::Unknown(_) => Some(XCP_E_OUTCOME_UNKNOWN),
+        TaskEnd::Failed(_) => Some(XCP_E_FAULT),
+        TaskEnd::Cancelled | TaskEnd::Done(_) => None,
+    };
+    end.into_result().map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { status: status.unwrap_or(failure.status), ..failure }
+    })
+}
+
+/// Tells a callback how far a task has come.
+///
+/// # Safety
+/// The callback can be called with its context as long as the answer lives.
+pub(super) unsafe fn teller(progress: xcp_task_progress, ctx: *mut c_void) -> impl FnMut(f64) {
+    move |done| {
+        if let Some(progress) = progress {
+            // SAFETY: the caller of this function promised that it can be called.
+            unsafe { progress(ctx, done) }
+        }
+    }
 }

@@ -226,6 +226,36 @@ fn a_task_tells_how_far_it_has_come() {
 }
 
 #[test]
+fn a_task_that_is_gone_with_a_restart_is_not_said_to_have_failed() {
+    unsafe extern "C" fn restart(simulator: *mut c_void, _done: f64) {
+        // SAFETY: the test gives a simulator, and the text ends.
+        let status = unsafe {
+            xcp_simulator_restart_toolstack(simulator.cast(), c"ignite".as_ptr(), ptr::null_mut())
+        };
+        assert_eq!(status, XCP_OK);
+    }
+    let world = World::story();
+    let client = world.client(c"ignite");
+    let vms = client.call("VM.get_by_name_label", &value!(["monitor"])).unwrap();
+    let params = c(&value!([vms[0]]).to_string());
+    // SAFETY: everything lives during the call.
+    let refusal = json(|out, e| unsafe {
+        xcp_client_task_json(
+            client.0,
+            c"VM.clean_shutdown".as_ptr(),
+            params.as_ptr(),
+            Some(restart),
+            world.simulator.cast(),
+            ptr::null(),
+            out,
+            e,
+        )
+    });
+    let refusal = refusal.unwrap_err();
+    assert_eq!(refusal.status, XCP_E_OUTCOME_UNKNOWN, "{refusal:?}");
+}
+
+#[test]
 fn what_is_cancelled_ends() {
     let world = World::story();
     let client = world.client(c"phantom");
