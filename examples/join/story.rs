@@ -2,7 +2,8 @@
 
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::error::Result;
-use xcp_pool::operations::{self, Control, Overview};
+use xcp_pool::model::Overview;
+use xcp_pool::operations::{self, Control};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options, Policy};
 use xcp_pool::simulator::World;

@@ -10,8 +10,7 @@ use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_STATE};
-use crate::model::{Class, Problem, Snapshot, with_class};
-use crate::operations::Overview;
+use crate::model::{Class, Overview, Problem, Snapshot, with_class};
 
 /// The records of one pool at one moment.
 ///

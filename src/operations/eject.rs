@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::control::{Control, Look, Run};
 use super::outcome::{Outcome, Why, told};
-use super::overview::Overview;
 use super::steps::{self, Heard, awaited, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Host, Pbd, Ref, Snapshot, Uuid};
+use crate::model::{Host, Overview, Pbd, Ref, Snapshot, Uuid};
 use crate::plan::{self, Consent, Plan, Purpose, Work};
 
 /// A host that has left its pool, and what is left of both.

@@ -8,12 +8,11 @@ use serde::Serialize;
 use super::control::{Control, Look, Run};
 use super::evidence::gather;
 use super::outcome::{Outcome, Why, told};
-use super::overview::Overview;
 use super::steps::{self, Heard, awaited, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::election;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Snapshot, TaskStatus, Timestamp, Uuid};
+use crate::model::{Overview, Snapshot, TaskStatus, Timestamp, Uuid};
 use crate::plan::{self, Member, Plan, Purpose, Work};
 
 /// A host that is master, and the pool that follows it.

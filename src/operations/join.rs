@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::control::{Control, Look, Run};
 use super::outcome::{Outcome, Why, told};
-use super::overview::Overview;
 use super::steps::{self, Did, Heard, Sides, awaited, same};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
-use crate::model::{Host, Ref, Snapshot, Uuid};
+use crate::model::{Host, Overview, Ref, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
 use crate::preflight::consequences::{self, Attempt as JoinCall, Changes};
 use crate::preflight::remedy::Action;

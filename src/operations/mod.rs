@@ -21,7 +21,6 @@ mod join_many;
 mod maintenance;
 mod members;
 mod outcome;
-mod overview;
 mod recover;
 mod steps;
 
@@ -35,5 +34,4 @@ pub use join_many::{JoinAttempt, JoinedMany, OnFailure, join_many};
 pub use maintenance::{Maintained, maintenance};
 pub use members::Members;
 pub use outcome::{Outcome, Why};
-pub use overview::Overview;
 pub use recover::{Follower, Recovered, Remaining, recover};

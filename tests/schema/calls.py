@@ -60,7 +60,7 @@ CALLS = {
     "xcp_error_evidence_json": {"returns": {"type": "array", "items": TEXT}},
     "xcp_snapshot_from_json": {"json": SNAPSHOT},
     "xcp_snapshot_to_json": {"json": SNAPSHOT},
-    "xcp_snapshot_overview_json": {"overview_json": result("operations/overview.rs:Overview", "overview_result")},
+    "xcp_snapshot_overview_json": {"overview_json": result("model/overview.rs:Overview", "overview_result")},
     "xcp_snapshot_problems_json": {"problems_json": result("ffi/snapshot.rs:Problems", "problems")},
     "xcp_preflight": {"options_json": read("preflight/policy.rs:Options", "preflight_options_input")},
     "xcp_preflight_json": {**PREFLIGHT, "report_json": written("preflight/report.rs:Report")},

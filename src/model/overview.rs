@@ -1,4 +1,4 @@
-//! What an administrator counts.
+//! What an administrator counts in a pool.
 
 use std::fmt;
 
@@ -70,5 +70,37 @@ impl fmt::Display for Overview {
             writeln!(f, "{line}")?;
         }
         f.write_str(&last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Host, Pool, Sr, Vm};
+
+    #[test]
+    fn counts_what_a_person_would_and_names_the_master_first() {
+        let mut snapshot = Snapshot::new();
+        let pool = Pool { master: "OpaqueRef:2".into(), ..Pool::default() };
+        snapshot.pool.insert("OpaqueRef:p".into(), pool);
+        for (reference, name) in [("OpaqueRef:1", "alpha"), ("OpaqueRef:2", "beta")] {
+            let host =
+                Host { name_label: name.into(), address: format!("{name}.lan"), ..Host::default() };
+            snapshot.host.insert(reference.into(), host);
+        }
+        for (reference, name) in [("OpaqueRef:3", "iso"), ("OpaqueRef:4", "disks")] {
+            let sr = Sr { name_label: name.into(), ..Sr::default() };
+            snapshot.sr.insert(reference.into(), sr);
+        }
+        for (reference, is_a_template) in [("OpaqueRef:5", false), ("OpaqueRef:6", true)] {
+            let vm = Vm { name_label: "web".into(), is_a_template, ..Vm::default() };
+            snapshot.vm.insert(reference.into(), vm);
+        }
+        let overview = Overview::of(&snapshot).unwrap();
+        assert_eq!(
+            overview.to_string(),
+            "master    beta at beta.lan\nhosts     2: beta, alpha\nSRs       2: disks, iso\n\
+             networks  0\nVMs       1: web"
+        );
     }
 }
