@@ -27,6 +27,7 @@
 #![cfg_attr(not(feature = "ffi"), forbid(unsafe_code))]
 #![cfg_attr(feature = "ffi", deny(unsafe_code))]
 
+pub mod actions;
 pub mod client;
 pub mod election;
 pub mod error;

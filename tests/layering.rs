@@ -9,16 +9,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("log", &[]),
     ("model", &[]),
-    ("preflight", &["model"]),
+    ("actions", &["model"]),
+    ("preflight", &["actions", "model"]),
     ("election", &["model"]),
     ("failover", &["model"]),
-    ("plan", &["model", "preflight", "election", "failover"]),
+    ("plan", &["actions", "model", "preflight", "election", "failover"]),
     ("wire", &["model", "preflight", "election", "failover", "plan"]),
     ("transport", &["log", "model", "wire"]),
     ("client", &["log", "model", "wire", "transport"]),
     (
         "operations",
         &[
+            "actions",
             "log",
             "model",
             "preflight",
@@ -30,10 +32,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("simulator", &["model", "preflight", "election", "failover", "plan", "wire", "transport"]),
+    (
+        "simulator",
+        &["actions", "model", "preflight", "election", "failover", "plan", "wire", "transport"],
+    ),
     (
         "ffi",
         &[
+            "actions",
             "model",
             "preflight",
             "election",
@@ -49,7 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms that only decide.
-const CORE: &[&str] = &["error", "model", "preflight", "election", "failover", "plan"];
+const CORE: &[&str] = &["error", "model", "actions", "preflight", "election", "failover", "plan"];
 
 /// What the core must not name: JSON, logs, sockets, clocks, threads, files, environment, randomness.
 const IMPURE: &[&str] = &[

@@ -5,6 +5,7 @@ use std::ffi::c_char;
 
 use serde::{Deserialize, Serialize};
 
+use crate::actions::Loss;
 use crate::client::Scope;
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::xcp_cancel;
@@ -18,7 +19,6 @@ use crate::ffi::status::xcp_status;
 use crate::model::{Host, Ref, Snapshot};
 use crate::operations;
 use crate::plan::{self, Choices, Digest, Plan};
-use crate::preflight::remedy::Loss;
 
 /// What to do, as data: steps that can be read, saved and run.
 ///

@@ -4,6 +4,8 @@ use std::ffi::c_char;
 
 use serde::Serialize;
 
+use crate::actions::Side;
+use crate::actions::{Action, Condition};
 use crate::ffi::boundary::{Out, call};
 use crate::ffi::error::xcp_error;
 use crate::ffi::json;
@@ -11,8 +13,6 @@ use crate::ffi::plan::xcp_plan;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::model::Snapshot;
-use crate::preflight::Side;
-use crate::preflight::remedy::{Action, Condition};
 
 /// Tells what each step of a plan needs, brings about and could be taken back by, and whether it is done.
 ///

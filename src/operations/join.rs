@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::control::{Control, Look, Run};
 use super::outcome::{Outcome, Why, told};
 use super::steps::{self, Did, Heard, Sides, awaited, same};
+use crate::actions::Action;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Host, Overview, Ref, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
 use crate::preflight::consequences::{self, Attempt as JoinCall, Changes};
-use crate::preflight::remedy::Action;
 use crate::preflight::{self, Options, Verdict};
 
 /// A host that has become a member, and what the pool made of it.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::control::{Control, Look, Run};
 use super::outcome::{Outcome, Why, told};
 use super::steps::{self, Heard, Sides, awaited, same};
+use crate::actions::Action;
 use crate::client::{Client, Role, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm};
 use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
-use crate::preflight::remedy::Action;
 
 /// A host that has been rebooted, and what became of its VMs.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::control::{Look, Run};
+use crate::actions::Side;
+use crate::actions::{Action, Param};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::log;
 use crate::model::{Snapshot, Task, TaskStatus, Uuid};
 use crate::plan::{Consent, Plan, Step};
-use crate::preflight::Side;
-use crate::preflight::remedy::{Action, Param};
 use crate::wire::Params;
 
 /// Both ends of a join.

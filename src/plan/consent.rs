@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Digest, Joins, Plan};
+use crate::actions::{Loss, LossKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::preflight::remedy::{Loss, LossKind};
 
 /// Consent to a list of losses, and to nothing else.
 ///

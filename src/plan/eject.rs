@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Impact, Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use crate::actions::Side;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Object;
 use crate::model::{Class, Host, PoolOperation, PowerState, Ref, Snapshot, Sr, Vm};
-use crate::preflight::{Object, Side};
 
 /// What must be known before anything is said about losses.
 const NEEDED: &[Class] = &[

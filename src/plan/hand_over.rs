@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use crate::actions::Side;
 use crate::election::{self, Confirmation, Evidence, Reason, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Host, Ref, Snapshot, Uuid};
-use crate::preflight::Side;
 
 /// A host that has to follow a new master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::actions::{Loss, LossKind};
 use crate::failover::WhatIf;
+use crate::model::Object;
 use crate::model::{Host, Pbd, Ref, Snapshot, Sr, Vdi, Vm};
-use crate::preflight::Object;
-use crate::preflight::remedy::{Loss, LossKind};
 
 /// What goes with a host that is ejected.
 ///

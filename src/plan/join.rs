@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
+use crate::actions::Side;
+use crate::actions::{Action, Choice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Snapshot};
-use crate::preflight::remedy::{Action, Choice};
-use crate::preflight::{Finding, Options, Report, RuleCode, Side};
+use crate::preflight::{Finding, Options, Report, RuleCode};
 
 /// Which way out is taken where there is more than one.
 ///

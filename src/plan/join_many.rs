@@ -5,10 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Choices, Digest, Plan, Work, join};
+use crate::actions::{Action, Loss};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{PowerState, Snapshot};
 use crate::preflight::consequences::{self, Attempt, Changes};
-use crate::preflight::remedy::{Action, Loss};
 use crate::preflight::{Finding, Options, Severity, evaluate_with};
 
 /// A host that is to join, as its own database shows it.

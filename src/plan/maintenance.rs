@@ -6,11 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use crate::actions::Action;
+use crate::actions::Side;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Planner, WhatIf};
+use crate::model::Object;
 use crate::model::{Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation};
-use crate::preflight::remedy::Action;
-use crate::preflight::{Object, Side};
 
 /// A VM that moves, and where it is likely to go: the server chooses by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -40,9 +40,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::actions::Loss;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Snapshot};
-use crate::preflight::remedy::Loss;
 
 /// Steps in order, with what they are for, what they destroy and what they leave to a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

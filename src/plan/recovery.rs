@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
+use crate::actions::Side;
+use crate::actions::{Loss, LossKind};
 use crate::election::{Confirmation, Decision, Eligibility, Evidence, Mode, Severity, Verdict};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Object;
 use crate::model::{Host, PowerState, Ref, Snapshot, Vm};
-use crate::preflight::remedy::{Loss, LossKind};
-use crate::preflight::{Object, Side};
 
 /// Plans the promotion that [`election::emergency`](crate::election::emergency) decided on.
 ///

@@ -6,10 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Impact, Member, Move};
+use crate::actions::Side;
+use crate::actions::{Action, Condition, Loss};
 use crate::election::Confirmation;
 use crate::model::{Host, Pool, Record, Ref, Uuid};
-use crate::preflight::remedy::{Action, Condition, Loss};
-use crate::preflight::{Options, Side};
+use crate::preflight::Options;
 
 /// What a plan is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,15 @@
 //! Runs the rules: what they read is there, what they find is kept, nothing stops at the first.
 
-use super::facts::{Facts, field_bits, object_of_class};
-use super::finding::{Finding, Object, Severity, Side};
+use crate::model::object_of_class;
+
+use super::facts::{Facts, field_bits};
+use super::finding::{Finding, Severity};
 use super::policy::Options;
 use super::report::Report;
 use super::rule::{RULES, Reads, Rule, Scope};
+use crate::actions::Side;
 use crate::error::Fault;
+use crate::model::Object;
 use crate::model::{Class, Problem, Record, Ref, Snapshot, Version, with_class};
 
 /// What a rule has found so far.

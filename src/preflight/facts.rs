@@ -1,13 +1,11 @@
 //! What a rule sees of the two databases: only what it declared, and never a missing fact as `false`.
 
 use super::engine::Lost;
-use super::finding::{Object, Side};
 use super::policy::{Evidence, Options};
 use super::rule::{Rule, Scope};
+use crate::actions::Side;
 use crate::error::Fault;
-use crate::model::{
-    Class, Host, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version, with_class,
-};
+use crate::model::{Class, Host, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version};
 
 /// The world as one rule sees it.
 pub(super) struct Facts<'a> {
@@ -203,50 +201,4 @@ pub(super) fn field_bits(class: Class, fields: &[&str]) -> u128 {
         .enumerate()
         .filter(|(_, known)| fields.contains(known))
         .fold(0, |bits, (n, _)| bits | 1 << n)
-}
-
-/// What a person knows an object by.
-pub(super) fn object<T: Named>(reference: &Ref<T>, record: &T) -> Object {
-    Object::of(reference, record, record.name())
-}
-
-/// The object that a ref leads to, by name if it is there.
-pub(super) fn object_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> Object {
-    match snapshot.get(reference) {
-        Some(record) => object(reference, record),
-        None => Object {
-            class: T::CLASS.to_owned(),
-            reference: reference.to_string(),
-            uuid: String::new(),
-            name: String::new(),
-        },
-    }
-}
-
-/// An object by its class and ref, by uuid if it is there.
-pub(super) fn object_of_class(snapshot: &Snapshot, class: Class, reference: &str) -> Object {
-    let mut object = Object::unnamed(class, reference);
-    with_class!(class, T => {
-        if let Some(record) = T::table(snapshot).get(&Ref::new(reference)) {
-            object.uuid = record.uuid().to_string();
-        }
-    });
-    object
-}
-
-/// Records that have something like a name.
-pub(super) trait Named: Record {
-    fn name(&self) -> &str;
-}
-
-macro_rules! named {
-    ($($name:ident . $field:ident),* $(,)?) => { $(impl Named for crate::model::$name {
-        fn name(&self) -> &str { &self.$field }
-    })* };
-}
-
-named! {
-    Certificate.fingerprint, Feature.name_label, Host.name_label, Network.name_label,
-    Pif.device, Pool.name_label, PoolUpdate.name_label, SdnController.address, Sm.name_label,
-    Sr.name_label, Task.name_label, Vdi.name_label, Vif.device, Vm.name_label, VmAppliance.name_label,
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::remedy::Remedy;
 use super::rule::{Rule, RuleCode};
+use crate::actions::{Remedy, Side};
 use crate::error::Fault;
-use crate::model::{Class, Record, Ref};
+use crate::model::Object;
 
 /// What a rule has to say about one join.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,34 +58,6 @@ pub enum Severity {
     Hazard,
     /// Good to know.
     Notice,
-}
-
-/// Whose state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Side {
-    /// Both differ from each other.
-    Both,
-    /// The host that is to join.
-    Joiner,
-    /// The pool, as its master sees it.
-    Pool,
-}
-
-/// An object of XAPI, with what a person knows it by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Object {
-    /// XAPI's name of the class.
-    pub class: String,
-    /// The object's ref, in the database of its side.
-    #[serde(rename = "ref")]
-    pub reference: String,
-    /// The object's uuid; empty if it is not known.
-    pub uuid: String,
-    /// Its name, or what comes nearest: a device, a tag.
-    pub name: String,
 }
 
 impl Finding {
@@ -175,56 +147,5 @@ impl Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl Side {
-    /// The side's name, as in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Both => "both",
-            Self::Joiner => "joiner",
-            Self::Pool => "pool",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Object {
-    /// An object by its ref alone.
-    pub fn unnamed(class: Class, reference: impl fmt::Display) -> Self {
-        Self {
-            class: class.as_str().to_owned(),
-            reference: reference.to_string(),
-            uuid: String::new(),
-            name: String::new(),
-        }
-    }
-
-    /// An object of the model, with the name that a person knows it by.
-    pub fn of<T: Record>(reference: &Ref<T>, record: &T, name: impl Into<String>) -> Self {
-        Self {
-            class: T::CLASS.to_owned(),
-            reference: reference.to_string(),
-            uuid: record.uuid().to_string(),
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { class, reference, uuid, name } = self;
-        match (name.as_str(), uuid.as_str()) {
-            ("", "") => write!(f, "{class} {reference}"),
-            ("", uuid) => write!(f, "{class} {uuid}"),
-            (name, "") => write!(f, "{class} {name:?} ({reference})"),
-            (name, uuid) => write!(f, "{class} {name:?} ({uuid})"),
-        }
     }
 }

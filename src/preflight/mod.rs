@@ -4,7 +4,7 @@
 //! [`Finding`] for each [`Rule`] that objects, in the order in which XAPI's `pool.join` would, none
 //! left out. XAPI itself stops at its first objection, and four of its error codes hide thirteen
 //! different causes; a finding names its cause, its objects, both values, the error that XAPI would
-//! raise, and the [`Remedy`](remedy::Remedy).
+//! raise, and the [`Remedy`](crate::actions::Remedy).
 //!
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
 //! snapshots do not tell is a finding of severity [`Unknown`](Severity::Unknown), never a silent pass.
@@ -45,12 +45,11 @@ mod finding;
 mod hazards;
 mod laws;
 mod policy;
-pub mod remedy;
 mod report;
 mod rule;
 mod rules;
 
-pub use finding::{Finding, Object, Severity, Side};
+pub use finding::{Finding, Severity};
 pub use policy::{Edition, Editions, Evidence, Options, Policy};
 pub use report::{Report, Verdict};
 pub use rule::{RULES, Reads, Rule, RuleCode, Scope, Since};

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::engine::{Found, Lost};
 use super::facts::Facts;
-use super::finding::{Severity, Side};
+use super::finding::Severity;
+use crate::actions::Side;
 use crate::model::{Class, Version};
 
 pub use super::rules::{RULES, RuleCode};

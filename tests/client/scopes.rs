@@ -293,7 +293,7 @@ fn a_scope_has_every_table_that_its_code_names() {
                 "preflight/hazards",
                 "preflight/facts.rs",
                 "preflight/consequences",
-                "preflight/remedy",
+                "actions",
                 "plan/join.rs",
                 "plan/join_many.rs",
             ],

@@ -10,11 +10,12 @@ use crate::simulated::{JOINER, MASTER, cases, editions, simulated, snapshot};
 use crate::support::{Caller, raw};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
+use xcp_pool::actions::Side;
+use xcp_pool::actions::{Action, Param};
 use xcp_pool::model::{Ref, Snapshot, Sr, Vdi, VdiType};
 use xcp_pool::plan::{self, Choices, Plan, Step, Work};
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::remedy::{Action, Param};
-use xcp_pool::preflight::{Options, Policy, Report, Side, evaluate_with};
+use xcp_pool::preflight::{Options, Policy, Report, evaluate_with};
 use xcp_pool::simulator;
 
 /// Both sides as their servers show them.

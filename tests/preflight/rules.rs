@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use crate::world::{World, blessing, cases, clean};
 use serde_json::{Map, Value, json};
+use xcp_pool::actions::Side;
 use xcp_pool::model::{Class, Snapshot, fields};
-use xcp_pool::preflight::{self, Options, RULES, RuleCode, Scope, Severity, Side, Verdict};
+use xcp_pool::preflight::{self, Options, RULES, RuleCode, Scope, Severity, Verdict};
 
 #[test]
 fn the_clean_world_has_no_findings() {

@@ -5,11 +5,12 @@ use std::ffi::c_char;
 use serde::Serialize;
 
 use super::numbered;
+use crate::actions::Side;
 use crate::ffi::boundary::{Out, call};
 use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
 use crate::model::Class;
-use crate::preflight::{RULES, Reads, Rule, RuleCode, Scope, Severity, Side, Since};
+use crate::preflight::{RULES, Reads, Rule, RuleCode, Scope, Severity, Since};
 
 /// Tells all rules of the preflight, in the order of reports: XAPI's checks in XAPI's order first.
 ///

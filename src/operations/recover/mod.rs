@@ -13,9 +13,9 @@ use super::outcome::{Outcome, Why, told};
 use super::steps;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Object;
 use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Work};
-use crate::preflight::Object;
 use crate::transport::Endpoint;
 
 /// A pool that has a master again, and what is left to do.

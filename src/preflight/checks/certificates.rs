@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::Object;
 use crate::model::{Certificate, CertificateType, Class, Ref};
 use crate::preflight::engine::{Found, Lost};
 use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::{Finding, Object, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
 
 use super::vms::names;

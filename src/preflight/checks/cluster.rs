@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, ClusterHost, Pif};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Object, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static JOINER_CLUSTERING_ENABLED: Rule = Rule {

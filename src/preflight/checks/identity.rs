@@ -1,11 +1,13 @@
 //! Who joins whom: one pool, and a joiner that stands alone.
 
+use crate::actions::Remedy;
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::Class;
+use crate::model::object;
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static POOL_UNREADABLE: Rule = Rule {

@@ -1,12 +1,14 @@
 //! What licences permit.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::object;
 use crate::model::{Class, Host, Pool};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Side};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::policy::Editions;
-use crate::preflight::remedy::{Action, Choice, Remedy};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 /// A restricted pool may have so many hosts (`Xapi_globs.restricted_pool_size`).

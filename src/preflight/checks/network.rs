@@ -1,11 +1,14 @@
 //! The joiner's network: nothing on top of its NICs but its management VLAN.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::Object;
+use crate::model::object_at;
 use crate::model::{Bond, Class, Network, NetworkSriov, Pif, Record, Ref, Tunnel, Vlan};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object_at};
-use crate::preflight::finding::{Finding, Object, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 use super::vms::names;
@@ -30,7 +33,7 @@ fn management_interface_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Res
                 "the joiner has no management interface: it is still starting, or none is configured",
             )
             .fault(Fault::bare("HOST_STILL_BOOTING"))
-            .objects([crate::preflight::facts::object(reference, host)])
+            .objects([crate::model::object(reference, host)])
             .expected("one management interface")
             .actual("none")
             .remedy(Remedy::by_person(

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::actions::Remedy;
+use crate::actions::Side;
 use crate::error::Fault;
+use crate::model::object;
 use crate::model::{Class, Sm};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
 
 pub(in crate::preflight) static STORAGE_DRIVERS_DIFFER: Rule = Rule {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::actions::Remedy;
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Class, Host, PoolUpdate, Ref};
+use crate::model::{object, object_at};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View, object, object_at};
-use crate::preflight::finding::{Finding, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::{Finding, Severity};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
 
 const SOFTWARE_VERSIONS: [Reads; 3] = [

@@ -1,11 +1,13 @@
 //! Storage that the joiner may not bring.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::object;
 use crate::model::{Class, Pbd, Ref, Sr};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 use super::vms::names;

@@ -1,11 +1,13 @@
 //! Updates: none half done, none being applied.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
+use crate::model::object;
 use crate::model::{Class, Host, Pool, PoolOperation, Ref, UpdateGuidance};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View, object};
-use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::{Action, Choice, Condition, Remedy};
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
 
 pub(in crate::preflight) static JOINER_PENDING_GUIDANCE: Rule = Rule {

@@ -1,11 +1,14 @@
 //! VMs on the joiner: none may run, and nothing may be going on with any.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, PowerState, Record, Ref, VbdType, Vdi, Vm};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Object, Side};
-use crate::preflight::remedy::{Action, Choice, Condition, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static RUNNING_VMS: Rule = Rule {

@@ -1,11 +1,13 @@
 //! Network backends, their controllers, and what networks are for.
 
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
+use crate::model::object;
 use crate::model::{Class, Network, NetworkPurpose, Ref, SdnController};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View, object};
-use crate::preflight::finding::{Finding, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::Finding;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 const OPENVSWITCH: &str = "openvswitch";

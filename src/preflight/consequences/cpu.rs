@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::cpu_names::name;
 use super::forecast::Forecast;
 use super::import::{VmName, domain_type};
+use crate::actions::Side;
 use crate::model::{Class, DomainType, Host, Pool, PowerState, Snapshot, Vm};
-use crate::preflight::Side;
 
 /// The pool's CPU level before and after the new member's start.
 ///

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Serialize, Serializer};
 
 use super::change::Changes;
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Class, Host, Record, Ref, Snapshot, Sr, Uuid, Vdi, Version};
-use crate::preflight::Side;
 
 /// The forecast in the making.
 pub(super) struct Forecast<'a> {

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, NONE, Show};
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, HostMetrics, Pool, Record, Ref, Snapshot, Sr, Uuid};
-use crate::preflight::Side;
 
 /// What becomes of the joiner's host record.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::change::{MADE_AT_JOIN, joined};
 use super::forecast::{Choice, Forecast};
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{
     Class, DomainType, PowerState, Record, Ref, Sr, Uuid, Vbd, VbdType, Vdi, Vif, Vm,
 };
-use crate::preflight::Side;
 
 /// How the import of the joiner's VMs ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::change::{joined, place};
 use super::forecast::Forecast;
 use super::network::{Carrier, Networks, Place};
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, Network, Pif, PifMetrics, Ref, Uuid, Vlan};
-use crate::preflight::Side;
 
 /// What becomes of an interface of the joiner's.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,10 +9,10 @@ use super::forecast::{Forecast, Show};
 use super::import::{Import, Plan, VmName, is_default_template};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
+use crate::actions::Side;
 use crate::model::{
     Class, Network, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmGuestMetrics, VmMetrics,
 };
-use crate::preflight::Side;
 
 /// What becomes of the joiner's VMs, its templates, snapshots and control domain.
 #[derive(Clone, Debug, PartialEq, Serialize)]

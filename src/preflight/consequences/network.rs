@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::change::{joined, place};
 use super::forecast::{Choice, Forecast, Show};
 use super::host::{Cause, FieldChange};
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Network, Pif, Record, Ref, Uuid};
-use crate::preflight::Side;
 
 /// What becomes of a network of the joiner's.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,8 +9,8 @@ use super::machine::{Machines, VifFate, VmFate, VmKind};
 use super::network::{LandedBy, Landing, NetworkFate, NetworkOutcome, Place};
 use super::storage::{Outcome, SrOutcome};
 use super::{AfterStart, Consequences, Cpu, Feature, Gap, Loss};
+use crate::actions::Side;
 use crate::model::PowerState;
-use crate::preflight::Side;
 
 impl Display for Consequences {
     /// Plain text: a section for each kind of object, a line for each object.

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::forecast::{Forecast, NONE, Show};
 use super::interface::Management;
+use crate::actions::Side;
 use crate::model::{Class, Host, Pool, Record, Ref, Snapshot, Sr, VmAppliance};
-use crate::preflight::Side;
 
 /// A setting that becomes the pool's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::forecast::Forecast;
+use crate::actions::Side;
 use crate::model::{Bond, Network, Pbd, Pif, Ref, Sr, Uuid, Vlan};
-use crate::preflight::Side;
 
 /// What the new member does at its start, some minutes after the join returned.
 ///

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, Show};
+use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, Pbd, Ref, Sr, Uuid, Vdi};
-use crate::preflight::Side;
 
 /// How many there are, before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -4,11 +4,13 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use super::about;
+use crate::actions::Remedy;
+use crate::actions::Side;
+use crate::model::object;
 use crate::model::{Class, Host, IpConfigurationMode, Pif};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View, object};
-use crate::preflight::finding::{Finding, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::{Finding, Severity};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static MANAGEMENT_BY_DHCP: Rule = Rule {

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{about, now};
+use crate::actions::Remedy;
+use crate::actions::Side;
+use crate::model::Object;
 use crate::model::{Certificate, CertificateType, Class, Host, Pool};
+use crate::model::{object, object_at};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View, object, object_at};
-use crate::preflight::finding::{Object, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static CERTIFICATES_OUT_OF_DATE: Rule = Rule {

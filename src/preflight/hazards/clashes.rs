@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{VM_KIND, about, exported};
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, PowerState, Ref, Vm};
 use crate::preflight::checks::vms::delete;
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Object, Severity, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 /// Joiner's and pool's VM of the same uuid.

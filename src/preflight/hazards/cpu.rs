@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{about, count, is_active};
+use crate::actions::Remedy;
+use crate::actions::Side;
+use crate::model::object;
 use crate::model::{Class, DomainType, Vm};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::{Finding, Severity};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 /// A set of CPU features, as XAPI writes it: words of hexadecimal digits, separated by dashes.

@@ -1,12 +1,14 @@
 //! The state of the pool itself, and of its members.
 
 use super::{about, count};
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, Host, PoolOperation};
 use crate::preflight::engine::Lost;
-use crate::preflight::facts::object;
-use crate::preflight::finding::{Finding, Object, Severity, Side};
-use crate::preflight::remedy::{Action, Choice, Condition, Remedy};
+use crate::preflight::finding::{Finding, Severity};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static HOST_ALREADY_IN_POOL: Rule = Rule {

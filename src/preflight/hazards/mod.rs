@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 
 use super::checks::vms::names;
 use super::facts::Facts;
-use super::finding::{Finding, Object};
+use super::finding::Finding;
 use super::rule::Rule;
+use crate::model::Object;
 use crate::model::{Network, PowerState, Ref, Timestamp, Vm};
 
 /// A finding about some objects, if there are any; the message takes their names.

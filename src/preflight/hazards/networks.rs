@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fate, Fates, VM_KIND, about, count, exported, is_merged_by_bridge, loose_networks};
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, Network, Pif, Ref};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Object, Severity, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 const NETWORK_FATE: [Reads; 3] = [

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{about, count};
+use crate::actions::Remedy;
+use crate::actions::Side;
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Bond, Class, Host, Pif, Ref, Vlan};
 use crate::preflight::engine::Lost;
-use crate::preflight::facts::{Facts, View, object};
-use crate::preflight::finding::{Object, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::{Facts, View};
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 const NICS: [Reads; 3] = [

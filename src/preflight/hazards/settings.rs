@@ -1,10 +1,13 @@
 //! Settings of the joiner that are lost or overwritten.
 
 use super::{Fate, Fates, about, is_merged_by_bridge};
+use crate::actions::Remedy;
+use crate::actions::Side;
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, Host, Network, Sr, Vdi};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Finding, Object, Severity, Side};
-use crate::preflight::remedy::Remedy;
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::{Finding, Severity};
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 pub(in crate::preflight) static TAGS_LOST: Rule = Rule {

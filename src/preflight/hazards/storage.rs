@@ -1,12 +1,15 @@
 //! Storage that comes along, or does not.
 
 use super::{about, count};
+use crate::actions::Side;
+use crate::actions::{Choice, Remedy};
+use crate::model::Object;
+use crate::model::object;
 use crate::model::{Class, Pbd, Ref, Sr};
 use crate::preflight::checks::storage::{destroying, forgetting, pbds};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Object, Severity, Side};
-use crate::preflight::remedy::{Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 /// Whether an installation makes this SR by itself: the first disks, the drives, the guest tools.

@@ -1,12 +1,14 @@
 //! VMs that move into the pool with their host.
 
 use super::{VM_KIND, about, count, exported};
+use crate::actions::Side;
+use crate::actions::{Action, Choice, Remedy};
+use crate::model::object;
 use crate::model::{Class, PowerState, Ref, Vm};
 use crate::preflight::checks::vms::{Migration, delete, moving};
 use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, object};
-use crate::preflight::finding::{Severity, Side};
-use crate::preflight::remedy::{Action, Choice, Remedy};
+use crate::preflight::facts::Facts;
+use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
 
 type Vms<'a> = Vec<(&'a Ref<Vm>, &'a Vm)>;

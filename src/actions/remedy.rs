@@ -1,17 +1,9 @@
-//! Ways out of a finding, as data: single XAPI calls with what must hold before and what holds after.
-
-mod action;
-mod condition;
-mod loss;
+//! Ways out of a finding: choices of actions, or advice to a person.
 
 use serde::Serialize;
 
-pub use action::{Action, Call, Param};
-pub use condition::Condition;
-pub use loss::{Loss, LossKind};
-
-use super::finding::{Object, Side};
-use crate::model::Snapshot;
+use super::{Action, Loss, Side};
+use crate::model::{Object, Snapshot};
 
 /// What can be done about a finding.
 ///

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Loss, LossKind};
+use crate::actions::Side;
+use crate::model::Object;
 use crate::model::{
     Bond, Certificate, Class, ClusterHost, Host, Network, NetworkPurpose, NetworkSriov, Pbd, Pool,
     PowerState, Ref, SdnController, Snapshot, Sr, Task, Tunnel, Vdi, Vif, Vlan, Vm,
 };
-use crate::preflight::facts::{Named, object_at};
-use crate::preflight::{Object, Side};
+use crate::model::{Named, object_at};
 
 /// A call ready to be made, its session left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
