@@ -2380,7 +2380,7 @@ xcp_status xcp_client_locate(const xcp_client *client,
                              xcp_error **error);
 
 /**
- * Asks every host of a snapshot what it is, one after the other.
+ * Asks every host of a snapshot what it is, all at the same time.
  *
  * `pool` is a client of the pool that the snapshot is of. `cancel` may be NULL. `*evidence_json` is the
  * "evidence" of `xcp_election_json`, hosts by ref, with `"schema"` beside it: `{"schema": 1, "hosts": {ref:

@@ -35,6 +35,7 @@ pub mod failover;
 #[cfg(feature = "ffi")]
 #[allow(unsafe_code)]
 pub mod ffi;
+pub mod health;
 mod log;
 pub mod model;
 pub mod operations;

@@ -1,13 +1,26 @@
 //! Other hosts than the master, with the same transport, credentials and addresses.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, ClientBuilder, LocalSession, Role, probe};
+use crate::client::{Client, ClientBuilder, Credentials, LocalSession, Role, probe};
 use crate::error::Result;
-use crate::transport::{Endpoint, Limits};
+use crate::transport::{Cancel, Endpoint, Limits, Transport};
 
 /// How long one host may take to say what it is.
-const PROBE: Duration = Duration::from_secs(15);
+pub(crate) const PROBE: Duration = Duration::from_secs(15);
+
+/// What it takes to ask other hosts than the master.
+pub(crate) struct Way<'a> {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) credentials: &'a Credentials,
+    /// A host of the pool, whose scheme and port the others share.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) addresses: &'a BTreeMap<String, Endpoint>,
+    pub(crate) limits: Limits,
+    pub(crate) cancel: &'a Cancel,
+}
 
 impl Client {
     /// Where a host is that the pool knows by this address.
@@ -16,6 +29,18 @@ impl Client {
     /// `Protocol` for what is no address.
     pub fn locate(&self, address: &str) -> Result<Endpoint> {
         self.options.resolve(address, &self.endpoint())
+    }
+
+    /// What it takes to ask other hosts of the pool, each for itself.
+    pub(crate) fn way(&self) -> Way<'_> {
+        Way {
+            transport: self.transport.clone(),
+            credentials: &self.credentials,
+            endpoint: self.endpoint(),
+            addresses: &self.options.addresses,
+            limits: self.options.limits,
+            cancel: &self.options.cancel,
+        }
     }
 
     /// Asks a host what it is, by logging in there and nowhere else; see [`probe`].

@@ -57,6 +57,7 @@ mod task;
 mod traffic;
 mod watch;
 
+pub(crate) use beside::PROBE;
 pub use builder::ClientBuilder;
 pub use credentials::Credentials;
 pub use local::LocalSession;

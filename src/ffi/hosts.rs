@@ -337,7 +337,7 @@ pub unsafe extern "C" fn xcp_client_locate(
     }
 }
 
-/// Asks every host of a snapshot what it is, one after the other.
+/// Asks every host of a snapshot what it is, all at the same time.
 ///
 /// `pool` is a client of the pool that the snapshot is of. `cancel` may be NULL. `*evidence_json` is the
 /// "evidence" of `xcp_election_json`, hosts by ref, with `"schema"` beside it: `{"schema": 1, "hosts": {ref:

@@ -20,7 +20,8 @@ use crate::ffi::plan::xcp_plan;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::ffi::transport::xcp_transport;
-use crate::operations::{self, Diagnosis, Members};
+use crate::health::diagnosis::Diagnosis;
+use crate::operations::{self, Members};
 use crate::plan::{self, Consent};
 
 /// Says in what state a pool is, also when no master answers: every host is asked for itself.

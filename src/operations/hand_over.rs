@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::control::{Control, Look, Run};
-use super::evidence::gather;
+use super::diagnose::evidence;
 use super::outcome::{Outcome, Why, told};
 use super::steps::{self, Heard, awaited, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
@@ -109,7 +109,8 @@ fn hand_over_as_planned(
         Stand::Master => return hand.settle(None, &mut run),
         Stand::Free(now) => now,
     };
-    let mut evidence = gather(pool, &now, &mut || run.check())?;
+    let mut evidence = evidence(pool, &now)?;
+    run.check()?;
     evidence.confirmed.clone_from(confirmed);
     let Some((target, _)) = now.host.by_uuid(&plan.host.uuid) else {
         return Ok(Outcome::NotDone(Why::new("the pool does not know the host any more")));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, Credentials, LocalSession};
+use crate::client::{Client, Credentials, LocalSession, PROBE};
 use crate::error::Result;
 use crate::model::{Snapshot, Uuid};
 use crate::transport::{Cancel, Clock, Endpoint, Limits, Transport};
@@ -36,12 +36,20 @@ impl Members {
             credentials: credentials.clone(),
             endpoints: Vec::new(),
             addresses: BTreeMap::new(),
-            patience: Duration::from_secs(15),
+            patience: PROBE,
             last: None,
             age: None,
             asks_whether_ha_is_armed: false,
             cancel: Cancel::new(),
         }
+    }
+
+    /// The hosts beside a client's master, as the client reaches them; none of them is known yet.
+    pub(super) fn beside(pool: &Client) -> Self {
+        let way = pool.way();
+        let mut members = Self::new(way.transport, way.credentials).host_at(way.endpoint);
+        members.addresses.clone_from(way.addresses);
+        members.patience(way.limits.overall.min(PROBE)).cancel(way.cancel.clone())
     }
 
     /// Adds a host by its address.

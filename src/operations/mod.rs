@@ -11,10 +11,10 @@
 //! [`diagnose`] says in what state a pool is, also when no master answers: each of its
 //! [`Members`] is asked for itself.
 
+mod ask;
 mod control;
 mod diagnose;
 mod eject;
-mod evidence;
 mod hand_over;
 mod join;
 mod join_many;
@@ -25,9 +25,8 @@ mod recover;
 mod steps;
 
 pub use control::{Control, Progress};
-pub use diagnose::{Contact, Diagnosis, HostReport, PoolState, Records, diagnose};
+pub use diagnose::{diagnose, evidence};
 pub use eject::{Ejected, eject};
-pub use evidence::evidence;
 pub use hand_over::{HandedOver, hand_over};
 pub use join::{Joined, join};
 pub use join_many::{JoinAttempt, JoinedMany, OnFailure, join_many};

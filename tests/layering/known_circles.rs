@@ -34,12 +34,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "model/table.rs",
         "model/vm.rs",
     ],
-    &[
-        "operations/diagnose/ask.rs",
-        "operations/diagnose/classify.rs",
-        "operations/diagnose/mod.rs",
-        "operations/diagnose/text.rs",
-    ],
     &["operations/recover/follow.rs", "operations/recover/mod.rs", "operations/recover/promote.rs"],
     &[
         "plan/consent.rs",

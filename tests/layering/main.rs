@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("preflight", &["error", "model", "actions"]),
     ("election", &["error", "model"]),
     ("failover", &["error", "model"]),
+    ("health", &["error", "model", "election"]),
     ("plan", &["error", "model", "actions", "preflight", "election", "failover"]),
     ("wire", &["error", "model"]),
     ("transport", &["error", "log", "model", "wire"]),
@@ -36,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "actions",
             "preflight",
             "election",
+            "health",
             "plan",
             "wire",
             "transport",
@@ -52,6 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "preflight",
             "election",
             "failover",
+            "health",
             "plan",
             "wire",
             "transport",
@@ -63,7 +66,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms that only decide.
-const CORE: &[&str] = &["error", "model", "actions", "preflight", "election", "failover", "plan"];
+const CORE: &[&str] =
+    &["error", "model", "actions", "preflight", "election", "failover", "health", "plan"];
 
 /// What the core must not name: JSON, logs, sockets, clocks, threads, files, environment, randomness.
 const IMPURE: &[&str] = &[

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election::{self, Role, Verdict};
+use xcp_pool::health::diagnosis::{Contact, Diagnosis, HostReport, PoolState, Records};
 use xcp_pool::model::Snapshot;
-use xcp_pool::operations::{self, Contact, Diagnosis, HostReport, Members, PoolState, Records};
+use xcp_pool::operations::{self, Members};
 use xcp_pool::simulator::{Peer, PoolSpec, Release, Rule, Trouble, VmSpec, World};
 
 fn root() -> Credentials {
@@ -59,13 +60,13 @@ fn a_healthy_pool_is_found_from_any_one_of_its_hosts() {
         let diagnosis = operations::diagnose(&members(&world).host(first).unwrap()).unwrap();
         assert_eq!(diagnosis.state, PoolState::Healthy, "{diagnosis}");
         assert_eq!(diagnosis.hosts.len(), 3);
-        assert_eq!(diagnosis.records, Records::Master);
+        assert!(matches!(diagnosis.records, Records::Master { .. }));
         assert_eq!((diagnosis.name.as_str(), diagnosis.ha_enabled), ("lab", Some(false)));
         assert!(diagnosis.advice.is_empty() && diagnosis.notes.is_empty());
-        assert_eq!(host(&diagnosis, "phantom").role, Some(Role::Master));
+        assert_eq!(host(&diagnosis, "phantom").said.role, Some(Role::Master));
         let beta = host(&diagnosis, "beta");
-        assert_eq!(beta.role, Some(Role::Slave("10.0.0.1".into())));
-        assert_eq!((beta.emergency_mode, beta.belongs), (Some(false), Some(true)));
+        assert_eq!(beta.said.role, Some(Role::Slave("10.0.0.1".into())));
+        assert_eq!((beta.said.emergency_mode, beta.belongs), (Some(false), Some(true)));
         assert!(beta.version.is_some() && beta.uuid.is_some());
         let json = serde_json::to_value(&diagnosis).unwrap();
         assert_eq!(json["state"]["state"], "healthy");
@@ -90,10 +91,11 @@ fn a_dead_master_is_told_with_what_is_left_and_what_to_do() {
     world.power_off("phantom");
     let diagnosis = diagnose(&world, &last);
     assert_eq!(diagnosis.state, PoolState::MasterAway { master: "phantom".into() });
-    assert_eq!(diagnosis.records, Records::Snapshot { age: Some(3_600) });
-    assert!(matches!(host(&diagnosis, "phantom").contact, Contact::Silent { .. }));
+    let snapshot = Box::new(last.clone());
+    assert_eq!(diagnosis.records, Records::Snapshot { age: Some(3_600), snapshot });
+    assert!(matches!(host(&diagnosis, "phantom").said.contact, Contact::Silent { .. }));
     let alpha = host(&diagnosis, "alpha");
-    assert_eq!((alpha.emergency_mode, alpha.ha_armed), (Some(false), Some(false)));
+    assert_eq!((alpha.said.emergency_mode, alpha.said.ha_armed), (Some(false), Some(false)));
     let text = diagnosis.to_string();
     for told in
         ["dead, or cut off", "follows 10.0.0.1", "60 min old", "keep it off", "HA not armed"]
@@ -114,7 +116,7 @@ fn a_dead_master_is_known_by_its_members_even_without_a_snapshot() {
     world.power_off("phantom");
     let diagnosis = operations::diagnose(&members(&world).host("10.0.0.2").unwrap()).unwrap();
     assert_eq!(diagnosis.state, PoolState::MasterAway { master: "10.0.0.1".into() });
-    assert_eq!((diagnosis.records, diagnosis.ha_enabled), (Records::None, None));
+    assert_eq!((&diagnosis.records, diagnosis.ha_enabled), (&Records::None, None));
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn a_master_that_boots_or_is_busy_is_waited_for() {
     let diagnosis = diagnose(&world, &last);
     let starting = PoolState::MasterStarting { master: "phantom".into() };
     assert_eq!(diagnosis.state, starting);
-    assert!(matches!(host(&diagnosis, "phantom").contact, Contact::Refuses { .. }));
+    assert!(matches!(host(&diagnosis, "phantom").said.contact, Contact::Refuses { .. }));
     assert!(diagnosis.notes[0].contains("may not be off"), "{diagnosis}");
     world.advance(seconds(120));
     assert_eq!(diagnose(&world, &last).state, PoolState::Healthy);
@@ -145,7 +147,7 @@ fn a_master_that_boots_or_is_busy_is_waited_for() {
     let members = members(&world).snapshot(last.clone(), None);
     let diagnosis = operations::diagnose(&members).unwrap();
     assert_eq!(diagnosis.state, starting);
-    assert!(matches!(host(&diagnosis, "phantom").contact, Contact::Busy { .. }));
+    assert!(matches!(host(&diagnosis, "phantom").said.contact, Contact::Busy { .. }));
     let verdict = election::emergency(&last, &diagnosis.evidence()).unwrap().verdict;
     assert_eq!(verdict, Verdict::Unsafe, "a busy master is not replaced");
 }
@@ -203,8 +205,8 @@ fn a_member_in_emergency_mode_says_why() {
     let diagnosis = diagnose(&world, &last);
     assert_eq!(diagnosis.state, PoolState::MasterAway { master: "phantom".into() });
     let beta = host(&diagnosis, "beta");
-    assert_eq!((beta.emergency_mode, &beta.role), (Some(true), &None));
-    assert!(beta.emergency_error.as_ref().unwrap().to_string().contains("connection refused"));
+    assert_eq!((beta.said.emergency_mode, &beta.said.role), (Some(true), &None));
+    assert!(beta.said.emergency_error.as_ref().unwrap().to_string().contains("connection refused"));
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn armed_ha_is_told_from_enabled_ha() {
     world.power_off("phantom");
     let diagnosis = diagnose(&world, &last);
     assert_eq!(diagnosis.state, PoolState::MasterAwayUnderHa { master: "phantom".into() });
-    assert_eq!(host(&diagnosis, "alpha").ha_armed, Some(true));
+    assert_eq!(host(&diagnosis, "alpha").said.ha_armed, Some(true));
     assert!(diagnosis.advice[1].starts_with("Do not promote"), "{diagnosis}");
 
     let world = lab();
@@ -257,7 +259,7 @@ fn a_failed_hand_over_is_recognised_by_its_broken_host() {
     // The old master follows the broken one, and raises its error.
     let broken = vec!["phantom".into(), "alpha".into()];
     assert_eq!(diagnosis.state, PoolState::HalfHandedOver { broken });
-    assert_eq!(host(&diagnosis, "alpha").role, Some(Role::Broken));
+    assert_eq!(host(&diagnosis, "alpha").said.role, Some(Role::Broken));
     assert!(diagnosis.advice[1].contains("promote phantom or alpha"), "{diagnosis}");
 }
 
@@ -278,7 +280,7 @@ fn a_wrong_password_is_no_dead_pool() {
     let members = Members::new(world.transport(), &Credentials::new("root", "wrong"))
         .snapshot(snapshot(&world), None);
     let diagnosis = operations::diagnose(&members).unwrap();
-    assert!(matches!(host(&diagnosis, "phantom").contact, Contact::Forbidden { .. }));
+    assert!(matches!(host(&diagnosis, "phantom").said.contact, Contact::Forbidden { .. }));
     assert!(!matches!(diagnosis.state, PoolState::MasterAway { .. }), "{diagnosis}");
 }
 
@@ -308,8 +310,8 @@ fn a_member_of_a_member_is_not_taken_for_a_member_of_the_master() {
     let diagnosis = diagnose(&world, &last);
     assert_eq!(diagnosis.state, PoolState::Astray { members: vec!["beta".into()] });
     let beta = host(&diagnosis, "beta");
-    assert_eq!((beta.emergency_mode, &beta.role), (Some(true), &None));
-    assert_eq!(beta.emergency_error.as_ref().unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
+    assert_eq!((beta.said.emergency_mode, &beta.said.role), (Some(true), &None));
+    assert_eq!(beta.said.emergency_error.as_ref().unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
     let slave = xcp_pool::simulator::Role::Slave { master: "10.0.0.2".into() };
     assert_eq!(world.role("beta"), Some(slave), "the questions change nothing");
 }

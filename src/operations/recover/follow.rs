@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::{Follower, Recovered, Recovery, Remaining};
 use crate::election::Role;
 use crate::error::{ErrorKind, Result};
+use crate::health::diagnosis::{Contact, Diagnosis, HostReport, Records};
 use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::operations::control::{Look, Run};
-use crate::operations::diagnose::{Contact, Diagnosis, HostReport, Records, diagnose};
+use crate::operations::diagnose::{CLASSES, diagnose};
 use crate::operations::outcome::{Outcome, Why};
 use crate::operations::steps::{self, Heard};
 use crate::plan::{Consent, Purpose, Work, resets};
@@ -103,7 +104,7 @@ impl Recovery<'_> {
                 }
             };
             let waited = run.now().saturating_sub(began);
-            let hosts = diagnosis.hosts.iter().filter(|host| host.answers());
+            let hosts = diagnosis.hosts.iter().filter(|host| host.said.answers());
             answered.extend(hosts.filter_map(|host| host.reference.clone()));
             if !members.astray.is_empty() && !asked_all {
                 asked_all = true;
@@ -160,15 +161,15 @@ impl Recovery<'_> {
     fn look(&self, diagnosis: &Diagnosis) -> Option<Seen> {
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let other = ours().find(|host| {
-            host.role == Some(Role::Master) && host.reference.as_ref() != Some(&self.target)
+            host.said.role == Some(Role::Master) && host.reference.as_ref() != Some(&self.target)
         });
         if let Some(other) = other {
             let why = Why::new(format!("{} says that it is master, too", other.label()));
             let said = diagnosis.hosts.iter().map(|host| format!("{} {host}", host.label()));
             return Some(Seen::TwoMasters(why.seen(said)));
         }
-        let snapshot = diagnosis.snapshot.as_ref()?;
-        let is_fresh = diagnosis.records == Records::Master;
+        let snapshot = diagnosis.records.snapshot()?;
+        let is_fresh = matches!(diagnosis.records, Records::Master { .. });
         let (master, _) = snapshot.master().ok()?;
         if !is_fresh || *master != self.target {
             return None;
@@ -190,24 +191,24 @@ impl Recovery<'_> {
                 follows: settled,
                 says,
             });
-            if let Some(report) = report.filter(|report| report.answers() && !follows) {
+            if let Some(report) = report.filter(|report| report.said.answers() && !follows) {
                 astray.push((reference.clone(), report.clone()));
             }
         }
         let old_answers = ours().any(|host| {
             self.old.is_some()
                 && host.reference == self.old
-                && !matches!(host.contact, Contact::Silent { .. } | Contact::Refuses { .. })
+                && !matches!(host.said.contact, Contact::Silent { .. } | Contact::Refuses { .. })
         });
         let snapshot = snapshot.clone();
         Some(Seen::Members(Box::new(Members { snapshot, followers, astray, old_answers })))
     }
 
     fn is_followed_by(&self, report: &HostReport) -> bool {
-        let master = report.follows().and_then(|address| self.members.locate(address));
+        let master = report.said.follows().and_then(|address| self.members.locate(address));
         master.as_ref() == Some(&self.endpoint)
-            && report.contact == Contact::Answers
-            && report.emergency_mode != Some(true)
+            && report.said.contact == Contact::Answers
+            && report.said.emergency_mode != Some(true)
     }
 
     /// `pool.recover_slaves`: what it answers is not looked at, but what the members say then.
@@ -221,7 +222,7 @@ impl Recovery<'_> {
 
     /// `pool.emergency_reset_master` on one member; what becomes of it is seen at the next look.
     fn point(&self, report: &HostReport) {
-        let Ok(endpoint) = report.endpoint.parse() else { return };
+        let Ok(endpoint) = report.said.endpoint.parse() else { return };
         let _ = self.members.local(&endpoint).and_then(|local| {
             local.call::<()>("pool.emergency_reset_master", &(self.address.as_str(),))
         });
@@ -267,7 +268,7 @@ impl Recovery<'_> {
         };
         let sent = run.now();
         let done = run.until(|run| {
-            let snapshot = match client.snapshot_of(super::super::diagnose::CLASSES) {
+            let snapshot = match client.snapshot_of(CLASSES) {
                 Ok(snapshot) => snapshot,
                 Err(error) => return steps::awaited(error, "the new master"),
             };
@@ -290,5 +291,5 @@ impl Recovery<'_> {
 
 /// Whether a host may be told whom to follow: a master must not be, it would obey.
 fn may_be_reset(report: &HostReport) -> bool {
-    report.contact == Contact::Answers && report.role != Some(Role::Master)
+    report.said.contact == Contact::Answers && report.said.role != Some(Role::Master)
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::{Promotion, Recovery};
 use crate::election::{self, Role, Verdict};
 use crate::error::{Error, ErrorKind, Result};
+use crate::health::diagnosis::{Contact, Diagnosis, HostReport};
+use crate::operations::ask::ask_one;
 use crate::operations::control::{Look, Run};
-use crate::operations::diagnose::{Contact, Diagnosis, HostReport, diagnose, look_at};
+use crate::operations::diagnose::diagnose;
 use crate::operations::outcome::{Outcome, Why};
 use crate::plan::Purpose;
 
@@ -102,7 +104,9 @@ impl Recovery<'_> {
                     let now: Vec<_> = diagnosis
                         .hosts
                         .iter()
-                        .map(|host| (host.endpoint.clone(), host.contact == Contact::Answers))
+                        .map(|host| {
+                            (host.said.endpoint.clone(), host.said.contact == Contact::Answers)
+                        })
                         .collect();
                     match &ready_since {
                         Some((since, before)) if *before == now => {
@@ -132,7 +136,7 @@ impl Recovery<'_> {
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let is = |host: &HostReport, which| host.reference.as_ref() == Some(which);
         let is_old = |host: &HostReport| self.old.as_ref().is_some_and(|old| is(host, old));
-        let claims = |host: &&HostReport| host.role == Some(Role::Master);
+        let claims = |host: &&HostReport| host.said.role == Some(Role::Master);
         let target = ours().find(|host| is(host, &self.target));
         if let Some(other) = ours().filter(claims).find(|host| !is(host, &self.target)) {
             return forbid(match is_old(other) {
@@ -145,17 +149,18 @@ impl Recovery<'_> {
         let Some(target) = target else {
             return forbid(format!("{} was not found in the pool", self.name()));
         };
-        if target.role == Some(Role::Master) && matches!(target.contact, Contact::Answers) {
+        if target.said.role == Some(Role::Master) && matches!(target.said.contact, Contact::Answers)
+        {
             return Ok(Scene::Promoted);
         }
         // It follows the new master already, or would be master again.
-        if let Some(old) = ours().find(|host| is_old(host) && host.answers()) {
-            let follows = old.follows().and_then(|address| self.members.locate(address));
+        if let Some(old) = ours().find(|host| is_old(host) && host.said.answers()) {
+            let follows = old.said.follows().and_then(|address| self.members.locate(address));
             if follows.as_ref() != Some(&self.endpoint) {
                 return forbid(format!("the old master {} answers: it is not off", old.label()));
             }
         }
-        match &target.contact {
+        match &target.said.contact {
             Contact::Answers => {}
             Contact::Busy { .. } | Contact::Starting | Contact::Refuses { .. } => {
                 return Ok(Scene::Unclear(format!("{} comes up, and as what", self.name())));
@@ -204,9 +209,9 @@ impl Recovery<'_> {
         let sent = run.now();
         let unheard = answer.is_some();
         let seen = run.until(|run| {
-            let report = look_at(self.members, &self.endpoint)?;
+            let answer = ask_one(self.members, &self.endpoint)?;
             let waited = run.now().saturating_sub(sent);
-            Ok(match (&report.contact, &report.role) {
+            Ok(match (&answer.contact, &answer.role) {
                 (Contact::Answers, Some(Role::Master)) => Look::Seen(None),
                 (Contact::Answers, role) if waited >= ROLE_GRACE => {
                     Look::Seen(Some(match (role, unheard) {
@@ -221,7 +226,7 @@ impl Recovery<'_> {
                     }))
                 }
                 (Contact::Answers, _) => Look::Awaited(String::from("the host to change its role")),
-                _ => Look::Awaited(format!("the host to answer (it {report})")),
+                _ => Look::Awaited(format!("the host to answer (it {answer})")),
             })
         })?;
         let Some(why) = seen else { return Ok(Promotion::Done { before: false }) };

@@ -165,10 +165,9 @@ impl Recover {
     /// The plan to go on with: that for the host that is master, or was promoted.
     fn plan(&mut self, caller: &Caller) -> Result<Option<Plan>> {
         let diagnosis = operations::diagnose(&self.members(caller))?;
-        let master = diagnosis
-            .hosts
-            .iter()
-            .find(|host| host.role == Some(election::Role::Master) && host.belongs != Some(false));
+        let master = diagnosis.hosts.iter().find(|host| {
+            host.said.role == Some(election::Role::Master) && host.belongs != Some(false)
+        });
         if let Some(master) = master {
             let uuid = master.uuid.clone().unwrap_or_default();
             return Ok(self.plans.iter().rev().find(|plan| plan.host.uuid == uuid).cloned());

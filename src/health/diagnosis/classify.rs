@@ -1,58 +1,11 @@
 //! What the answers of all hosts come to.
 
-use serde::Serialize;
-
-use super::{Contact, Diagnosis, HostReport};
+use super::answer::Contact;
+use super::report::HostReport;
+use super::state::PoolState;
+use super::whole::Diagnosis;
 use crate::election::Role;
 use crate::model::Version;
-
-/// What a diagnosis comes to. Variants are ordered from well to ill; hosts are named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum PoolState {
-    /// One master answers, and every member follows it.
-    Healthy,
-    /// One master answers, but these members do not answer, or do not follow it.
-    Astray {
-        /// The members.
-        members: Vec<String>,
-    },
-    /// The master's toolstack is starting or busy: it should be back in minutes.
-    MasterStarting {
-        /// The master.
-        master: String,
-    },
-    /// No master answers, and HA is enabled: the survivors choose one by themselves.
-    MasterAwayUnderHa {
-        /// The master.
-        master: String,
-    },
-    /// The master does not answer: it is dead, or cut off from here.
-    MasterAway {
-        /// The master.
-        master: String,
-    },
-    /// Hosts answer, but none of them is the master, nor is the host that they follow.
-    NoMaster {
-        /// The host that members follow, which is no master.
-        followed: Vec<String>,
-    },
-    /// A hand-over failed half-way, and a host has lost its role (`HOST_BROKEN`).
-    HalfHandedOver {
-        /// The host, and those that follow it: they raise what it answered them.
-        broken: Vec<String>,
-    },
-    /// These hosts all say that they are the pool's master.
-    TwoMasters {
-        /// The hosts.
-        masters: Vec<String>,
-    },
-    /// Hosts are there, but none of them could be asked: see why.
-    NotAsked,
-    /// No host answers at all.
-    NobodyAnswers,
-}
 
 pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
     let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
@@ -74,36 +27,38 @@ pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
         };
     }
     let broken: Vec<String> =
-        ours().filter(|host| host.role == Some(Role::Broken)).map(name).collect();
+        ours().filter(|host| host.said.role == Some(Role::Broken)).map(name).collect();
     if !broken.is_empty() {
         return PoolState::HalfHandedOver { broken };
     }
-    let recorded = diagnosis.snapshot.as_ref().and_then(|snapshot| snapshot.master().ok());
+    let recorded = diagnosis.records.snapshot().and_then(|snapshot| snapshot.master().ok());
     // Whom the members name knows better than old records who the master is.
     let named: Vec<&HostReport> = diagnosis
         .hosts
         .iter()
-        .filter(|host| ours().any(|other| other.follows() == Some(host.host())))
+        .filter(|host| {
+            ours().any(|other| other.said.follows().is_some_and(|address| host.said.is_at(address)))
+        })
         .collect();
     let master = match named.as_slice() {
         [] => recorded.as_ref().and_then(|(reference, _)| diagnosis.host(reference)),
         [first, ..] => Some(*first),
     };
     let Some(master) = master else {
-        return match ours().any(HostReport::answers) {
+        return match ours().any(|host| host.said.answers()) {
             true => PoolState::NoMaster { followed: Vec::new() },
             false => nobody(diagnosis),
         };
     };
-    match (&master.contact, &master.role) {
+    match (&master.said.contact, &master.said.role) {
         (Contact::Busy { .. }, _) | (Contact::Starting, _) | (Contact::Refuses { .. }, _) => {
             PoolState::MasterStarting { master: name(master) }
         }
         (Contact::Silent { .. }, _) => {
-            let under_ha = ours().any(|host| host.ha_armed == Some(true))
+            let under_ha = ours().any(|host| host.said.ha_armed == Some(true))
                 || diagnosis.ha_enabled == Some(true)
-                    && !ours().any(|host| host.ha_armed == Some(false));
-            match (ours().any(HostReport::answers), under_ha) {
+                    && !ours().any(|host| host.said.ha_armed == Some(false));
+            match (ours().any(|host| host.said.answers()), under_ha) {
                 (false, _) => nobody(diagnosis),
                 (true, true) => PoolState::MasterAwayUnderHa { master: name(master) },
                 (true, false) => PoolState::MasterAway { master: name(master) },
@@ -117,7 +72,7 @@ pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
 }
 
 fn nobody(diagnosis: &Diagnosis) -> PoolState {
-    let there = |host: &HostReport| !matches!(host.contact, Contact::Silent { .. });
+    let there = |host: &HostReport| !matches!(host.said.contact, Contact::Silent { .. });
     match diagnosis.hosts.iter().any(there) {
         true => PoolState::NotAsked,
         false => PoolState::NobodyAnswers,
@@ -126,10 +81,10 @@ fn nobody(diagnosis: &Diagnosis) -> PoolState {
 
 /// Whether a member is as it should be under a master that answers.
 pub(super) fn is_in_order(host: &HostReport, diagnosis: &Diagnosis) -> bool {
-    let follows = host.belongs == Some(true) && host.follows().is_some();
-    let healthy = host.emergency_mode != Some(true) && host.contact == Contact::Answers;
+    let follows = host.belongs == Some(true) && host.said.follows().is_some();
+    let healthy = host.said.emergency_mode != Some(true) && host.said.contact == Contact::Answers;
     // The master's own records must agree that it is one of theirs.
-    let known = diagnosis.snapshot.is_none() || host.uuid.is_some();
+    let known = diagnosis.records.snapshot().is_none() || host.uuid.is_some();
     follows && healthy && known
 }
 
@@ -142,12 +97,12 @@ pub(super) fn notes(diagnosis: &Diagnosis) -> Vec<String> {
     }
     for host in &diagnosis.hosts {
         let label = host.label();
-        if let Contact::Refuses { .. } = host.contact {
+        if let Contact::Refuses { .. } = host.said.contact {
             notes.push(format!(
                 "{label} refuses connections: something is up at its address, so it may not be off"
             ));
         }
-        match (diagnosis.ha_enabled, host.ha_armed) {
+        match (diagnosis.ha_enabled, host.said.ha_armed) {
             (Some(true), Some(false)) => notes.push(format!(
                 "HA is enabled in the pool, but not armed on {label}: it takes no part in it"
             )),
@@ -167,7 +122,7 @@ fn version_order(diagnosis: &Diagnosis) -> Vec<String> {
         let version: Version = host.version.as_ref()?.parse().ok()?;
         Some((version.major(), version.minor()))
     };
-    let recorded = diagnosis.snapshot.as_ref().and_then(|snapshot| snapshot.master().ok());
+    let recorded = diagnosis.records.snapshot().and_then(|snapshot| snapshot.master().ok());
     let claims = diagnosis.hosts.iter().find(|host| host.is_master_of(diagnosis.pool.as_ref()));
     let master = claims.or_else(|| diagnosis.host(recorded.as_ref()?.0));
     let Some((master, own)) = master.and_then(|master| Some((master, version(master)?))) else {

@@ -2,43 +2,12 @@
 
 use std::fmt;
 
+use super::answer::{Contact, HostAnswer};
 use super::classify::is_in_order;
-use super::{Contact, Diagnosis, HostReport, PoolState, Records};
+use super::report::HostReport;
+use super::state::PoolState;
+use super::whole::{Diagnosis, Records};
 use crate::election::Role;
-
-impl fmt::Display for PoolState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Healthy => f.write_str("healthy: one master, and every member follows it"),
-            Self::Astray { members } => {
-                write!(f, "the master answers, but not all is well with {}", members.join(", "))
-            }
-            Self::MasterStarting { master } => {
-                write!(f, "the toolstack of the master {master} is starting, busy or stopped")
-            }
-            Self::MasterAwayUnderHa { master } => {
-                write!(f, "the master {master} does not answer, and HA is on: it should act now")
-            }
-            Self::MasterAway { master } => {
-                write!(f, "the master {master} does not answer: it is dead, or cut off from here")
-            }
-            Self::NoMaster { followed } => match followed.as_slice() {
-                [] => f.write_str("hosts answer, but none of them is the master"),
-                followed => write!(f, "members follow {}, which is no master", followed.join(", ")),
-            },
-            Self::HalfHandedOver { broken } => write!(
-                f,
-                "a hand-over failed half-way: nobody is master; {} lost the role, or follow who did",
-                broken.join(", ")
-            ),
-            Self::TwoMasters { masters } => {
-                write!(f, "SPLIT: {} all say that they are the master", masters.join(" and "))
-            }
-            Self::NotAsked => f.write_str("hosts are there, but they could not be asked"),
-            Self::NobodyAnswers => f.write_str("no host answers"),
-        }
-    }
-}
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,20 +18,20 @@ impl fmt::Display for Diagnosis {
         writeln!(f, ": {}", self.state)?;
         let width = self.hosts.iter().map(|host| host.label().chars().count()).max().unwrap_or(0);
         for host in &self.hosts {
-            writeln!(f, "  {:<width$}  {}: {host}", host.label(), host.endpoint)?;
+            writeln!(f, "  {:<width$}  {}: {host}", host.label(), host.said.endpoint)?;
         }
         let ha = match self.ha_enabled {
             Some(true) => "HA is enabled in the pool",
             Some(false) => "HA is disabled in the pool",
             None => "whether HA is enabled is not known",
         };
-        let records = match self.records {
-            Records::Master => String::from("as the master says"),
+        let records = match &self.records {
+            Records::Master { .. } => String::from("as the master says"),
             Records::None => String::from("no records"),
-            Records::Snapshot { age: Some(age) } => {
-                format!("by records that are {} old", duration(age))
+            Records::Snapshot { age: Some(age), .. } => {
+                format!("by records that are {} old", duration(*age))
             }
-            Records::Snapshot { age: None } => String::from("by the last records"),
+            Records::Snapshot { age: None, .. } => String::from("by the last records"),
         };
         write!(f, "{ha} ({records})")?;
         for note in &self.notes {
@@ -75,7 +44,7 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-impl fmt::Display for HostReport {
+impl fmt::Display for HostAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.contact {
             Contact::Answers => f.write_str("answers")?,
@@ -109,6 +78,13 @@ impl fmt::Display for HostReport {
             Some(false) => f.write_str(", HA not armed")?,
             None => {}
         }
+        Ok(())
+    }
+}
+
+impl fmt::Display for HostReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.said)?;
         if let Some(version) = &self.version {
             write!(f, ", toolstack {version}")?;
         }
@@ -193,13 +169,13 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     let mut lines = Vec::new();
     let astray = diagnosis.hosts.iter().filter(|host| {
         host.belongs != Some(false)
-            && host.role != Some(Role::Master)
+            && host.said.role != Some(Role::Master)
             && !is_in_order(host, diagnosis)
     });
     for host in astray {
         let label = host.label();
-        let code = host.emergency_error.as_ref().map(|error| error.code.as_str());
-        match (&host.contact, &host.role, code) {
+        let code = host.said.emergency_error.as_ref().map(|error| error.code.as_str());
+        match (&host.said.contact, &host.said.role, code) {
             (Contact::Starting, _, _) => {
                 lines.push(format!("Wait for {label}, which is starting."));
             }

@@ -1,34 +1,27 @@
-//! Asking hosts what they are, several at a time.
+//! Asking hosts what they are, each for itself, several at a time.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use super::{Contact, HostReport};
+use super::Members;
 use crate::client::{Asked, LocalSession, LoginFailure, ask};
 use crate::election::Role;
 use crate::error::{Error, Fault, Result};
-use crate::model::{Host, Pool, Ref};
-use crate::operations::Members;
+use crate::health::diagnosis::{Contact, HostAnswer, LedPool};
 use crate::transport::{Endpoint, Limits};
 
-/// What a host said, with what only the diagnosis needs.
-pub(super) struct Answer {
-    pub(super) endpoint: Endpoint,
-    pub(super) report: HostReport,
-    /// Of a master: its pool's record and its own ref.
-    pub(super) master: Option<(Box<Pool>, Ref<Host>)>,
-}
-
 /// Asks hosts at the same time, as many as the transport likes; the answers come in their order.
-pub(super) fn ask_all(members: &Members, endpoints: &[Endpoint]) -> Result<Vec<Answer>> {
+///
+/// # Errors
+/// `Cancelled`. What keeps a host from answering is its answer.
+pub(super) fn ask_all(members: &Members, endpoints: &[Endpoint]) -> Result<Vec<HostAnswer>> {
     let at_once = members.transport.at_once().min(endpoints.len());
     if at_once <= 1 {
         return endpoints.iter().map(|endpoint| ask_one(members, endpoint)).collect();
     }
     let next = AtomicUsize::new(0);
-    let answers: Vec<Mutex<Option<Result<Answer>>>> =
+    let answers: Vec<Mutex<Option<Result<HostAnswer>>>> =
         endpoints.iter().map(|_| Mutex::new(None)).collect();
     std::thread::scope(|scope| {
         for _ in 0..at_once {
@@ -48,51 +41,52 @@ pub(super) fn ask_all(members: &Members, endpoints: &[Endpoint]) -> Result<Vec<A
     answers.filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
-pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<Answer> {
+/// Asks one host what it is, and whether it is in emergency mode.
+///
+/// # Errors
+/// `Cancelled`.
+pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<HostAnswer> {
     members.cancel.check()?;
     let began = members.clock().now();
-    let mut report = HostReport::new(endpoint);
-    let mut master = None;
+    let mut answer = HostAnswer::new(endpoint.to_string(), Contact::Answers);
+    // Who calls it how is seen once all have been asked.
+    answer.addresses.clear();
     let limits = Limits::within(members.patience);
     match ask(&*members.transport, endpoint, &members.credentials, limits, &members.cancel) {
         Ok(Asked::Master(pool, host)) => {
-            report.contact = Contact::Answers;
-            report.role = Some(Role::Master);
-            report.emergency_mode = Some(false);
-            report.pool = Some(pool.uuid.clone());
-            report.reference = Some(host.clone());
-            master = Some((pool, host));
+            answer.role = Some(Role::Master);
+            answer.emergency_mode = Some(false);
+            let ha_enabled = pool.ha_enabled;
+            answer.leads = Some(LedPool { uuid: pool.uuid, master: host, ha_enabled });
         }
         Ok(Asked::Busy(error)) => {
-            report.contact = Contact::Busy { why: error.to_string() };
-            report.role = Some(Role::Master);
+            answer.contact = Contact::Busy { why: error.to_string() };
+            answer.role = Some(Role::Master);
         }
         Ok(Asked::Member(address)) => {
-            report.contact = Contact::Answers;
-            report.role = Some(Role::Slave(address));
             if let Ok(local) = members.local(endpoint) {
-                report.emergency_mode = local.is_in_emergency_mode().ok();
-                if report.emergency_mode == Some(false) && members.asks_whether_ha_is_armed {
-                    report.ha_armed = ask_whether_ha_is_armed(members, &local);
+                answer.emergency_mode = local.is_in_emergency_mode().ok();
+                if answer.emergency_mode == Some(false) && members.asks_whether_ha_is_armed {
+                    answer.ha_armed = ask_whether_ha_is_armed(members, &local);
                 }
             }
-            if report.emergency_mode == Some(true) {
+            if answer.emergency_mode == Some(true) {
                 // What it said was not its own: the host that it follows is no master, and said so.
-                let address = report.follows().unwrap_or_default();
-                report.emergency_error = Some(Fault::new("HOST_IS_SLAVE", [address]));
-                report.role = None;
+                answer.emergency_error = Some(Fault::new("HOST_IS_SLAVE", [address]));
+            } else {
+                answer.role = Some(Role::Slave(address));
             }
         }
-        Err(error) => understand(error, &mut report)?,
+        Err(error) => understand(error, &mut answer)?,
     }
-    report.took = members.clock().now().saturating_sub(began);
-    Ok(Answer { endpoint: endpoint.clone(), report, master })
+    answer.took = members.clock().now().saturating_sub(began);
+    Ok(answer)
 }
 
 /// What a failed login says about the host.
-fn understand(error: Error, report: &mut HostReport) -> Result<()> {
+fn understand(error: Error, answer: &mut HostAnswer) -> Result<()> {
     let why = error.to_string();
-    report.contact = match LoginFailure::of(&error) {
+    answer.contact = match LoginFailure::of(&error) {
         LoginFailure::Caller => return Err(error),
         LoginFailure::Unreachable if is_refused(&error) => Contact::Refuses { why },
         LoginFailure::Unreachable => Contact::Silent { why },
@@ -100,18 +94,18 @@ fn understand(error: Error, report: &mut HostReport) -> Result<()> {
         LoginFailure::NotXapi => Contact::Strange { why },
         LoginFailure::BadPassword => Contact::Forbidden { why },
         LoginFailure::StillBooting => {
-            report.emergency_mode = Some(true);
-            report.emergency_error = error.fault().cloned();
+            answer.emergency_mode = Some(true);
+            answer.emergency_error = error.fault().cloned();
             Contact::Starting
         }
         LoginFailure::Emergency(fault) => {
-            report.emergency_mode = Some(true);
-            report.ha_armed = ha_armed(&fault.code);
+            answer.emergency_mode = Some(true);
+            answer.ha_armed = ha_armed(&fault.code);
             // A member that follows a broken host raises the same; neither of them is a master.
             if fault.code == "HOST_BROKEN" {
-                report.role = Some(Role::Broken);
+                answer.role = Some(Role::Broken);
             }
-            report.emergency_error = Some(fault);
+            answer.emergency_error = Some(fault);
             Contact::Answers
         }
         _ => Contact::Strange { why },
@@ -158,12 +152,4 @@ fn ask_whether_ha_is_armed(members: &Members, local: &LocalSession) -> Option<bo
         Err(error) if error.is_fault("HA_IS_ENABLED") => Some(true),
         Err(_) => None,
     }
-}
-
-/// More hosts than XAPI supports in one pool.
-pub(super) const MAX_HOSTS: usize = 128;
-
-/// Seconds, rounded down.
-pub(super) fn seconds(time: Option<Duration>) -> Option<u64> {
-    time.map(|time| time.as_secs())
 }

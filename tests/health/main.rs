@@ -1,0 +1,3 @@
+//! How a pool is, concluded from data: nobody is asked.
+
+mod diagnosis;
