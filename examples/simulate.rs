@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use xcp_pool::error::{Error, ErrorKind, Result};
-use xcp_pool::simulator::{Front, PoolSpec, Release, Role, VmSpec, World, WorldBuilder};
+use xcp_pool::simulator::{Front, HostRole, PoolSpec, Release, VmSpec, World, WorldBuilder};
 
 const USAGE: &str = "usage: simulate [--for SECONDS] [--speed FACTOR] [--http PORT] [--https PORT] \
                      [--at ADDRESS] [--lab HOSTS] [--seed NUMBER] [--json]";
@@ -129,7 +129,7 @@ fn describe(world: &World, front: &Front) -> Json {
             "address": host.address,
             "http": host.http.map(|address| format!("http://{address}")),
             "https": host.https.map(|address| format!("https://{address}")),
-            "master": world.role(&host.name) == Some(Role::Master),
+            "master": world.role(&host.name) == Some(HostRole::Master),
             "fingerprint": fingerprint(front, &host.name),
         })
     });
@@ -140,7 +140,7 @@ fn describe(world: &World, front: &Front) -> Json {
 fn tell(world: &World, front: &Front) {
     for host in front.hosts() {
         let role = match world.role(&host.name) {
-            Some(Role::Slave { master }) => format!("member, its master is {master}"),
+            Some(HostRole::Slave { master }) => format!("member, its master is {master}"),
             _ if world.count(&host.name, "host") == 1 => "alone in its pool".to_owned(),
             _ => "master of its pool".to_owned(),
         };

@@ -14,7 +14,7 @@ use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Members, Outcome};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{PoolSpec, Release, Rule, Trouble, VmSpec, World, WorldTransport};
+use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldTransport};
 use xcp_pool::transport::{Body, Clock, Limits, Request, Transport};
 
 struct Heard {
@@ -144,7 +144,7 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     pool.record(&session).unwrap_err();
     pool.call::<()>("session.logout", &(&session,)).unwrap_err();
     pool.call::<()>("host.no_such_call", &(PASSWORD,)).unwrap_err();
-    let rule = |trouble| Rule::new(trouble).host("phantom");
+    let rule = |trouble| Injection::new(trouble).host("phantom");
     world.trouble(rule(Trouble::Reset));
     pool.snapshot(Scope::Overview).unwrap();
     assert_told(Warn, "client", "no answer; sent once more");
@@ -170,7 +170,7 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     let plan = plan::join(&of_pool, &of_host, &options, &report, &Choices::new()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     for trouble in [Trouble::Reset, Trouble::LoseReply] {
-        world.trouble(Rule::new(trouble).host("ignite").method("Async.pool.join"));
+        world.trouble(Injection::new(trouble).host("ignite").method("Async.pool.join"));
         let _ = operations::join(&pool, &host, &plan, &consent, &mut Control::new()).unwrap();
     }
     assert_told(Warn, "operations", "pool.join at https://ignite: its outcome is unknown");
@@ -255,7 +255,7 @@ fn a_step_whose_effect_holds_already_is_told_as_skipped() {
     let report = preflight::evaluate_with(&of_pool, &of_host, &options);
     let plan = plan::join(&of_pool, &of_host, &options, &report, &Choices::new()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
-    world.trouble(Rule::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
+    world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
     for _ in 0..2 {
         let _ = operations::join(&pool, &host, &plan, &consent, &mut Control::new()).unwrap();
     }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::calls::capacity;
 use super::database::{Database, Ref};
-use super::world::{HostId, Power, Role, State, seconds_between};
+use super::state::{HostId, HostRole, Power, State, seconds_between};
 use super::{ha, life};
 
 /// Begins the rounds that every world makes: heartbeats and collection, copies of databases.
@@ -17,7 +18,8 @@ pub(super) fn begin(state: &mut State) {
 fn round(state: &mut State) {
     for id in state.ids() {
         let host = state.host(id);
-        if host.power == Power::Running && host.role == Role::Master && host.emergency.is_none() {
+        if host.power == Power::Running && host.role == HostRole::Master && host.emergency.is_none()
+        {
             listen(state, id);
             collect(state, id);
         }
@@ -44,7 +46,7 @@ fn listen(state: &mut State, id: HostId) {
             state.host_mut(id).heartbeats.insert(record.clone(), now);
             let Ok(database) = state.db_mut(id) else { return };
             if !by_ha {
-                life::set_live(database, &record, true);
+                capacity::set_live(database, &record, true);
             }
             if let (Some(machine), false) = (machine, database.flag("host", &record, "enabled")) {
                 life::enable(state, machine, &record);
@@ -53,7 +55,7 @@ fn listen(state: &mut State, id: HostId) {
             let last = *state.host_mut(id).heartbeats.entry(record.clone()).or_insert(now);
             if !by_ha && now.saturating_sub(last) >= PATIENCE {
                 if let Ok(database) = state.db_mut(id) {
-                    life::set_live(database, &record, false);
+                    capacity::set_live(database, &record, false);
                 }
             }
         }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::error::Fault;
 
-use super::calls::{self, Call, operations};
+use super::calls::capacity::{set_enabled, set_live};
+use super::calls::{operations, storage};
 use super::database::{Database, Ref};
 use super::ha;
 use super::lifecycle;
+use super::state::{Call, HostId, HostRole, Power, State, unix_seconds};
 use super::value::Value;
-use super::world::{HostId, Power, Role, State, unix_seconds};
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {
@@ -47,7 +48,7 @@ pub(super) fn power_on(state: &mut State, host: HostId) {
 ///
 /// What the new one takes itself for is what `pool.conf` says then ([`Host::configured`]).
 ///
-/// [`Host::configured`]: super::world::Host::configured
+/// [`Host::configured`]: super::state::Host::configured
 pub(super) fn restart_toolstack(state: &mut State, host: HostId, fuse: Duration) {
     let incarnation = state.host(host).incarnation;
     state.after(fuse, move |state| {
@@ -71,7 +72,7 @@ fn end_xapi(state: &mut State, host: HostId) {
     host.heartbeats.clear();
     host.proposal = None;
     host.disabled_by_user = false;
-    if let (Role::Master, Some(database)) = (&host.role, &mut host.database) {
+    if let (HostRole::Master, Some(database)) = (&host.role, &mut host.database) {
         database.restart();
     }
 }
@@ -99,7 +100,7 @@ pub(super) fn begin_xapi(state: &mut State, id: HostId) {
     host.power = Power::Running;
     host.emergency = None;
     let before = std::mem::replace(&mut host.role, host.configured.clone());
-    if host.role == Role::Master && before != Role::Master {
+    if host.role == HostRole::Master && before != HostRole::Master {
         // A member that becomes master knows what it was last sent (`xapi_pool_transition.ml`).
         host.database = host.backup.take().or_else(|| host.database.take());
         if let Some(newer) = ha::newer_database(state, id, state.host(id).database.as_ref()) {
@@ -111,8 +112,8 @@ pub(super) fn begin_xapi(state: &mut State, id: HostId) {
         }
     }
     match state.host(id).role.clone() {
-        Role::Master => start_master(state, id),
-        Role::Slave { .. } => {
+        HostRole::Master => start_master(state, id),
+        HostRole::Slave { .. } => {
             let host = state.host_mut(id);
             host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
             let boot = if host.is_new_member {
@@ -122,7 +123,7 @@ pub(super) fn begin_xapi(state: &mut State, id: HostId) {
             };
             say_hello_after(state, id, boot);
         }
-        Role::Broken => state.host_mut(id).emergency = Some(Fault::bare("HOST_BROKEN")),
+        HostRole::Broken => state.host_mut(id).emergency = Some(Fault::bare("HOST_BROKEN")),
     }
 }
 
@@ -139,7 +140,7 @@ fn start_master(state: &mut State, id: HostId) {
         let other = state.host(machine);
         let rules = machine != id
             && state.talks(id, machine)
-            && other.role == Role::Master
+            && other.role == HostRole::Master
             && other.database.as_ref().is_some_and(|database| {
                 database.count("host") > 1
                     && database.by_uuid("host", &state.host(id).uuid).is_some()
@@ -147,7 +148,7 @@ fn start_master(state: &mut State, id: HostId) {
         rules.then(|| other.address.clone())
     });
     if let Some(master) = usurper {
-        let role = Role::Slave { master };
+        let role = HostRole::Slave { master };
         state.host_mut(id).configured = role;
         restart_toolstack(state, id, Duration::ZERO);
         return;
@@ -157,7 +158,7 @@ fn start_master(state: &mut State, id: HostId) {
     if let Ok(database) = state.db_mut(id) {
         // Every host is disabled until it is back in contact.
         for record in known {
-            calls::host::set_enabled(database, &record, false).ok();
+            set_enabled(database, &record, false).ok();
         }
         if *database.text("pool", &pool, "master") != *me {
             database.set("pool", &pool, "master", &me).ok();
@@ -207,7 +208,7 @@ fn say_hello(state: &mut State, id: HostId) {
 
 /// Says hello once; what went wrong, and when to try again.
 fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
-    let Role::Slave { master: address } = state.host(id).role.clone() else { return Ok(()) };
+    let HostRole::Slave { master: address } = state.host(id).role.clone() else { return Ok(()) };
     let (own, uuid) = (state.host(id).address.clone(), state.host(id).uuid.clone());
     let soon = |fault| (fault, RETRY_SOON);
     let later = |fault| (fault, RETRY_LATER);
@@ -225,9 +226,11 @@ fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
         return Err(soon(emergency.clone()));
     }
     match &state.host(master).role {
-        Role::Master => {}
-        Role::Slave { master } => return Err(soon(Fault::new("HOST_IS_SLAVE", [master.clone()]))),
-        Role::Broken => return Err(soon(Fault::bare("HOST_BROKEN"))),
+        HostRole::Master => {}
+        HostRole::Slave { master } => {
+            return Err(soon(Fault::new("HOST_IS_SLAVE", [master.clone()])));
+        }
+        HostRole::Broken => return Err(soon(Fault::bare("HOST_BROKEN"))),
     }
     let record = state.db(master).ok().and_then(|database| database.by_uuid("host", &uuid));
     let trusted = state.host(master).pool_secret == state.host(id).pool_secret;
@@ -260,7 +263,7 @@ pub(super) fn welcome(
     if *database.text("host", record, "address") != *address {
         database.set("host", record, "address", address)?;
     }
-    calls::host::set_enabled(database, record, false)?;
+    set_enabled(database, record, false)?;
     set_live(database, record, true);
     // What its last xapi was at is over (`cancel_tasks.ml`).
     if !database.get("host", record, "current_operations").pairs().is_empty() {
@@ -286,25 +289,14 @@ fn settle_in(state: &mut State, id: HostId, record: &Ref) {
     enable(state, id, record);
 }
 
-/// A call that a host makes by itself.
-pub(super) fn own_call(state: &State, id: HostId, method: &str) -> Call {
-    Call {
-        host: id,
-        method: method.to_owned(),
-        session: None,
-        task: None,
-        incarnation: state.host(id).incarnation,
-    }
-}
-
 /// Attaches every PBD of a host; what does not work stays detached.
 fn plug_all(state: &mut State, id: HostId) {
     let me = state.me(id);
     let pbds =
         state.db(id).ok().and_then(|database| Some(database.object("host", &me)?.refs("PBDs")));
-    let call = own_call(state, id, "PBD.plug");
+    let call = Call::own(state, id, "PBD.plug");
     for pbd in pbds.unwrap_or_default() {
-        calls::storage::plug(state, &call, &pbd).ok();
+        storage::plug(state, &call, &pbd).ok();
     }
 }
 
@@ -349,17 +341,7 @@ pub(super) fn enable(state: &mut State, id: HostId, record: &str) {
     }
     let Ok(database) = state.db_mut(id) else { return };
     if database.object("host", record).is_some_and(|host| host.is_empty("pending_guidances")) {
-        calls::host::set_enabled(database, record, true).ok();
-    }
-}
-
-/// Writes whether a host is alive, if that changes.
-pub(super) fn set_live(database: &mut Database, host: &str, live: bool) {
-    let metrics = database.text("host", host, "metrics");
-    if database.flag("host_metrics", &metrics, "live") != live
-        && database.set("host_metrics", &metrics, "live", live).is_ok()
-    {
-        operations::refresh_host(database, host);
+        set_enabled(database, record, true).ok();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`World`] has hosts with complete XAPI databases, a network between them, and a time of its
 //! own. It answers XAPI calls over its [transport](World::transport) as the real server was
-//! recorded to answer, and lets [trouble](Rule) befall any request.
+//! recorded to answer, and lets [trouble](Injection) befall any request.
 //!
 //! ```
 //! use xcp_pool::simulator::World;
@@ -31,7 +31,7 @@
 //! joins by their error; two lives of a pool, step by step.
 //!
 //! # What it does not reproduce
-//! * *Calls.* Those that the datamodel knows and no file of `calls` answers raise
+//! * *Calls.* Those that the datamodel knows and [`World::methods`] does not list raise
 //!   `NOT_IMPLEMENTED [method]`: backups and exports, snapshots, updates, RRDs, GPUs, PVS, workload
 //!   balancing, clustering beyond `Cluster_host.enable` and `disable`.
 //! * *Hypervisor.* VMs have no insides: a guest's tools work from the start to the end of its life,
@@ -58,13 +58,15 @@
 //! * *Certificates* and `tls_verification_enabled` are records; only a [`Front`] has TLS.
 //!
 //! # Where things are
+//! From the ground up; nothing names what stands above it.
 //! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
-//! * `calls`: the checks before a call, and the calls, by class;
-//! * [`Front`]: the hosts served over HTTP and HTTPS, to clients that know nothing of this crate;
+//! * `state`: hosts, time, what is due; a call, and what comes of it;
+//! * `calls`: what each class's methods do; `calls/table.rs` says which function answers which method;
 //! * `ha`: daemons that watch each other, fencing, the master lock, restarts of VMs;
-//! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;
 //! * `life`, `housekeeping`: power, the start of a master or member, heartbeats, collection;
-//! * `world`: hosts, time, the way of a request, [pools by what is special about them](PoolSpec).
+//! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;
+//! * `world`: the way of a request, troubles, [pools by what is special about them](PoolSpec);
+//! * [`Front`]: the hosts served over HTTP and HTTPS, to clients that know nothing of this crate.
 
 mod arguments;
 mod calls;
@@ -79,6 +81,7 @@ mod life;
 mod lifecycle;
 mod release;
 mod schema;
+mod state;
 mod value;
 mod world;
 mod xml;
@@ -89,8 +92,6 @@ pub use front::{Front, FrontBuilder, Served};
 pub use ha::{FenceCause, Fenced, HaState};
 pub use release::Release;
 pub use schema::{Class, EPOCH, Field, Message, Param, Qualifier, Schema, Type};
+pub use state::{HostRole, Injection, Peer, Timings, Trouble};
 pub use value::{NULL_REF, Value};
-pub use world::{
-    Peer, PoolSpec, Role, Rule, Scene, Timings, Trouble, VmSpec, World, WorldBuilder,
-    WorldTransport,
-};
+pub use world::{PoolSpec, Scene, VmSpec, World, WorldBuilder, WorldTransport};

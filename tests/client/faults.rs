@@ -10,7 +10,7 @@ use crate::support::{
 use xcp_pool::client::{Client, LocalSession, LoginFailure, Scope, TaskEnd};
 use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Pool, Ref};
-use xcp_pool::simulator::{Front, Role, Rule, Trouble, World};
+use xcp_pool::simulator::{Front, HostRole, Injection, Trouble, World};
 use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, SystemClock, Transport};
 
 const LOGIN: &str = "session.login_with_password";
@@ -69,7 +69,7 @@ fn a_login_ends_in_time_and_its_failure_says_unreachable() {
     for (trouble, done) in troubles() {
         let world = lab(1);
         let front = Front::builder(&world).https(0).start().unwrap();
-        world.trouble(Rule::new(trouble.clone()).method(LOGIN));
+        world.trouble(Injection::new(trouble.clone()).method(LOGIN));
         let connect =
             || builder(&front, LIMIT).connect_to(&endpoint(&front, "phantom"), &credentials());
         let (result, took) = timed(connect);
@@ -92,7 +92,7 @@ fn a_read_survives_what_breaks_once_and_ends_in_time_whatever_it_is() {
         let front = Front::builder(&world).https(0).start().unwrap();
         let client = log_in(&front, "phantom", LIMIT);
         assert_eq!(read(&client).unwrap(), 3);
-        world.trouble(Rule::new(trouble.clone()).method(READ));
+        world.trouble(Injection::new(trouble.clone()).method(READ));
         let (result, took) = timed(|| read(&client));
         assert!(took < LIMIT + SLACK, "{trouble:?} took {took:?}");
         match result {
@@ -117,7 +117,7 @@ fn a_connection_that_breaks_again_costs_a_new_session_and_none_is_left_open() {
         let client = log_in(&front, "phantom", seconds(5));
         read(&client).unwrap();
         // The repetition fails too, so that the master is looked for, and found where it was.
-        world.trouble(Rule::new(trouble.clone()).method(READ).times(2));
+        world.trouble(Injection::new(trouble.clone()).method(READ).times(2));
         assert_eq!(read(&client).unwrap(), 3, "{trouble:?}");
         assert_eq!(times(&world, LOGIN), 2, "{trouble:?}");
         client.close().unwrap();
@@ -131,7 +131,7 @@ fn a_logout_is_said_again_when_its_connection_breaks() {
         let world = lab(4);
         let front = Front::builder(&world).https(0).start().unwrap();
         let client = log_in(&front, "phantom", seconds(5));
-        world.trouble(Rule::new(trouble.clone()).method("session.logout"));
+        world.trouble(Injection::new(trouble.clone()).method("session.logout"));
         client.close().unwrap();
         assert_eq!(world.open_sessions(), 0, "{trouble:?}");
     }
@@ -146,7 +146,7 @@ fn a_local_session_is_closed_though_its_connection_breaks() {
         let local = LocalSession::open(http(&front), &at, &credentials(), limits).unwrap();
         assert!(!local.is_in_emergency_mode().unwrap());
         assert_eq!(world.open_sessions(), 1);
-        world.trouble(Rule::new(trouble.clone()).method("session.local_logout"));
+        world.trouble(Injection::new(trouble.clone()).method("session.local_logout"));
         local.close().unwrap();
         assert_eq!(world.open_sessions(), 0, "{trouble:?}");
     }
@@ -157,7 +157,7 @@ fn closing_ends_though_the_host_is_silent() {
     let world = lab(5);
     let front = Front::builder(&world).https(0).start().unwrap();
     let client = log_in(&front, "phantom", seconds(60));
-    world.trouble(Rule::new(Trouble::Silence).method("session.logout"));
+    world.trouble(Injection::new(Trouble::Silence).method("session.logout"));
     let (result, took) = timed(|| client.close());
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Timeout);
     assert!(took < seconds(7), "{took:?}");
@@ -172,7 +172,7 @@ fn a_task_is_started_once_and_its_end_is_known_or_said_to_be_unknown() {
         let client = log_in(&front, "phantom", LIMIT);
         let host = client.call::<Vec<Ref<Host>>>("host.get_by_name_label", &("ember",)).unwrap();
         // The reply to the start is lost: nothing is known, and nothing is sent again.
-        world.trouble(Rule::new(trouble.clone()).method("Async.host.disable"));
+        world.trouble(Injection::new(trouble.clone()).method("Async.host.disable"));
         let (result, took) = timed(|| client.task::<()>("host.disable", &(&host[0],), &mut |_| {}));
         let error = result.map(|end| format!("{end:?}")).unwrap_err();
         assert!(took < LIMIT + SLACK, "{trouble:?} took {took:?}");
@@ -183,7 +183,7 @@ fn a_task_is_started_once_and_its_end_is_known_or_said_to_be_unknown() {
             continue;
         }
         // Started, but the looks at it fail: its end is not known.
-        world.trouble(Rule::new(trouble.clone()).method("task.get_record").times(u64::MAX));
+        world.trouble(Injection::new(trouble.clone()).method("task.get_record").times(u64::MAX));
         let (end, took) = timed(|| client.task::<()>("host.enable", &(&host[0],), &mut |_| {}));
         assert!(matches!(end, Ok(TaskEnd::Unknown(_))), "{trouble:?}: {end:?}");
         assert!(took < LIMIT + SLACK, "{trouble:?} took {took:?}");
@@ -305,7 +305,7 @@ fn eight_readers_survive_the_death_of_the_master() {
         drop(local);
         readers.wait_for_reads(seconds(30));
     });
-    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert_eq!(world.role("ignite"), Some(HostRole::Master));
     assert_eq!(client.endpoint(), endpoint(&front, "ignite"));
     assert!(readers.failures.into_inner() > 0);
     let slowest = readers.slowest.into_inner().unwrap();
@@ -328,7 +328,7 @@ fn readers_and_a_writer_follow_a_hand_over() {
         client.call::<()>("pool.designate_new_master", &(&ember[0],)).unwrap();
         let start = Instant::now();
         // Both hosts keep their old roles for a while; then nobody is master; then Ember is.
-        while world.role("ember") != Some(Role::Master)
+        while world.role("ember") != Some(HostRole::Master)
             || client.endpoint() != endpoint(&front, "ember")
         {
             assert!(start.elapsed() < seconds(40), "the new master is not found");
@@ -461,7 +461,7 @@ fn a_caller_whose_clock_leaps_gets_its_answer_or_a_timeout_but_nothing_twice() {
     for number in 0..40 {
         let drops = number % 4 == 1;
         if drops {
-            world.trouble(Rule::new(Trouble::Reset).method(READ));
+            world.trouble(Injection::new(Trouble::Reset).method(READ));
         }
         let (result, took) = timed(|| read(&client));
         assert!(took < seconds(2), "{took:?}");
@@ -487,7 +487,7 @@ fn a_redirect_and_a_renewal_share_the_time_of_the_call() {
     let world = lab(13);
     let front = Front::builder(&world).https(0).start().unwrap();
     // A member answers at once; the master that it names does not.
-    world.trouble(Rule::new(Trouble::Silence).host("phantom").method(LOGIN));
+    world.trouble(Injection::new(Trouble::Silence).host("phantom").method(LOGIN));
     let connect = || builder(&front, LIMIT).connect_to(&endpoint(&front, "ignite"), &credentials());
     let (error, took) = timed(connect);
     assert_eq!(LoginFailure::of(&error.unwrap_err()), LoginFailure::Slave);
@@ -506,9 +506,9 @@ fn a_redirect_and_a_renewal_share_the_time_of_the_call() {
             });
             edit.unwrap();
         });
-        world.trouble(Rule::new(Trouble::SlowReply(LIMIT / 2)).method(LOGIN));
+        world.trouble(Injection::new(Trouble::SlowReply(LIMIT / 2)).method(LOGIN));
         let skip = u64::from(silent == READ);
-        world.trouble(Rule::new(Trouble::Silence).method(silent).skip(skip));
+        world.trouble(Injection::new(Trouble::Silence).method(silent).skip(skip));
         let (result, took) = timed(|| read(&client));
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Timeout, "{silent}");
         assert!(took < LIMIT + millis(900), "{silent}: {took:?}");
@@ -552,7 +552,7 @@ fn a_watch_goes_on_under_every_trouble_and_agrees_with_the_pool() {
     let mut watch = client.watch(Scope::Overview).unwrap().hold(hold);
     let list = troubles().into_iter().filter(|(trouble, _)| !kills(trouble));
     for (number, (trouble, _)) in list.enumerate() {
-        world.trouble(Rule::new(trouble.clone()).method("event.from"));
+        world.trouble(Injection::new(trouble.clone()).method("event.from"));
         let name = format!("name {number}");
         other.call::<()>("pool.set_name_label", &(&pool, &name)).unwrap();
         let start = Instant::now();
@@ -600,7 +600,7 @@ fn live(seed: u64, world: &World, client: Client, clock: &dyn Clock, limit: Dura
         for _ in 0..dice.throw(3) {
             let (trouble, _) = troubles().swap_remove(dice.throw(8));
             let method = methods[dice.throw(methods.len())];
-            let rule = Rule::new(trouble).method(method).skip(dice.throw(2) as u64);
+            let rule = Injection::new(trouble).method(method).skip(dice.throw(2) as u64);
             world.trouble(rule.times(1 + dice.throw(3) as u64));
         }
         match dice.throw(8) {
@@ -680,7 +680,7 @@ fn the_longest_durations_are_no_overflow() {
         .connect_to(&endpoint(&front, "ignite"), &credentials())
         .unwrap();
     client.snapshot(Scope::Overview).unwrap();
-    world.trouble(Rule::new(Trouble::Reset).method(READ).times(2));
+    world.trouble(Injection::new(Trouble::Reset).method(READ).times(2));
     assert_eq!(read(&client).unwrap(), HOSTS.len());
     let error: Error = client.call::<()>("host.nonsense", &()).unwrap_err();
     assert!(error.is_fault("MESSAGE_METHOD_UNKNOWN"), "{error}");

@@ -9,7 +9,9 @@ use crate::support::{HOSTS, builder, credentials, endpoint, http, lab, log_in, s
 use xcp_pool::ErrorKind;
 use xcp_pool::client::{Client, Credentials, LocalSession, LoginFailure, Scope, TaskEnd};
 use xcp_pool::model::{Host, Ref, Vm};
-use xcp_pool::simulator::{Front, PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
+use xcp_pool::simulator::{
+    Front, HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World,
+};
 use xcp_pool::transport::{Cancel, Fingerprint, Http, Limits, MemoryPins, PinStore, Trust};
 
 const LOGIN: &str = "session.login_with_password";
@@ -42,7 +44,7 @@ fn a_caller_that_panics_or_is_cancelled_leaves_no_session() {
     let cancel = Cancel::new();
     let client = builder(&front, seconds(60)).cancel(cancel.clone());
     let client = client.connect_to(&endpoint(&front, "ignite"), &credentials()).unwrap();
-    world.trouble(Rule::new(Trouble::Silence).method("host.get_all"));
+    world.trouble(Injection::new(Trouble::Silence).method("host.get_all"));
     let start = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -226,7 +228,7 @@ fn survivors_are_trusted_as_the_dead_master_vouched_for_them_and_no_impostor_is(
         assert!(start.elapsed() < seconds(10));
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!((world.role("ignite"), client.endpoint()), (Some(Role::Master), ignite));
+    assert_eq!((world.role("ignite"), client.endpoint()), (Some(HostRole::Master), ignite));
     client.close().unwrap();
     assert_eq!(world.open_sessions(), 0);
 }

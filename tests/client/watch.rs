@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::{HOSTS, credentials, lab, log_in, millis, seconds};
 use xcp_pool::client::{Client, LocalSession, Watch};
 use xcp_pool::model::{Class, Host, Ref, Snapshot};
-use xcp_pool::simulator::{Database, Front, Role, Rule, Trouble, Value, World};
+use xcp_pool::simulator::{Database, Front, HostRole, Injection, Trouble, Value, World};
 use xcp_pool::transport::{Cancel, Clock, Limits, SystemClock, Transport};
 use xcp_pool::wire::{Change, Operation};
 
@@ -31,7 +31,7 @@ fn truth(world: &World, classes: &[Class]) -> Snapshot {
 }
 
 fn master(world: &World) -> String {
-    let is_master = |host: &&&str| world.role(host) == Some(Role::Master);
+    let is_master = |host: &&&str| world.role(host) == Some(HostRole::Master);
     (*HOSTS.iter().find(is_master).unwrap()).to_owned()
 }
 
@@ -170,7 +170,7 @@ impl Life {
                     [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse];
                 let trouble = troubles[self.dice.throw(4)].clone();
                 let times = 1 + self.dice.throw(3) as u64;
-                self.world.trouble(Rule::new(trouble).method("event.from").times(times));
+                self.world.trouble(Injection::new(trouble).method("event.from").times(times));
             }
             12 => {
                 let hosts = client.call::<Vec<Ref<Host>>>("host.get_all", &());

@@ -8,7 +8,7 @@ use xcp_pool::model::{Pool, Ref};
 use xcp_pool::operations::{self, Control, Outcome};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Front, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Front, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Http, Limits, Mismatch, Trust};
 
 fn seconds(seconds: u64) -> Duration {
@@ -138,7 +138,7 @@ fn write_under(trouble: Trouble) -> (Result<(), Error>, Duration, bool, u64) {
     let endpoint = front.endpoint("phantom").unwrap();
     let client = builder(&front).limits(Limits::within(seconds(1)));
     let client = client.connect_to(&endpoint, &Credentials::new("root", "xcp-test")).unwrap();
-    world.trouble(Rule::new(trouble).method("pool.set_name_label"));
+    world.trouble(Injection::new(trouble).method("pool.set_name_label"));
     let start = Instant::now();
     let result = rename(&client, "new");
     let took = start.elapsed();
@@ -223,7 +223,7 @@ fn ignite_joins_phantom_over_tls() {
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     let outcome = operations::join(&phantom, &ignite, &plan, &consent, &mut Control::new());
     assert!(matches!(outcome, Ok(Outcome::Done(_))), "{:?}", outcome.err());
-    assert!(matches!(world.role("ignite"), Some(Role::Slave { .. })));
+    assert!(matches!(world.role("ignite"), Some(HostRole::Slave { .. })));
     // Whoever is pointed at Ignite is led to Phantom.
     assert_eq!(log_in(&front, "ignite").endpoint(), front.endpoint("phantom").unwrap());
     assert_eq!(world.count("phantom", "SR"), 9);

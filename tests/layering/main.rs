@@ -156,8 +156,10 @@ fn files_run_in_no_circles_but_the_known_ones() {
     let mut wrong = Vec::new();
     for circle in found.iter().filter(|circle| !KNOWN_CIRCLES.contains(&circle.as_slice())) {
         let known = KNOWN_CIRCLES.iter().copied().max_by_key(|known| shared(known, circle));
-        let new: Vec<_> = without(circle, known.unwrap_or_default());
-        let (files, ties) = (circle.len(), ties(circle, &new));
+        let new = without(circle, known.unwrap_or_default());
+        // Of a circle that shrank all ties are told, unless it is too large to read.
+        let told = if new.is_empty() && circle.len() <= 12 { circle.clone() } else { new };
+        let (files, ties) = (circle.len(), ties(circle, &told));
         wrong.push(format!("an unknown circle of {files} files:\n  {circle:?}\n{ties}"));
     }
     for circle in KNOWN_CIRCLES {

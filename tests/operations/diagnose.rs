@@ -7,7 +7,7 @@ use xcp_pool::election::{self, Role, Verdict};
 use xcp_pool::health::diagnosis::{Contact, Diagnosis, HostReport, PoolState, Records};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Members};
-use xcp_pool::simulator::{Peer, PoolSpec, Release, Rule, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
 
 fn root() -> Credentials {
     Credentials::new("root", "xcp-test")
@@ -142,7 +142,7 @@ fn a_master_that_boots_or_is_busy_is_waited_for() {
     world.advance(seconds(120));
     assert_eq!(diagnose(&world, &last).state, PoolState::Healthy);
 
-    let silence = Rule::new(Trouble::Silence).host("phantom").method("pool.get_all_records");
+    let silence = Injection::new(Trouble::Silence).host("phantom").method("pool.get_all_records");
     world.trouble(silence);
     let members = members(&world).snapshot(last.clone(), None);
     let diagnosis = operations::diagnose(&members).unwrap();
@@ -312,7 +312,7 @@ fn a_member_of_a_member_is_not_taken_for_a_member_of_the_master() {
     let beta = host(&diagnosis, "beta");
     assert_eq!((beta.said.emergency_mode, &beta.said.role), (Some(true), &None));
     assert_eq!(beta.said.emergency_error.as_ref().unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
-    let slave = xcp_pool::simulator::Role::Slave { master: "10.0.0.2".into() };
+    let slave = xcp_pool::simulator::HostRole::Slave { master: "10.0.0.2".into() };
     assert_eq!(world.role("beta"), Some(slave), "the questions change nothing");
 }
 
@@ -331,6 +331,6 @@ fn asking_after_ha_never_touches_a_host_that_becomes_master() {
         let members = members(&world).snapshot(last, None).ask_whether_ha_is_armed();
         operations::diagnose(&members).unwrap();
         world.advance(seconds(60));
-        assert_eq!(world.role("alpha"), Some(xcp_pool::simulator::Role::Master), "{delay} ms");
+        assert_eq!(world.role("alpha"), Some(xcp_pool::simulator::HostRole::Master), "{delay} ms");
     }
 }

@@ -7,7 +7,9 @@ use xcp_pool::error::{ErrorKind, Fault, Result};
 use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Ejected, Outcome};
 use xcp_pool::plan::{self, Consent, DataFate, Plan, Purpose};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
+use xcp_pool::simulator::{
+    Database, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World,
+};
 use xcp_pool::transport::Cancel;
 
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts};
@@ -131,7 +133,7 @@ fn a_host_leaves_and_is_back_as_a_pool_of_its_own() {
     assert_eq!(ejected.after.vms, ["archive", "web"], "records of VMs stay");
     assert_ne!(ejected.alone, Some(plan.pool.uuid.clone()));
     assert!(ejected.notes[0].contains("enable_tls_verification"), "{:?}", ejected.notes);
-    assert_eq!(world.role("gamma"), Some(Role::Master));
+    assert_eq!(world.role("gamma"), Some(HostRole::Master));
     let own = log_in(&world, "gamma").snapshot(Scope::Overview).unwrap();
     assert_eq!(own.host.len(), 1);
     assert!(own.host.by_uuid(&plan.host.uuid).is_some());
@@ -161,7 +163,7 @@ fn a_lost_reply_changes_nothing_about_the_outcome() {
         let world = world();
         let client = log_in(&world, "alpha");
         let plan = planned(&client, "gamma");
-        world.trouble(Rule::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
+        world.trouble(Injection::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
         let ejected = done(eject(&client, &plan));
         assert!(ejected.alone.is_some(), "{trouble:?}");
         assert_eq!(world.requests()["Async.pool.eject"], 1, "{trouble:?}");
@@ -173,7 +175,7 @@ fn a_call_that_never_reached_the_master_is_not_done() {
     let world = world();
     let client = log_in(&world, "alpha");
     let plan = planned(&client, "gamma");
-    world.trouble(Rule::new(Trouble::Reset).host("alpha").method("Async.pool.eject"));
+    world.trouble(Injection::new(Trouble::Reset).host("alpha").method("Async.pool.eject"));
     let why = not_done(eject(&client, &plan));
     assert!(why.contains("still a member"), "{why}");
     assert_eq!(world.count("alpha", "host"), 3);
@@ -320,7 +322,7 @@ fn a_refusal_half_way_attaches_the_storage_again() {
     let plan = planned(&client, "gamma");
     // A backup begins while the request is on its way: some storage is detached before that shows.
     let late = Trouble::Delay(Duration::from_secs(5));
-    world.trouble(Rule::new(late).host("alpha").method("Async.pool.eject"));
+    world.trouble(Injection::new(late).host("alpha").method("Async.pool.eject"));
     world.after(Duration::from_secs(3), |scene| scene.edit("alpha", attach_to_dom0).unwrap());
     let why = not_done(eject(&client, &plan));
     assert!(why.contains("VDI_IN_USE") && why.contains("is attached again"), "{why}");
@@ -352,7 +354,7 @@ fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
         let world = world();
         let client = log_in(&world, "alpha");
         let plan = planned(&client, "gamma");
-        world.trouble(Rule::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
+        world.trouble(Injection::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
         let mut control = Control::new().deadline(Duration::from_secs(600));
         match operations::eject(&client, &plan, &agreed(&plan), &mut control).unwrap() {
             Outcome::Unknown(why) => assert!(why.to_string().contains("cannot be told"), "{why}"),

@@ -7,7 +7,7 @@ use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, HandedOver, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
+use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts, unknown};
@@ -54,8 +54,8 @@ fn assert_in_order(world: &World, master: &str, address: &str) {
         assert_eq!(&*database.text("host", &resident, "hostname"), host);
     }
     for host in ["alpha", "beta", "gamma"] {
-        let follows = Some(Role::Slave { master: address.to_owned() });
-        assert_eq!(world.role(host), if host == master { Some(Role::Master) } else { follows });
+        let follows = Some(HostRole::Slave { master: address.to_owned() });
+        assert_eq!(world.role(host), if host == master { Some(HostRole::Master) } else { follows });
     }
 }
 
@@ -136,7 +136,7 @@ fn a_lost_reply_changes_nothing_about_the_outcome() {
         let world = world();
         let client = log_in(&world, "alpha");
         let plan = planned(&client, "beta");
-        world.trouble(Rule::new(trouble.clone()).host("alpha").method(CALL));
+        world.trouble(Injection::new(trouble.clone()).host("alpha").method(CALL));
         assert_eq!(done(hand_over(&client, &plan)).after.master, "beta", "{trouble:?}");
         assert_eq!(world.requests()[CALL], 1, "{trouble:?}");
         assert_in_order(&world, "beta", "10.0.0.2");
@@ -148,7 +148,7 @@ fn a_call_that_never_reached_the_master_is_not_done() {
     let world = world();
     let client = log_in(&world, "alpha");
     let plan = planned(&client, "beta");
-    world.trouble(Rule::new(Trouble::Reset).host("alpha").method(CALL));
+    world.trouble(Injection::new(Trouble::Reset).host("alpha").method(CALL));
     let why = not_done(hand_over(&client, &plan));
     assert!(why.contains("the old master still is master"), "{why}");
     assert_in_order(&world, "alpha", "10.0.0.1");
@@ -211,7 +211,7 @@ fn a_second_caller_waits_until_a_fresh_hand_over_has_shown() {
     });
     assert!(operations::hand_over(&client, &to_beta, &mut control).is_err());
     // Both hosts still have their old roles.
-    assert_eq!(world.role("alpha"), Some(Role::Master));
+    assert_eq!(world.role("alpha"), Some(HostRole::Master));
     let other = log_in(&world, "alpha");
     let mut waits = Vec::new();
     let mut control = Control::new().observer(|progress| {
@@ -408,7 +408,7 @@ fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
         let world = world();
         let client = log_in(&world, "alpha");
         let plan = planned(&client, "beta");
-        world.trouble(Rule::new(trouble.clone()).host("alpha").method(CALL));
+        world.trouble(Injection::new(trouble.clone()).host("alpha").method(CALL));
         let mut control = Control::new().deadline(Duration::from_secs(600));
         let why = unknown(operations::hand_over(&client, &plan, &mut control));
         assert!(why.contains("beta follows 10.0.0.1"), "{trouble:?}: {why}");

@@ -7,7 +7,7 @@ use xcp_pool::error::ErrorKind;
 use xcp_pool::operations::{self, Control, Joined, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Plan};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Role, Rule, Trouble, World};
+use xcp_pool::simulator::{HostRole, Injection, Trouble, World};
 use xcp_pool::transport::Cancel;
 
 use crate::support::{done, log_in, not_done};
@@ -45,7 +45,7 @@ impl Story {
     }
 
     fn is_member(&self) -> bool {
-        matches!(self.world.role("ignite"), Some(Role::Slave { .. }))
+        matches!(self.world.role("ignite"), Some(HostRole::Slave { .. }))
             && self.world.count("phantom", "host") == 2
     }
 }
@@ -78,7 +78,7 @@ fn no_session_is_left_when_all_clients_are_gone() {
 fn a_lost_reply_to_the_join_changes_nothing_about_the_outcome() {
     for trouble in [Trouble::LoseReply, Trouble::Silence] {
         let story = Story::new(&Choices::new());
-        story.world.trouble(Rule::new(trouble).host("ignite").method("Async.pool.join"));
+        story.world.trouble(Injection::new(trouble).host("ignite").method("Async.pool.join"));
         let joined = done(story.join());
         assert_eq!(joined.after.srs.len(), 9);
         assert_eq!(story.world.requests()["Async.pool.join"], 1, "joined once and for all");
@@ -88,7 +88,7 @@ fn a_lost_reply_to_the_join_changes_nothing_about_the_outcome() {
 #[test]
 fn a_join_that_never_reached_the_host_is_not_done() {
     let story = Story::new(&Choices::new());
-    story.world.trouble(Rule::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
+    story.world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
     let why = not_done(story.join());
     assert!(why.contains("still is the master"), "{why}");
     assert!(!story.is_member());
@@ -165,7 +165,7 @@ fn log_in_count(story: &Story) -> usize {
 #[test]
 fn a_refused_join_takes_back_what_was_done_for_it() {
     let story = Story::new(&Choices::new());
-    story.world.trouble(Rule::new(Trouble::Reset).host("ignite").method("Async.SR.forget"));
+    story.world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.SR.forget"));
     let why = not_done(story.join());
     assert!(why.contains("taken back"), "{why}");
     let host = story.ignite.snapshot(Scope::Preflight).unwrap();

@@ -9,7 +9,9 @@ use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, JoinedMany, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Digest, Joiner, Joins};
 use xcp_pool::preflight::Options;
-use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, VmSpec, World, WorldBuilder};
+use xcp_pool::simulator::{
+    HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldBuilder,
+};
 use xcp_pool::transport::Cancel;
 
 use crate::support::log_in;
@@ -63,7 +65,7 @@ impl Lab {
     /// All have joined, with their VMs, and no session is left.
     fn assert_all_joined(self) {
         for host in JOINERS {
-            let follows = Role::Slave { master: "10.0.0.1".to_owned() };
+            let follows = HostRole::Slave { master: "10.0.0.1".to_owned() };
             assert_eq!(self.world.role(host), Some(follows), "{host}");
         }
         let after = self.pool.snapshot(Scope::Preflight).unwrap();
@@ -238,7 +240,7 @@ fn calling_again_with_fresh_clients_goes_on_where_it_ended() {
 fn a_host_that_does_not_join_stops_the_others_or_not_as_told() {
     for on_failure in [OnFailure::Stop, OnFailure::Continue] {
         let lab = Lab::new();
-        lab.world.trouble(Rule::new(Trouble::Reset).host("ember").method("Async.pool.join"));
+        lab.world.trouble(Injection::new(Trouble::Reset).host("ember").method("Async.pool.join"));
         let joined = lab.join(on_failure, Control::new()).unwrap();
         let (expected, members) = match on_failure {
             OnFailure::Stop => (["done", "not done", "not tried"], 2),
@@ -282,7 +284,7 @@ fn a_lost_reply_changes_nothing_about_the_outcome() {
     for trouble in [Trouble::LoseReply, Trouble::Silence] {
         let lab = Lab::new();
         for host in JOINERS {
-            lab.world.trouble(Rule::new(trouble.clone()).host(host).method("Async.pool.join"));
+            lab.world.trouble(Injection::new(trouble.clone()).host(host).method("Async.pool.join"));
         }
         assert!(lab.join(OnFailure::Stop, Control::new()).unwrap().is_done(), "{trouble:?}");
         assert_eq!(lab.world.requests()["Async.pool.join"], 3, "{trouble:?}");

@@ -6,7 +6,7 @@ use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, Maintained, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{PoolSpec, Release, Role, Rule, Trouble, Value, VmSpec, World};
+use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 use crate::support::{done, log_in, named, not_done, requests, rules, three_hosts, unknown};
@@ -51,7 +51,7 @@ fn assert_in_order(world: &World, client: Client) {
     let running =
         now.vm.records().filter(|vm| vm.is_user_vm() && vm.power_state.as_str() == "Running");
     assert_eq!(running.count(), 2);
-    assert_eq!(world.role("gamma"), Some(Role::Slave { master: "10.0.0.1".to_owned() }));
+    assert_eq!(world.role("gamma"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
     drop(client);
     assert_eq!(world.open_sessions(), 0);
 }
@@ -165,7 +165,7 @@ fn lost_replies_change_nothing_about_the_outcome() {
             let client = log_in(&world, "alpha");
             let plan = planned(&client, "gamma");
             let method = format!("Async.{method}");
-            world.trouble(Rule::new(trouble.clone()).host("alpha").method(&method));
+            world.trouble(Injection::new(trouble.clone()).host("alpha").method(&method));
             done(maintain(&client, &plan));
             assert_eq!(requests(&world, &method), 1, "{trouble:?}");
             assert_eq!(requests(&world, "Async.host.reboot"), 1, "{method} {trouble:?}");
@@ -180,7 +180,7 @@ fn a_step_that_never_reached_the_master_is_taken_back() {
         let world = world();
         let client = log_in(&world, "alpha");
         let plan = planned(&client, "gamma");
-        world.trouble(Rule::new(Trouble::Reset).host("alpha").method(method));
+        world.trouble(Injection::new(Trouble::Reset).host("alpha").method(method));
         let why = not_done(maintain(&client, &plan));
         let now = client.snapshot(Scope::Failover).unwrap();
         assert!(now.host.get(&named(&now, "gamma")).unwrap().enabled, "{method}: {why}");

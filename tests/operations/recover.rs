@@ -8,7 +8,7 @@ use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, Members, Outcome, Recovered, Remaining};
 use xcp_pool::plan::{self, Consent, Plan};
-use xcp_pool::simulator::{Peer, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
+use xcp_pool::simulator::{HostRole, Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Limits};
 
 use crate::support::{done, not_done, root};
@@ -68,7 +68,7 @@ impl Lab {
     }
 
     fn masters(&self) -> Vec<&'static str> {
-        let is_master = |host: &&str| self.world.role(host) == Some(Role::Master);
+        let is_master = |host: &&str| self.world.role(host) == Some(HostRole::Master);
         ["alpha", "beta"].into_iter().filter(is_master).collect()
     }
 
@@ -78,7 +78,7 @@ impl Lab {
 
     fn is_whole(&self) -> bool {
         let follower = |host| {
-            self.world.role(host) == Some(Role::Slave { master: "10.0.0.2".into() })
+            self.world.role(host) == Some(HostRole::Slave { master: "10.0.0.2".into() })
                 && self.world.emergency(host).is_none()
         };
         self.masters() == ["alpha"] && follower("beta")
@@ -167,7 +167,7 @@ fn a_lost_reply_to_the_promotion_changes_nothing_about_the_outcome() {
         let lab = Lab::new();
         lab.world.power_off("phantom");
         let plan = lab.plan();
-        lab.world.trouble(Rule::new(trouble).method(TRANSITION));
+        lab.world.trouble(Injection::new(trouble).method(TRANSITION));
         done(lab.recover(&plan));
         assert!(lab.is_whole());
         assert_eq!(lab.sent(TRANSITION), 1);
@@ -179,7 +179,7 @@ fn a_promotion_that_never_arrived_is_not_done_and_can_be_tried_again() {
     let lab = Lab::new();
     lab.world.power_off("phantom");
     let plan = lab.plan();
-    lab.world.trouble(Rule::new(Trouble::Reset).method(TRANSITION));
+    lab.world.trouble(Injection::new(Trouble::Reset).method(TRANSITION));
     let why = not_done(lab.recover(&plan));
     assert!(why.contains("got no answer, and it follows 10.0.0.1"), "{why}");
     assert_eq!(lab.masters(), Vec::<&str>::new());
@@ -218,7 +218,7 @@ fn somebody_elses_promotion_is_not_met_with_a_second_one() {
     lab.world.power_off("phantom");
     let plan = lab.plan();
     // A host that is silent would take longer to ask than beta takes to restart.
-    lab.world.trouble(Rule::new(Trouble::Refuse).host("phantom").times(10_000));
+    lab.world.trouble(Injection::new(Trouble::Refuse).host("phantom").times(10_000));
     let beta = "10.0.0.3".parse().unwrap();
     let local = LocalSession::open(lab.world.transport(), &beta, &root(), Limits::default());
     // They give the order moments before.
@@ -256,11 +256,11 @@ fn a_member_that_recover_slaves_misses_is_pointed_to_the_master_itself() {
     let lab = Lab::new();
     lab.world.power_off("phantom");
     let plan = lab.plan();
-    lab.world.trouble(Rule::new(Trouble::Reset).method("pool.recover_slaves"));
+    lab.world.trouble(Injection::new(Trouble::Reset).method("pool.recover_slaves"));
     let recovered = done(lab.recover(&plan));
     assert!(lab.is_whole(), "{recovered}");
     // No-op questions after HA aside, which carry the old master's address.
-    assert_eq!(lab.world.role("beta"), Some(Role::Slave { master: "10.0.0.2".into() }));
+    assert_eq!(lab.world.role("beta"), Some(HostRole::Slave { master: "10.0.0.2".into() }));
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn leads_out_of_a_hand_over_that_failed_half_way() {
         lab.world.advance(seconds(300));
         let again = done(lab.recover(&plan));
         assert!(again.already_master && again.remaining.is_empty(), "{again}");
-        let leads = |host: &&str| lab.world.role(host) == Some(Role::Master);
+        let leads = |host: &&str| lab.world.role(host) == Some(HostRole::Master);
         assert_eq!(["phantom", "alpha", "beta"].into_iter().filter(leads).count(), 1);
         assert_eq!(again.address, master);
         assert_eq!(lab.sent(TRANSITION), 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::{Caller, Failed, raw, sleep};
 use serde_json::{Value as Json, json};
 use xcp_pool::ErrorKind;
-use xcp_pool::simulator::{Peer, PoolSpec, Release, Role, Rule, Trouble, VmSpec, World};
+use xcp_pool::simulator::{HostRole, Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
 fn pool(seed: u64) -> World {
@@ -52,7 +52,7 @@ fn a_request_that_does_not_arrive_is_not_carried_out() {
     for trouble in [Trouble::Refuse, Trouble::Reset] {
         let world = pool(1);
         let caller = Caller::login(&world, "phantom");
-        world.trouble(Rule::new(trouble.clone()).method("pool.set_name_label"));
+        world.trouble(Injection::new(trouble.clone()).method("pool.set_name_label"));
         let error = rename(&caller, "new").unwrap_err().lost();
         assert_eq!(error.kind(), ErrorKind::Transport, "{trouble:?}");
         assert_eq!(name(&caller), "lab");
@@ -68,7 +68,7 @@ fn a_lost_reply_says_nothing_about_the_call() {
     {
         let world = pool(1);
         let caller = Caller::login(&world, "phantom");
-        world.trouble(Rule::new(trouble.clone()).method("pool.set_name_label"));
+        world.trouble(Injection::new(trouble.clone()).method("pool.set_name_label"));
         let error = rename(&caller, "new").unwrap_err().lost();
         assert_eq!(error.kind(), kind, "{trouble:?}");
         assert_eq!(name(&caller), "new");
@@ -80,7 +80,7 @@ fn power_fails_before_or_after_a_call() {
     for (trouble, label) in [(Trouble::KillBefore, "lab"), (Trouble::KillAfter, "new")] {
         let world = pool(1);
         let caller = Caller::login(&world, "phantom");
-        world.trouble(Rule::new(trouble.clone()).method("pool.set_name_label"));
+        world.trouble(Injection::new(trouble.clone()).method("pool.set_name_label"));
         let error = rename(&caller, "new").unwrap_err().lost();
         assert_eq!(error.kind(), ErrorKind::Transport, "{trouble:?}");
         world.power_on("phantom");
@@ -97,7 +97,7 @@ fn power_fails_before_or_after_a_call() {
 fn the_third_request_of_all_can_be_the_one_that_fails() {
     let world = pool(1);
     let caller = Caller::login(&world, "phantom");
-    world.trouble(Rule::new(Trouble::Reset).skip(2));
+    world.trouble(Injection::new(Trouble::Reset).skip(2));
     let results: Vec<_> = (0..4).map(|_| caller.try_call("pool.get_all", []).is_ok()).collect();
     assert_eq!(results, [true, true, false, true]);
 }
@@ -106,7 +106,7 @@ fn the_third_request_of_all_can_be_the_one_that_fails() {
 fn a_late_request_may_be_too_late() {
     let world = pool(1);
     let caller = Caller::login(&world, "phantom");
-    world.trouble(Rule::new(Trouble::Delay(seconds(20))).times(2));
+    world.trouble(Injection::new(Trouble::Delay(seconds(20))).times(2));
     let before = world.now();
     caller.call("pool.get_all", []);
     assert_eq!((world.now() - before).as_secs(), 20);
@@ -322,7 +322,7 @@ fn in_emergency_mode_only_emergency_calls_are_answered() {
     world.power_off("phantom");
     world.act(|scene| scene.restart_toolstack("member"));
     world.advance(seconds(30));
-    assert_eq!(world.role("member"), Some(Role::Slave { master: "10.0.0.1".to_owned() }));
+    assert_eq!(world.role("member"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
     let stored = world.emergency("member").unwrap();
     let text = "INTERNAL_ERROR: [ Connection failed: connection refused. ]";
     assert_eq!(stored.to_string(), format!("INTERNAL_ERROR [{text}]"));

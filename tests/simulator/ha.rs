@@ -8,7 +8,7 @@ use crate::support::{Caller, Failed};
 use serde_json::{Value as Json, json};
 use xcp_pool::failover::Planner;
 use xcp_pool::model::{Host, Ref};
-use xcp_pool::simulator::{FenceCause, Role, Value};
+use xcp_pool::simulator::{FenceCause, HostRole, Value};
 
 impl HaPool {
     fn caller(&self) -> Caller {
@@ -222,7 +222,7 @@ fn an_old_master_comes_back_as_a_member() {
     pool.assert_whole();
     assert_eq!(pool.master(), new);
     let address = pool.database().text("host", pool.record(new).as_str().as_ref(), "address");
-    let role = Role::Slave { master: address.to_string() };
+    let role = HostRole::Slave { master: address.to_string() };
     assert_eq!(pool.world.role(&pool.hosts[old]), Some(role));
     let database = pool.database();
     assert!(database.objects("host").all(|host| host.flag("enabled")));

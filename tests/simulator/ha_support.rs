@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use xcp_pool::election::partition::{Election, Outcome, Scenario};
 use xcp_pool::model::Snapshot;
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Value, VmSpec, World};
+use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, Value, VmSpec, World};
 
 use crate::support::Caller;
 
@@ -71,7 +71,7 @@ impl HaPool {
     pub fn new(n: usize, seed: u64, timeout: u64) -> Self {
         let world = World::builder().seed(seed).pool(spec(n)).build().unwrap();
         let hosts: Vec<String> = (0..n).map(|host| format!("h{host}")).collect();
-        let master = hosts.iter().find(|host| world.role(host) == Some(Role::Master)).unwrap();
+        let master = hosts.iter().find(|host| world.role(host) == Some(HostRole::Master)).unwrap();
         let caller = Caller::login(&world, master);
         let configuration = json!({"timeout": timeout.to_string()});
         caller.call("pool.enable_ha", [json!([]), configuration]);

@@ -9,7 +9,7 @@ use crate::support::{Caller, Failed, raw};
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
 use xcp_pool::simulator::{
-    Database, PoolSpec, Release, Role, Rule, Trouble, World, WorldTransport,
+    Database, HostRole, Injection, PoolSpec, Release, Trouble, World, WorldTransport,
 };
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
@@ -442,7 +442,7 @@ fn a_second_joiner_comes_into_a_pool_of_two() {
                 assert_eq!(saved["PBD"][pbd.as_str().unwrap()]["currently_attached"], json!(true));
             }
         }
-        assert_eq!(world.role("ember"), Some(Role::Slave { master: "10.0.0.1".to_owned() }));
+        assert_eq!(world.role("ember"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
         assert_eq!(world.open_sessions(), 0, "{release:?}");
     }
 }
@@ -480,7 +480,7 @@ fn a_join_that_fails_late_leaves_everything_behind() {
     let world = recording.world();
     let joined = recording.join(&world);
     world.advance(Duration::from_secs(60));
-    assert_eq!(world.role(recording.joiner()), Some(Role::Master));
+    assert_eq!(world.role(recording.joiner()), Some(HostRole::Master));
     assert_eq!(joined.caller.call("host.get_all", []).as_array().unwrap().len(), 1);
     let master = Caller::login(&world, recording.master());
     let host = master.named("host", "joiner");
@@ -493,7 +493,7 @@ fn a_join_that_fails_late_leaves_everything_behind() {
 #[test]
 fn a_joiner_whose_reply_is_lost_joins_all_the_same() {
     let world = three_hosts(Release::XcpNg83);
-    world.trouble(Rule::new(Trouble::LoseReply).host("ignite").method("pool.join"));
+    world.trouble(Injection::new(Trouble::LoseReply).host("ignite").method("pool.join"));
     let lost = Caller::login(&world, "ignite").try_call("pool.join", join_params());
     assert_eq!(lost.unwrap_err().lost().kind(), xcp_pool::ErrorKind::Transport);
     world.advance(Duration::from_secs(30));
@@ -526,7 +526,7 @@ fn a_join_fails_when_its_master_dies_on_the_way() {
         let fault = ignite.fault("pool.join", join_params());
         assert_eq!(fault, "INTERNAL_ERROR [Connection failed: connection refused.]");
         world.advance(Duration::from_secs(60));
-        assert_eq!(world.role("ignite"), Some(Role::Master));
+        assert_eq!(world.role("ignite"), Some(HostRole::Master));
         world.power_on("phantom");
         world.advance(Duration::from_secs(120));
         assert_eq!(world.count("phantom", "host") == 2, arrived, "after {millis} ms");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Caller, Failed, raw};
 use serde_json::{Map, Value as Json, json};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, Value, VmSpec, World};
+use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 /// Steps that the simulator does not repeat, and why.
@@ -303,8 +303,8 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn slave_of(master: &str) -> Option<Role> {
-    Some(Role::Slave { master: master.to_owned() })
+fn slave_of(master: &str) -> Option<HostRole> {
+    Some(HostRole::Slave { master: master.to_owned() })
 }
 
 fn local_session(world: &World, host: &str) -> Caller {
@@ -325,7 +325,7 @@ fn a_hand_over_moves_the_mastership_and_nothing_else() {
     world.advance(seconds(60));
     for (host, role) in [
         ("phantom", slave_of("10.0.0.2")),
-        ("ignite", Some(Role::Master)),
+        ("ignite", Some(HostRole::Master)),
         ("ember", slave_of("10.0.0.2")),
     ] {
         assert_eq!(world.role(host), role, "{host}");
@@ -379,7 +379,7 @@ fn a_host_agrees_to_one_new_master_at_a_time() {
     let fault = ember.fault("host.commit_new_master", [json!("10.0.0.2")]);
     assert!(fault.starts_with("HA_ABORT_NEW_MASTER [Received commit_new_master(10.0.0.2) but"));
     world.advance(seconds(60));
-    assert_eq!(world.role("phantom"), Some(Role::Master));
+    assert_eq!(world.role("phantom"), Some(HostRole::Master));
     // Those who had agreed were told, so that somebody else may ask.
     let told = local_session(&world, "phantom");
     let fault = told.fault("host.commit_new_master", [json!("10.0.0.2")]);
@@ -397,13 +397,13 @@ fn a_hand_over_that_fails_between_its_phases_leaves_no_master() {
     let fault = phantom.fault("pool.designate_new_master", [ignite.clone()]);
     assert_eq!(fault, format!("CANNOT_CONTACT_HOST [{}]", ignite.as_str().unwrap()));
     world.advance(seconds(60));
-    assert_eq!(world.role("ignite"), Some(Role::Broken));
+    assert_eq!(world.role("ignite"), Some(HostRole::Broken));
     assert_eq!(world.emergency("ignite").unwrap().code, "HOST_BROKEN");
     assert_eq!(world.role("phantom"), slave_of("10.0.0.2"));
     // The way out of it.
     local_session(&world, "ignite").call("pool.emergency_transition_to_master", []);
     world.advance(seconds(60));
-    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert_eq!(world.role("ignite"), Some(HostRole::Master));
     assert_eq!(world.count("ignite", "host"), 3);
     assert_eq!(world.emergency("phantom"), None);
 }
@@ -440,7 +440,7 @@ fn an_emergency_promotion_loses_what_the_last_copy_does_not_have() {
     let ignite = local_session(&world, "ignite");
     ignite.call("pool.emergency_transition_to_master", []);
     world.advance(seconds(30));
-    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert_eq!(world.role("ignite"), Some(HostRole::Master));
     assert!(world.database("ignite").unwrap().generation() < generation + 20);
     let master = Caller::login(&world, "ignite");
     assert_eq!(master.field("VM", &vm, "name_label"), json!("copied"));
@@ -486,8 +486,8 @@ fn an_old_master_that_returns_sees_that_its_time_is_over() {
         scene.power_on("phantom");
     });
     world.advance(seconds(120));
-    assert_eq!(world.role("phantom"), Some(Role::Master));
-    assert_eq!(world.role("ignite"), Some(Role::Master));
+    assert_eq!(world.role("phantom"), Some(HostRole::Master));
+    assert_eq!(world.role("ignite"), Some(HostRole::Master));
 }
 
 #[test]

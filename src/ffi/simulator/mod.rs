@@ -20,7 +20,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
-use crate::simulator::{Peer, Role, World};
+use crate::simulator::{HostRole, Peer, World};
 
 /// A world of hosts in memory that answer XAPI calls as real ones were recorded to.
 ///
@@ -387,7 +387,8 @@ pub unsafe extern "C" fn xcp_simulator_host_json(
             let name = text(host, "host")?;
             let out = Out::new(host_json, "host_json")?;
             let world = &simulator.world;
-            let role = |role: Option<Role>| role.map(RoleText::from).ok_or_else(|| unknown(name));
+            let role =
+                |role: Option<HostRole>| role.map(RoleText::from).ok_or_else(|| unknown(name));
             out.write_text(json::numbered(Host {
                 role: role(world.role(name))?,
                 emergency: world.emergency(name),
@@ -465,12 +466,12 @@ struct RoleText {
     master: Option<String>,
 }
 
-impl From<Role> for RoleText {
-    fn from(role: Role) -> Self {
+impl From<HostRole> for RoleText {
+    fn from(role: HostRole) -> Self {
         let (role, master) = match role {
-            Role::Broken => ("broken", None),
-            Role::Master => ("master", None),
-            Role::Slave { master } => ("slave", Some(master)),
+            HostRole::Broken => ("broken", None),
+            HostRole::Master => ("master", None),
+            HostRole::Slave { master } => ("slave", Some(master)),
         };
         Self { role, master }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::json::duration;
 use crate::simulator::{
-    Database, PoolSpec, Release, Rule, Timings, Trouble, VmSpec, World, WorldBuilder,
+    Database, Injection, PoolSpec, Release, Timings, Trouble, VmSpec, World, WorldBuilder,
 };
 
 #[derive(Deserialize)]
@@ -305,8 +305,8 @@ impl TroubleSpec {
         self.host.as_deref()
     }
 
-    pub(super) fn rule(&self) -> Rule {
-        let mut rule = Rule::new(match self.trouble {
+    pub(super) fn rule(&self) -> Injection {
+        let mut rule = Injection::new(match self.trouble {
             TroubleName::CutReply => Trouble::CutReply,
             TroubleName::Delay(time) => Trouble::Delay(time),
             TroubleName::KillAfter => Trouble::KillAfter,

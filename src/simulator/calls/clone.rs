@@ -1,32 +1,12 @@
 //! Copies of virtual machines.
 
-use super::{Answer, Args, Call};
 use crate::error::Fault;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::state::{Call, HostId, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, State};
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "VM.clone" => clone(state, call, args.text(0), args.text(1)).map(Value::Text).into(),
-        "VM.maximise_memory" => {
-            let kind = state.db(call.host).and_then(|database| {
-                Ok(database.require("VM", args.text(0))?.shared_text("domain_type"))
-            });
-            match kind {
-                Err(fault) => Answer::Now(Err(fault)),
-                Ok(kind) if *kind == *"unspecified" => {
-                    Answer::fault("INTERNAL_ERROR", ["unspecified domain type"])
-                }
-                Ok(_) => Answer::Now(Ok(args.value(1))),
-            }
-        }
-        _ => return None,
-    })
-}
 
 /// `VM.clone(vm, new_name)`: a halted VM or template with its disks and network cards.
-fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fault> {
+pub(super) fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fault> {
     // A snapshot of how it was: rows are shared, so this is cheap.
     let origin = state.db(call.host)?.clone();
     let row = origin.require("VM", vm)?;
@@ -72,6 +52,19 @@ fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fa
         })?;
     }
     Ok(clone)
+}
+
+/// `VM.maximise_memory(vm, total, approximate)`: all of it.
+pub(super) fn maximise_memory(
+    state: &State,
+    call: &Call,
+    vm: &str,
+    total: Value,
+) -> Result<Value, Fault> {
+    match state.db(call.host)?.require("VM", vm)?.text("domain_type") {
+        "unspecified" => Err(Fault::new("INTERNAL_ERROR", ["unspecified domain type"])),
+        _ => Ok(total),
+    }
 }
 
 /// Copies an object, under a new ref and uuid, into the database that a host works on.

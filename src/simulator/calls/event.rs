@@ -3,29 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Answer, Args, Call, Progress, is_master};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Change, Database, Operation, Ref};
+use crate::simulator::state::{
+    Answer, Call, Legacy, Progress, State, Subscription, is_master, unix_seconds,
+};
 use crate::simulator::value::Value;
-use crate::simulator::world::{State, unix_seconds};
-
-/// What a session that uses `event.next` has subscribed to, and how far it has read.
-#[derive(Clone, Debug, Default)]
-pub(in crate::simulator) struct Legacy {
-    wanted: Vec<Subscription>,
-    generation: u64,
-    next_id: u64,
-}
-
-/// One item of a subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Subscription {
-    All,
-    /// A class, in lower case.
-    Class(String),
-    /// One object of a class.
-    Object(String, String),
-}
 
 /// How far an `event.from` has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,20 +19,8 @@ enum Phase {
     Wait,
 }
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "event.from" => from(state, args),
-        "event.inject" => inject(state, call, args).into(),
-        "event.get_current_id" => Answer::Now(Ok(Value::Int(0))),
-        "event.register" => register(state, call, args).into(),
-        "event.unregister" => unregister(state, call, args).into(),
-        "event.next" => next(state, call),
-        _ => return None,
-    })
-}
-
 /// `event.from(classes, token, timeout)` (`xapi_event.ml`).
-fn from(state: &State, args: &Args) -> Answer {
+pub(super) fn from(state: &State, args: &Args) -> Answer {
     let wanted = match parse(&args.texts(0)) {
         Ok(wanted) => wanted,
         Err(fault) => return Answer::Now(Err(fault)),
@@ -155,7 +127,7 @@ fn counts(database: &Database) -> Value {
 }
 
 /// Marks an object as changed; answers a token from before.
-fn inject(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn inject(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let database = state.db_mut(call.host)?;
     let class = class_of(database, args.text(0));
     let before = database.generation();
@@ -211,7 +183,7 @@ fn matches(wanted: &[Subscription], class: &str, object: &str) -> bool {
         })
 }
 
-fn register(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
+pub(super) fn register(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
     let mut wanted = parse(&args.texts(0))?;
     let generation = state.db(call.host)?.generation();
     let session = call.session.clone().unwrap_or_default();
@@ -224,7 +196,7 @@ fn register(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unregister(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
+pub(super) fn unregister(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
     let unwanted = parse(&args.texts(0))?;
     let session = call.session.clone().unwrap_or_default();
     if let Some(legacy) = state.host_mut(call.host).legacy.get_mut(&session) {
@@ -233,7 +205,7 @@ fn unregister(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> 
     Ok(())
 }
 
-fn next(state: &mut State, call: &Call) -> Answer {
+pub(super) fn next(state: &mut State, call: &Call) -> Answer {
     let session = call.session.clone().unwrap_or_default();
     let registered = state.host(call.host).legacy.get(&session);
     if registered.is_none_or(|legacy| legacy.wanted.is_empty()) {

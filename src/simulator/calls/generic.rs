@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::operations::refresh_vm;
-use super::{Answer, Args, Call};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::schema::{Class, Message, Type, accessed_field};
+use crate::simulator::state::{Answer, Call, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
 
 /// What a setter does to a stored value.
 type Change = Box<dyn FnOnce(&mut Value) -> Result<(), Fault>>;
 
-pub(super) fn call(
+pub(super) fn perform(
     state: &mut State,
     call: &Call,
     class: &'static Class,

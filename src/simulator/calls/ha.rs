@@ -3,40 +3,14 @@
 use std::time::Duration;
 
 use super::operations::refresh_pool;
-use super::{Answer, Args, Call, Progress};
 use crate::election::partition::Timing;
 use crate::error::Fault;
 use crate::failover::{Planner, Target};
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::state::{Answer, Call, Progress, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
 use crate::simulator::{evidence, ha};
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "pool.enable_ha" => enable(state, call, args),
-        "pool.disable_ha" => {
-            let pool = state.pool(call.host);
-            match state.db(call.host).map(|database| database.flag("pool", &pool, "ha_enabled")) {
-                Err(fault) => Answer::Now(Err(fault)),
-                Ok(false) => Answer::Now(Err(Fault::bare("HA_NOT_ENABLED"))),
-                Ok(true) => Answer::once(TAKES, |state, call| {
-                    disable(state, call)?;
-                    Ok(Value::void())
-                }),
-            }
-        }
-        "host.emergency_ha_disable" => {
-            // Also where HA is off already, unless it shall be told (`soft`).
-            if args.flag(0) && ha::is_armed(state, call.host) != Some(true) {
-                return Some(Answer::Now(Err(Fault::bare("HA_NOT_ENABLED"))));
-            }
-            ha::disarm(state, call.host);
-            Answer::done()
-        }
-        _ => return failover(state, call, args),
-    })
-}
 
 /// What HA needs: a licence, every host alive, a shared SR that all of them have attached.
 fn check(database: &Database, wanted: &[Ref]) -> Result<Ref, Fault> {
@@ -72,7 +46,7 @@ fn check(database: &Database, wanted: &[Ref]) -> Result<Ref, Fault> {
 }
 
 /// `pool.enable_ha`: the daemons start and form a live set, the master takes the lock.
-fn enable(state: &mut State, call: &Call, args: &Args) -> Answer {
+pub(super) fn enable(state: &mut State, call: &Call, args: &Args) -> Answer {
     let (srs, configuration) = (args.texts(0), args.value(1));
     let checked = state.db(call.host).and_then(|database| {
         let timing =
@@ -170,7 +144,29 @@ fn set_enabled(state: &mut State, call: &Call) -> Result<(), Fault> {
     Ok(())
 }
 
-fn disable(state: &mut State, call: &Call) -> Result<(), Fault> {
+/// `pool.disable_ha`.
+pub(super) fn disable(state: &mut State, call: &Call) -> Answer {
+    let pool = state.pool(call.host);
+    match state.db(call.host).map(|database| database.flag("pool", &pool, "ha_enabled")) {
+        Err(fault) => Answer::Now(Err(fault)),
+        Ok(false) => Answer::Now(Err(Fault::bare("HA_NOT_ENABLED"))),
+        Ok(true) => Answer::once(TAKES, |state, call| {
+            end(state, call)?;
+            Ok(Value::void())
+        }),
+    }
+}
+
+/// `host.emergency_ha_disable(soft)`: also where HA is off already, unless it shall be told.
+pub(super) fn disarm(state: &mut State, call: &Call, soft: bool) -> Answer {
+    if soft && ha::is_armed(state, call.host) != Some(true) {
+        return Answer::Now(Err(Fault::bare("HA_NOT_ENABLED")));
+    }
+    ha::disarm(state, call.host);
+    Answer::done()
+}
+
+fn end(state: &mut State, call: &Call) -> Result<(), Fault> {
     let pool = state.pool(call.host);
     ha::end(state, call.host);
     state.db_mut(call.host)?.set("pool", &pool, "ha_enabled", false)?;
@@ -191,69 +187,75 @@ fn forget(state: &mut State, call: &Call) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What the planner of HA is asked.
-fn failover(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    if !PLANNED.contains(&call.method.as_str()) {
-        return None;
-    }
-    Some(ask(state, call, args).into())
+/// `pool.ha_compute_max_host_failures_to_tolerate`, written to the pool as well.
+pub(super) fn maximum(state: &mut State, call: &Call) -> Result<Value, Fault> {
+    let (maximum, status) = ask(state, call, |planner| Ok(planner.recomputed_maximum()))?;
+    ha::write_status(state, call.host, &status);
+    Ok(Value::Int(maximum))
 }
 
-fn ask(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+/// `pool.ha_compute_hypothetical_max_host_failures_to_tolerate(configuration)`.
+pub(super) fn hypothetical_maximum(
+    state: &State,
+    call: &Call,
+    priorities: &Value,
+) -> Result<Value, Fault> {
+    let wanted = priorities.pairs().iter().map(|(vm, priority)| {
+        (vm.as_ref().into(), priority.as_str().unwrap_or_default().to_owned())
+    });
+    let wanted = wanted.collect();
+    let maximum = ask(state, call, |planner| planner.hypothetical_maximum(&wanted))?;
+    Ok(Value::Int(maximum.value))
+}
+
+/// `pool.ha_compute_vm_failover_plan(failed_hosts, failed_vms)`.
+pub(super) fn failover_plan(
+    state: &State,
+    call: &Call,
+    hosts: &[Ref],
+    vms: &[Ref],
+) -> Result<Value, Fault> {
+    let hosts: Vec<_> = hosts.iter().map(|host| host.as_ref().into()).collect();
+    let vms: Vec<_> = vms.iter().map(|vm| vm.as_ref().into()).collect();
+    let plan = ask(state, call, |planner| planner.vm_failover_plan(&hosts, &vms))?;
+    let told = plan.iter().map(|(vm, to)| {
+        let pair = match to {
+            Target::Host(host) => ("host", host.to_string()),
+            Target::Error(code) => ("error_code", code.clone()),
+        };
+        (vm.as_str(), Value::map([pair]))
+    });
+    Ok(Value::map(told))
+}
+
+/// `pool.ha_failover_plan_exists(n)`.
+pub(super) fn plan_exists(state: &State, call: &Call, failures: i64) -> Result<Value, Fault> {
+    ask(state, call, |planner| Ok(Value::Bool(planner.plan_for(failures).exists())))
+}
+
+/// `pool.set_ha_host_failures_to_tolerate(self, n)`.
+pub(super) fn set_failures_to_tolerate(
+    state: &mut State,
+    call: &Call,
+    failures: i64,
+) -> Result<(), Fault> {
+    let status = ask(state, call, |planner| planner.set_failures_to_tolerate(failures))?;
+    ha::write_status(state, call.host, &status);
+    Ok(())
+}
+
+/// Asks the planner of HA about the pool as it is.
+fn ask<T>(
+    state: &State,
+    call: &Call,
+    question: impl FnOnce(&Planner<'_>) -> crate::error::Result<T>,
+) -> Result<T, Fault> {
     let broken = || Fault::new("INTERNAL_ERROR", ["the database cannot be read"]);
-    let fault = |error: crate::Error| error.fault().cloned().unwrap_or_else(broken);
     let database = state.db(call.host)?;
     let snapshot = evidence::snapshot(database, evidence::FAILOVER).ok_or_else(broken)?;
-    let planner = Planner::new(&snapshot).map_err(fault)?;
-    let (answer, written) = match call.method.as_str() {
-        "pool.ha_compute_max_host_failures_to_tolerate" => {
-            let (maximum, status) = planner.recomputed_maximum();
-            (Value::Int(maximum), Some(status))
-        }
-        "pool.ha_compute_hypothetical_max_host_failures_to_tolerate" => {
-            let wanted = args.value(0);
-            let pairs = wanted.pairs().iter();
-            let wanted = pairs.map(|(vm, priority)| {
-                (vm.as_ref().into(), priority.as_str().unwrap_or_default().to_owned())
-            });
-            let maximum = planner.hypothetical_maximum(&wanted.collect()).map_err(fault)?;
-            (Value::Int(maximum.value), None)
-        }
-        "pool.ha_compute_vm_failover_plan" => {
-            let hosts: Vec<_> = args.texts(0).iter().map(|host| host.as_ref().into()).collect();
-            let vms: Vec<_> = args.texts(1).iter().map(|vm| vm.as_ref().into()).collect();
-            let plan = planner.vm_failover_plan(&hosts, &vms).map_err(fault)?;
-            let told = plan.iter().map(|(vm, to)| {
-                let pair = match to {
-                    Target::Host(host) => ("host", host.to_string()),
-                    Target::Error(code) => ("error_code", code.clone()),
-                };
-                (vm.as_str(), Value::map([pair]))
-            });
-            (Value::map(told), None)
-        }
-        "pool.ha_failover_plan_exists" => {
-            (Value::Bool(planner.plan_for(args.int(0)).exists()), None)
-        }
-        _ => {
-            let status = planner.set_failures_to_tolerate(args.int(1)).map_err(fault)?;
-            (Value::void(), Some(status))
-        }
-    };
-    if let Some(status) = written {
-        ha::write_status(state, call.host, &status);
-    }
-    Ok(answer)
+    let answer = Planner::new(&snapshot).and_then(|planner| question(&planner));
+    answer.map_err(|error| error.fault().cloned().unwrap_or_else(broken))
 }
-
-/// The questions to the planner.
-const PLANNED: [&str; 5] = [
-    "pool.ha_compute_hypothetical_max_host_failures_to_tolerate",
-    "pool.ha_compute_max_host_failures_to_tolerate",
-    "pool.ha_compute_vm_failover_plan",
-    "pool.ha_failover_plan_exists",
-    "pool.set_ha_host_failures_to_tolerate",
-];
 
 /// What forming a live set may take beyond the time to join it.
 const GRACE: Duration = Duration::from_secs(30);

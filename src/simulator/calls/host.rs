@@ -2,140 +2,52 @@
 
 use std::time::Duration;
 
+use super::capacity::{free_memory, set_enabled};
 use super::operations::refresh_host;
-use super::{Answer, Args, Call, Progress, on_host, vm};
+use super::vm;
 use crate::error::Fault;
 use crate::failover::{HostEvacuation, Planner};
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::arguments::Args;
+use crate::simulator::database::{Database, Ref};
+use crate::simulator::state::{Answer, Call, Progress, State, on_host};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
 use crate::simulator::{evidence, life};
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    let host = args.text(0);
-    Some(match call.method.as_str() {
-        "host.disable" => {
-            let for_good = args.len() > 1 && !args.flag(1);
-            on_host(state, call, host, |state, call| disable(state, call, host, for_good))
+/// `host.disable`: no new VMs. A host that is disabled already is left alone.
+pub(super) fn disable(state: &mut State, call: &Call, args: &Args) -> Answer {
+    let (host, for_good) = (args.text(0), args.len() > 1 && !args.flag(1));
+    on_host(state, call, host, |state, call| {
+        if let Some(machine) = state.machine(call.host, host) {
+            let machine = state.host_mut(machine);
+            machine.disabled_by_user = true;
+            machine.stays_disabled = for_good;
         }
-        "host.enable" => on_host(state, call, host, |state, call| enable(state, call, host)),
-        "host.evacuate" => evacuate(state, call, args),
-        "host.assert_can_evacuate" => assert_can_evacuate(state, call, host).into(),
-        "host.get_vms_which_prevent_evacuation" => state
-            .db(call.host)
-            .and_then(|database| plan(database, host))
-            .map(|plan| {
-                Value::map(plan.obstacles.iter().map(|(vm, why)| (vm.as_str(), fault_value(why))))
-            })
-            .into(),
-        "host.get_servertime" | "host.get_server_localtime" => {
-            let date = state.date();
-            let local = call.method == "host.get_server_localtime";
-            let date = if local { date.trim_end_matches('Z').into() } else { date };
-            on_host(state, call, host, |_, _| Ok(Value::Date(date)))
-        }
-        "host.is_in_emergency_mode" => {
-            Answer::Now(Ok(Value::Bool(state.host(call.host).emergency.is_some())))
-        }
-        "host.get_management_interface" => management_interface(state, call, host).into(),
-        "host.declare_dead" => declare_dead(state, call, host).into(),
-        "host.destroy" => destroy(state, call, host).into(),
-        "host.reboot" | "host.shutdown" => power_down(state, call, host),
-        "host.restart_agent" => on_host(state, call, host, |state, call| {
-            if let Some(machine) = state.machine(call.host, host) {
-                life::restart_toolstack(state, machine, Duration::from_secs(1));
-            }
-            Ok(Value::void())
-        }),
-        "host.power_on" => power_on(state, call, host),
-        "host.set_power_on_mode" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                database.set("host", host, "power_on_mode", args.value(1))?;
-                database.set("host", host, "power_on_config", args.value(2))
-            })
-            .into(),
-        "host.compute_free_memory" => state
-            .db(call.host)
-            .and_then(|database| {
-                Ok(Value::Int(free_memory(database, &database.require("host", host)?)))
-            })
-            .into(),
-        "host.call_plugin" => Answer::fault("XENAPI_MISSING_PLUGIN", [args.text(1)]),
-        "host.has_extension" => Answer::Now(Ok(Value::Bool(false))),
-        "host.local_assert_healthy" | "host.ha_xapi_healthcheck" => match &state
-            .host(call.host)
-            .emergency
-        {
-            Some(fault) => Answer::Now(Err(fault.clone())),
-            None if call.method == "host.ha_xapi_healthcheck" => Answer::Now(Ok(Value::Bool(true))),
-            None => Answer::done(),
-        },
-        _ => return None,
+        set_enabled(state.db_mut(call.host)?, host, false)?;
+        Ok(Value::void())
     })
 }
 
-/// `host.disable`: no new VMs. A host that is disabled already is left alone.
-fn disable(state: &mut State, call: &Call, host: &str, for_good: bool) -> Result<Value, Fault> {
-    if let Some(machine) = state.machine(call.host, host) {
-        let machine = state.host_mut(machine);
-        machine.disabled_by_user = true;
-        machine.stays_disabled = for_good;
-    }
-    set_enabled(state.db_mut(call.host)?, host, false)?;
-    Ok(Value::void())
-}
-
 /// `host.enable` (`xapi_host.ml`).
-fn enable(state: &mut State, call: &Call, host: &str) -> Result<Value, Fault> {
-    let database = state.db_mut(call.host)?;
-    let row = database.require("host", host)?;
-    if !row.flag("enabled") {
-        if !row.is_empty("pending_guidances") {
-            return Err(Fault::new("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", [host]));
+pub(super) fn enable(state: &mut State, call: &Call, host: &str) -> Answer {
+    on_host(state, call, host, |state, call| {
+        let database = state.db_mut(call.host)?;
+        let row = database.require("host", host)?;
+        if !row.flag("enabled") {
+            if !row.is_empty("pending_guidances") {
+                return Err(Fault::new("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", [host]));
+            }
+            if row.entry("other_config", "host_disabled_until_reboot") == Some("true") {
+                return Err(Fault::new("HOST_DISABLED_UNTIL_REBOOT", [host]));
+            }
+            set_enabled(database, host, true)?;
         }
-        if row.entry("other_config", "host_disabled_until_reboot") == Some("true") {
-            return Err(Fault::new("HOST_DISABLED_UNTIL_REBOOT", [host]));
+        if let Some(machine) = state.machine(call.host, host) {
+            let machine = state.host_mut(machine);
+            machine.disabled_by_user = false;
+            machine.stays_disabled = false;
         }
-        set_enabled(database, host, true)?;
-    }
-    if let Some(machine) = state.machine(call.host, host) {
-        let machine = state.host_mut(machine);
-        machine.disabled_by_user = false;
-        machine.stays_disabled = false;
-    }
-    Ok(Value::void())
-}
-
-/// Writes whether a host accepts VMs, if that changes.
-pub(in crate::simulator) fn set_enabled(
-    database: &mut Database,
-    host: &str,
-    enabled: bool,
-) -> Result<(), Fault> {
-    if database.require("host", host)?.flag("enabled") != enabled {
-        database.set("host", host, "enabled", enabled)?;
-        refresh_host(database, host);
-    }
-    Ok(())
-}
-
-/// The memory that a host has left for VMs, in bytes.
-pub(super) fn free_memory(database: &Database, host: &Object<'_>) -> i64 {
-    let metrics = database.object("host_metrics", host.text("metrics"));
-    let total = metrics.map_or(0, |metrics| metrics.int("memory_total"));
-    let used = host.refs("resident_VMs").into_iter().filter_map(|vm| database.object("VM", &vm));
-    total - host.int("memory_overhead") - used.map(|vm| needed_memory(&vm)).sum::<i64>()
-}
-
-/// The memory that a VM takes while it runs, in bytes.
-pub(super) fn needed_memory(vm: &Object<'_>) -> i64 {
-    vm.int("memory_dynamic_max").max(vm.int("memory_static_max")) + vm.int("memory_overhead")
-}
-
-/// Whether a host can run new VMs at all.
-pub(super) fn is_available(database: &Database, host: &Object<'_>) -> bool {
-    host.flag("enabled") && database.flag("host_metrics", host.text("metrics"), "live")
+        Ok(Value::void())
+    })
 }
 
 /// Where each VM of a host would go, and why others cannot.
@@ -152,7 +64,7 @@ fn fault_value(fault: &Fault) -> Value {
 }
 
 /// `CANNOT_EVACUATE_HOST` with every obstacle in one text.
-fn assert_can_evacuate(state: &State, call: &Call, host: &str) -> Result<(), Fault> {
+pub(super) fn assert_can_evacuate(state: &State, call: &Call, host: &str) -> Result<(), Fault> {
     let obstacles = plan(state.db(call.host)?, host)?.obstacles;
     if obstacles.is_empty() {
         return Ok(());
@@ -164,8 +76,15 @@ fn assert_can_evacuate(state: &State, call: &Call, host: &str) -> Result<(), Fau
     Err(Fault::new("CANNOT_EVACUATE_HOST", [packed.collect::<Vec<_>>().join("|")]))
 }
 
+/// `host.get_vms_which_prevent_evacuation`.
+pub(super) fn obstacles(state: &State, call: &Call, host: &str) -> Result<Value, Fault> {
+    let plan = plan(state.db(call.host)?, host)?;
+    let told = plan.obstacles.iter().map(|(vm, why)| (vm.as_str(), fault_value(why)));
+    Ok(Value::map(told))
+}
+
 /// `host.evacuate`: moves every VM away, one after the other; the host is not disabled.
-fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
+pub(super) fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
     let host: Ref = args.text(0).into();
     let planned = state.db(call.host).and_then(|database| plan(database, &host));
     let mut moves = match planned {
@@ -201,7 +120,25 @@ fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
     }))
 }
 
-fn management_interface(state: &State, call: &Call, host: &str) -> Result<Value, Fault> {
+/// `host.get_servertime` and `host.get_server_localtime`, whose date has no zone.
+pub(super) fn time(state: &mut State, call: &Call, host: &str) -> Answer {
+    let date = state.date();
+    let local = call.method == "host.get_server_localtime";
+    let date = if local { date.trim_end_matches('Z').into() } else { date };
+    on_host(state, call, host, |_, _| Ok(Value::Date(date)))
+}
+
+/// `host.is_in_emergency_mode`.
+pub(super) fn is_in_emergency(state: &State, call: &Call) -> Answer {
+    Answer::Now(Ok(Value::Bool(state.host(call.host).emergency.is_some())))
+}
+
+/// `host.local_assert_healthy` and `host.ha_xapi_healthcheck`: the error of emergency mode, if any.
+pub(super) fn health(state: &State, call: &Call, healthy: Value) -> Answer {
+    Answer::Now(state.host(call.host).emergency.clone().map_or(Ok(healthy), Err))
+}
+
+pub(super) fn management_interface(state: &State, call: &Call, host: &str) -> Result<Value, Fault> {
     let database = state.db(call.host)?;
     let pifs = database.require("host", host)?.refs("PIFs").into_iter();
     pifs.into_iter()
@@ -228,7 +165,7 @@ fn residents(database: &Database, host: &str) -> Vec<Ref> {
 }
 
 /// `host.declare_dead`: its VMs are halted, it is disabled.
-fn declare_dead(state: &mut State, call: &Call, host: &str) -> Result<(), Fault> {
+pub(super) fn declare_dead(state: &mut State, call: &Call, host: &str) -> Result<(), Fault> {
     assert_dead(state, call, host)?;
     for vm in residents(state.db(call.host)?, host) {
         vm::halt(state, call, &vm)?;
@@ -244,7 +181,7 @@ fn declare_dead(state: &mut State, call: &Call, host: &str) -> Result<(), Fault>
 }
 
 /// `host.destroy`: forgets a dead host; its PBDs and PIFs are collected later.
-fn destroy(state: &mut State, call: &Call, host: &str) -> Result<(), Fault> {
+pub(super) fn destroy(state: &mut State, call: &Call, host: &str) -> Result<(), Fault> {
     assert_dead(state, call, host)?;
     let pool = state.pool(call.host);
     let database = state.db_mut(call.host)?;
@@ -272,7 +209,7 @@ pub(in crate::simulator) fn remove_record(database: &mut Database, host: &str) {
 }
 
 /// `host.reboot` and `host.shutdown`: ten seconds after the return (`xapi_host.ml`).
-fn power_down(state: &mut State, call: &Call, host: &str) -> Answer {
+pub(super) fn power_down(state: &mut State, call: &Call, host: &str) -> Answer {
     let disabled = state.db(call.host).and_then(|database| {
         if database.require("host", host)?.flag("enabled") {
             return Err(Fault::bare("HOST_NOT_DISABLED"));
@@ -305,7 +242,30 @@ fn power_down(state: &mut State, call: &Call, host: &str) -> Answer {
     })
 }
 
-fn power_on(state: &mut State, call: &Call, host: &str) -> Answer {
+/// `host.restart_agent`, in a second.
+pub(super) fn restart_agent(state: &mut State, call: &Call, host: &str) -> Answer {
+    on_host(state, call, host, |state, call| {
+        if let Some(machine) = state.machine(call.host, host) {
+            life::restart_toolstack(state, machine, Duration::from_secs(1));
+        }
+        Ok(Value::void())
+    })
+}
+
+/// `host.set_power_on_mode(host, mode, config)`.
+pub(super) fn set_power_on_mode(state: &mut State, call: &Call, args: &Args) -> Result<(), Fault> {
+    let database = state.db_mut(call.host)?;
+    database.set("host", args.text(0), "power_on_mode", args.value(1))?;
+    database.set("host", args.text(0), "power_on_config", args.value(2))
+}
+
+/// `host.compute_free_memory`.
+pub(super) fn compute_free_memory(state: &State, call: &Call, host: &str) -> Result<Value, Fault> {
+    let database = state.db(call.host)?;
+    Ok(Value::Int(free_memory(database, &database.require("host", host)?)))
+}
+
+pub(super) fn power_on(state: &mut State, call: &Call, host: &str) -> Answer {
     let checked = state.db(call.host).and_then(|database| {
         let row = database.require("host", host)?;
         if database.flag("host_metrics", row.text("metrics"), "live") {

@@ -1,33 +1,13 @@
 //! Messages to the administrator.
 
-use super::{Answer, Args, Call};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::Object;
+use crate::simulator::state::{Answer, Call, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "message.create" => create(state, call, args).into(),
-        "message.destroy" => {
-            let message = args.text(0);
-            state.db_mut(call.host).map(|database| database.destroy("message", message)).ok();
-            Answer::done()
-        }
-        "message.get" => {
-            let (class, object) = (args.text(0), args.text(1));
-            select(state, call, args.text(2), |row| {
-                row.text("cls") == class && row.text("obj_uuid") == object
-            })
-            .into()
-        }
-        "message.get_since" => select(state, call, args.text(0), |_| true).into(),
-        _ => return None,
-    })
-}
 
 /// `message.create(name, priority, cls, obj_uuid, body)`; the object must exist (`xapi_message.ml`).
-fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let (class, object) = (args.text(2), args.text(3));
     let database = state.db(call.host)?;
     let mut classes = database.schema().classes().iter().map(|class| class.name());
@@ -48,6 +28,28 @@ fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     ];
     state.db_mut(call.host)?.create("message", &message, values)?;
     Ok(Value::Text(message))
+}
+
+/// `message.destroy`; one that is gone already is left alone.
+pub(super) fn destroy(state: &mut State, call: &Call, message: &str) -> Answer {
+    state.db_mut(call.host).map(|database| database.destroy("message", message)).ok();
+    Answer::done()
+}
+
+/// `message.get(cls, obj_uuid, since)`.
+pub(super) fn about(
+    state: &State,
+    call: &Call,
+    class: &str,
+    object: &str,
+    since: &str,
+) -> Result<Value, Fault> {
+    select(state, call, since, |row| row.text("cls") == class && row.text("obj_uuid") == object)
+}
+
+/// `message.get_since(since)`.
+pub(super) fn newer(state: &State, call: &Call, since: &str) -> Result<Value, Fault> {
+    select(state, call, since, |_| true)
 }
 
 /// The records of wanted messages that are newer than a date.

@@ -5,22 +5,19 @@ use std::collections::BTreeMap;
 use super::clone::copy;
 use super::operations;
 use super::vm::{check, guest_values, remove};
-use super::{Answer, Args, Call, Progress};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::state::{Answer, Call, HostId, HostRole, Progress, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, Role, State};
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "host.migrate_receive" => receive(state, call, args.text(0), args.text(1)).into(),
-        "VM.migrate_send" => send(state, call, args),
-        _ => return None,
-    })
-}
 
 /// What the sender needs to know about the pool that receives (`xapi_host.ml`).
-fn receive(state: &mut State, call: &Call, host: &str, network: &str) -> Result<Value, Fault> {
+pub(super) fn receive(
+    state: &mut State,
+    call: &Call,
+    host: &str,
+    network: &str,
+) -> Result<Value, Fault> {
     let database = state.db(call.host)?;
     let row = database.require("host", host)?;
     let pifs = database.require("network", network)?.refs("PIFs");
@@ -57,7 +54,7 @@ struct Journey {
 }
 
 /// `VM.migrate_send(vm, dest, live, vdi_map, vif_map, options)` (`xapi_vm_migrate.ml`).
-fn send(state: &mut State, call: &Call, args: &Args) -> Answer {
+pub(super) fn send(state: &mut State, call: &Call, args: &Args) -> Answer {
     let journey = match plan(state, call, args) {
         Ok(journey) => journey,
         Err(fault) => return Answer::Now(Err(fault)),
@@ -94,7 +91,7 @@ fn plan(state: &State, call: &Call, args: &Args) -> Result<Journey, Fault> {
     let database = state.db(call.host)?;
     check(database, &vm, "migrate_send")?;
     let receiver = state.find(address).filter(|receiver| {
-        state.talks(call.host, *receiver) && state.host(*receiver).role == Role::Master
+        state.talks(call.host, *receiver) && state.host(*receiver).role == HostRole::Master
     });
     let receiver =
         receiver.ok_or_else(|| Fault::new("CANNOT_CONTACT_HOST", [address.to_owned()]))?;

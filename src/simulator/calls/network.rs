@@ -1,44 +1,13 @@
 //! Networks and what they are made of: PIFs, VLANs, bonds, tunnels, SR-IOV.
 
-use super::{Answer, Args, Call};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::state::{Call, State};
 use crate::simulator::value::{NULL_REF, Value};
-use crate::simulator::world::State;
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    let object = args.text(0);
-    Some(match call.method.as_str() {
-        "network.create" => create(state, call, &args.value(0)).into(),
-        "network.destroy" => destroy(state, call, object).into(),
-        "VLAN.create" => {
-            create_vlan(state, call, object, args.int(1), args.text(2)).map(Value::Text).into()
-        }
-        "VLAN.destroy" => destroy_vlan(state, call, object).into(),
-        "pool.create_VLAN_from_PIF" => {
-            create_pool_vlan(state, call, object, args.text(1), args.int(2)).into()
-        }
-        "pool.create_VLAN" => create_vlan_by_device(state, call, args).into(),
-        "Bond.create" => create_bond(state, call, args).into(),
-        "Bond.destroy" => destroy_bond(state, call, object).into(),
-        "tunnel.create" => create_tunnel(state, call, args).into(),
-        "tunnel.destroy" => destroy_logical(state, call, "tunnel", object, "access_PIF").into(),
-        "network_sriov.create" => create_sriov(state, call, args).into(),
-        "network_sriov.destroy" => {
-            destroy_logical(state, call, "network_sriov", object, "logical_PIF").into()
-        }
-        "PIF.plug" => state
-            .db_mut(call.host)
-            .and_then(|database| database.set("PIF", object, "currently_attached", true))
-            .into(),
-        "PIF.unplug" => unplug(state, call, object).into(),
-        "PIF.forget" => forget_pif(state, call, object).into(),
-        _ => return None,
-    })
-}
 
 /// Makes a network; a bridge name is made up when none is given (`xapi_network.ml`).
-fn create(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
+pub(super) fn create(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
     let bridge = record.at("bridge").and_then(Value::as_str).unwrap_or_default();
     let database = state.db(call.host)?;
     let bridge = if bridge.is_empty() {
@@ -68,7 +37,7 @@ pub(in crate::simulator) fn free_bridge(database: &Database) -> String {
     names.find(|name| !taken.contains(name.as_str())).unwrap_or_default()
 }
 
-fn destroy(state: &mut State, call: &Call, network: &str) -> Result<(), Fault> {
+pub(super) fn destroy(state: &mut State, call: &Call, network: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     let row = database.require("network", network)?;
     let (vifs, pifs) = (row.refs("VIFs"), row.refs("PIFs"));
@@ -177,7 +146,7 @@ pub(in crate::simulator) fn create_vlan(
     Ok(vlan)
 }
 
-fn destroy_vlan(state: &mut State, call: &Call, vlan: &str) -> Result<(), Fault> {
+pub(super) fn destroy_vlan(state: &mut State, call: &Call, vlan: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     let untagged = database.require("VLAN", vlan)?.shared_text("untagged_PIF");
     if let Some(pif) = database.object("PIF", &untagged) {
@@ -197,7 +166,7 @@ fn destroy_vlan(state: &mut State, call: &Call, vlan: &str) -> Result<(), Fault>
 }
 
 /// The VLAN on each host's PIF of the same network (`xapi_pool.ml`); answers the new PIFs.
-fn create_pool_vlan(
+pub(super) fn create_pool_vlan(
     state: &mut State,
     call: &Call,
     pif: &str,
@@ -217,7 +186,11 @@ fn create_pool_vlan(
 }
 
 /// `pool.create_VLAN(device, network, VLAN)`.
-fn create_vlan_by_device(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create_vlan_by_device(
+    state: &mut State,
+    call: &Call,
+    args: &Args,
+) -> Result<Value, Fault> {
     let me = state.me(call.host);
     let database = state.db(call.host)?;
     let wanted = |pif: &Object<'_>| {
@@ -229,7 +202,7 @@ fn create_vlan_by_device(state: &mut State, call: &Call, args: &Args) -> Result<
 }
 
 /// `Bond.create(network, members, MAC, mode, properties)` (`xapi_bond.ml`).
-fn create_bond(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create_bond(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let properties = if args.len() > 4 { args.value(4) } else { Value::Map(Vec::new()) };
     let members = args.texts(1);
     make_bond(state, call, args.text(0), &members, args.text(2), args.text(3), properties)
@@ -299,7 +272,7 @@ pub(in crate::simulator) fn make_bond(
 }
 
 /// `Bond.destroy`: address and management go back to the primary slave.
-fn destroy_bond(state: &mut State, call: &Call, bond: &str) -> Result<(), Fault> {
+pub(super) fn destroy_bond(state: &mut State, call: &Call, bond: &str) -> Result<(), Fault> {
     let pool = state.pool(call.host);
     let database = state.db_mut(call.host)?;
     let row = database.require("Bond", bond)?;
@@ -343,7 +316,7 @@ fn move_addresses(database: &mut Database, from: &str, to: &str) -> Result<(), F
     Ok(())
 }
 
-fn create_tunnel(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create_tunnel(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let (transport, network) = (args.text(0), args.text(1));
     let database = state.db(call.host)?;
     let base = database.require("PIF", transport)?;
@@ -370,7 +343,7 @@ fn create_tunnel(state: &mut State, call: &Call, args: &Args) -> Result<Value, F
     Ok(Value::Text(tunnel))
 }
 
-fn create_sriov(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create_sriov(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let (physical, network) = (args.text(0), args.text(1));
     let database = state.db(call.host)?;
     let base = database.require("PIF", physical)?;
@@ -397,7 +370,7 @@ fn create_sriov(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fa
 }
 
 /// Removes an object of software networking with the PIF that exists only for it.
-fn destroy_logical(
+pub(super) fn destroy_logical(
     state: &mut State,
     call: &Call,
     class: &str,
@@ -427,7 +400,12 @@ fn assert_idle(database: &Database, pif: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unplug(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
+/// `PIF.plug`.
+pub(super) fn plug(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
+    state.db_mut(call.host)?.set("PIF", pif, "currently_attached", true)
+}
+
+pub(super) fn unplug(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     assert_idle(database, pif)?;
     if database.flag("PIF", pif, "disallow_unplug") {
@@ -436,7 +414,7 @@ fn unplug(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
     database.set("PIF", pif, "currently_attached", false)
 }
 
-fn forget_pif(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
+pub(super) fn forget_pif(state: &mut State, call: &Call, pif: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     assert_idle(database, pif)?;
     let row = database.require("PIF", pif)?;

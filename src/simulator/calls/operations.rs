@@ -1,9 +1,9 @@
 //! `allowed_operations` and `current_operations`: what may be done with an object now.
 
 use crate::error::Fault;
-use crate::simulator::calls::Call;
 use crate::simulator::database::{Database, Object, Ref};
 use crate::simulator::release::Release;
+use crate::simulator::state::Call;
 use crate::simulator::value::Value;
 
 /// Whether no operation is running on an object.

@@ -1,30 +1,24 @@
 //! The pool: questions about roles, distribution of the database, settings.
 
-use super::{Answer, Args, Call, is_master};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::life;
+use crate::simulator::state::{Answer, Call, State, is_master};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "pool.is_slave" => {
-            let slave = !is_master(state, call.host);
-            state.db(call.host).map(|_| Value::Bool(slave)).into()
-        }
-        "pool.hello" => hello(state, call, args).into(),
-        "pool.initial_auth" => {
-            Answer::Now(Ok(Value::text(state.host(call.host).pool_secret.as_str())))
-        }
-        "pool.sync_database" => sync_database(state, call).into(),
-        "pool.has_extension" => Answer::Now(Ok(Value::Bool(false))),
-        "pool.enable_tls_verification" => enable_tls_verification(state, call).into(),
-        _ => return None,
-    })
+/// `pool.is_slave`.
+pub(super) fn is_slave(state: &State, call: &Call) -> Result<Value, Fault> {
+    let slave = !is_master(state, call.host);
+    state.db(call.host).map(|_| Value::Bool(slave))
+}
+
+/// `pool.initial_auth`: the pool secret.
+pub(super) fn secret(state: &State, call: &Call) -> Answer {
+    Answer::Now(Ok(Value::text(state.host(call.host).pool_secret.as_str())))
 }
 
 /// What a member says when it starts: the master marks it live (`xapi_pool.ml`, `hello`).
-fn hello(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn hello(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let (uuid, address) = (args.text(0), args.text(1));
     let Some(host) = state.db(call.host)?.by_uuid("host", uuid) else {
         return Ok(Value::text("unknown_host"));
@@ -52,7 +46,7 @@ pub(in crate::simulator) fn sync_database(state: &mut State, call: &Call) -> Res
     Ok(())
 }
 
-fn enable_tls_verification(state: &mut State, call: &Call) -> Result<(), Fault> {
+pub(super) fn enable_tls_verification(state: &mut State, call: &Call) -> Result<(), Fault> {
     let pool = state.pool(call.host);
     let database = state.db_mut(call.host)?;
     if database.flag("pool", &pool, "ha_enabled") {

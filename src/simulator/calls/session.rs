@@ -2,64 +2,76 @@
 
 use std::time::Duration;
 
-use super::{Answer, Args, Call, Refusal, is_local, is_master};
 use crate::error::Fault;
+use crate::simulator::state::{Answer, Call, HostId, HostRole, State, is_master, seconds_between};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, Role, State};
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "session.login_with_password" => login(state, call, args),
-        "session.logout" => {
-            let session = call.session.clone().unwrap_or_default();
-            state.host_mut(call.host).legacy.remove(&session);
-            state.db_mut(call.host).map(|database| database.destroy("session", &session)).ok();
-            Answer::done()
-        }
-        "session.slave_local_login_with_password" => {
-            match authenticate(state, call.host, args.text(0), args.text(1)) {
-                Err(fault) => Answer::after(AUTHENTICATION_DELAY, Err(fault)),
-                Ok(()) => local_session(state, call),
-            }
-        }
-        "session.slave_local_login" => {
-            if args.text(0) == state.host(call.host).pool_secret {
-                local_session(state, call)
-            } else {
-                authentication_failed("localhost", "Pool credentials invalid").into()
-            }
-        }
-        "session.slave_login" => {
-            if args.text(1) == state.host(call.host).pool_secret {
-                create(state, call.host, args.text(0), "", true).into()
-            } else {
-                authentication_failed(args.text(0), "Pool credentials invalid").into()
-            }
-        }
-        "session.local_logout" => {
-            let session = call.session.clone().unwrap_or_default();
-            state.host_mut(call.host).local_sessions.remove(&session);
-            Answer::done()
-        }
-        "session.change_password" => change_password(state, call, args).into(),
-        "session.get_all_subject_identifiers" => Answer::Now(Ok(Value::Set(Vec::new()))),
-        "session.logout_subject_identifier" => Answer::done(),
-        _ => return None,
-    })
+/// `session.logout`.
+pub(super) fn log_out(state: &mut State, call: &Call) -> Answer {
+    let session = call.session.clone().unwrap_or_default();
+    state.host_mut(call.host).legacy.remove(&session);
+    state.db_mut(call.host).map(|database| database.destroy("session", &session)).ok();
+    Answer::done()
 }
 
-/// Whether a session may call at all (`session_check.ml`).
+/// `session.slave_local_login_with_password`: a session of this xapi alone.
+pub(super) fn log_in_locally(state: &mut State, call: &Call, user: &str, password: &str) -> Answer {
+    match authenticate(state, call.host, user, password) {
+        Err(fault) => Answer::after(AUTHENTICATION_DELAY, Err(fault)),
+        Ok(()) => local_session(state, call),
+    }
+}
+
+/// `session.slave_local_login`: the pool secret opens a session of this xapi alone.
+pub(super) fn log_in_by_secret(state: &mut State, call: &Call, secret: &str) -> Answer {
+    if secret == state.host(call.host).pool_secret {
+        local_session(state, call)
+    } else {
+        refused("localhost").into()
+    }
+}
+
+/// `session.slave_login`: the pool secret opens a session of the pool for one of its hosts.
+pub(super) fn log_in_host(state: &mut State, call: &Call, host: &str, secret: &str) -> Answer {
+    if secret == state.host(call.host).pool_secret {
+        create(state, call.host, host, "", true).into()
+    } else {
+        refused(host).into()
+    }
+}
+
+/// `session.local_logout`.
+pub(super) fn log_out_locally(state: &mut State, call: &Call) -> Answer {
+    let session = call.session.clone().unwrap_or_default();
+    state.host_mut(call.host).local_sessions.remove(&session);
+    Answer::done()
+}
+
+/// Why a call does not come to its body.
+pub(super) enum Refusal {
+    Fault(Fault),
+    /// It waits for a database that does not answer.
+    Hang,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Whether a session may call at all (`session_check.ml`), a method that needs the database or not.
 pub(super) fn check(
     state: &mut State,
     host: HostId,
     session: &str,
-    method: &str,
+    needs_database: bool,
 ) -> Result<(), Refusal> {
     let invalid = || Refusal::Fault(Fault::new("SESSION_INVALID", [session]));
     let home = state.home(host);
     if state.host(host).local_sessions.contains(session) {
         // A local session may call everything, but what needs the database waits for it.
-        return if home.is_some() || is_local(method) { Ok(()) } else { Err(Refusal::Hang) };
+        return if home.is_some() || !needs_database { Ok(()) } else { Err(Refusal::Hang) };
     }
     let now = state.now;
     let Ok(database) = state.db(host) else { return Err(Refusal::Hang) };
@@ -71,7 +83,7 @@ pub(super) fn check(
         return Err(Fault::new("HOST_IS_SLAVE", [&*address]).into());
     }
     let date = state.date();
-    let stale = crate::simulator::world::seconds_between(row.text("last_active"), now);
+    let stale = seconds_between(row.text("last_active"), now);
     if stale >= IDLE_LIMIT {
         if let Ok(database) = state.db_mut(host) {
             database.destroy("session", session);
@@ -85,14 +97,20 @@ pub(super) fn check(
     Ok(())
 }
 
-fn login(state: &mut State, call: &Call, args: &Args) -> Answer {
-    if let Role::Slave { master } = &state.host(call.host).role {
+/// `session.login_with_password`: a session of the pool, which its master gives.
+pub(in crate::simulator) fn log_in(
+    state: &mut State,
+    call: &Call,
+    user: &str,
+    password: &str,
+    originator: &str,
+) -> Answer {
+    if let HostRole::Slave { master } = &state.host(call.host).role {
         return Answer::fault("HOST_IS_SLAVE", [master.clone()]);
     }
-    match authenticate(state, call.host, args.text(0), args.text(1)) {
+    match authenticate(state, call.host, user, password) {
         Err(fault) => Answer::after(AUTHENTICATION_DELAY, Err(fault)),
         Ok(()) => {
-            let originator = args.text(3);
             drop_oldest(state, call.host, originator);
             let me = state.me(call.host);
             create(state, call.host, &me, originator, false).into()
@@ -162,9 +180,15 @@ fn local_session(state: &mut State, call: &Call) -> Answer {
     Answer::Now(Ok(Value::Text(session)))
 }
 
-fn change_password(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
-    authenticate(state, call.host, "root", args.text(0))?;
-    let password = args.text(1).to_owned();
+/// `session.change_password`, of `root`.
+pub(super) fn change_password(
+    state: &mut State,
+    call: &Call,
+    old: &str,
+    new: &str,
+) -> Result<Value, Fault> {
+    authenticate(state, call.host, "root", old)?;
+    let password = new.to_owned();
     // The master distributes the new password to its pool.
     let members: Vec<_> = state.ids().filter(|id| state.home(*id) == Some(call.host)).collect();
     for member in members {
@@ -177,8 +201,9 @@ fn failed(user: &str, message: &str) -> Fault {
     Fault::new("SESSION_AUTHENTICATION_FAILED", [user, message])
 }
 
-fn authentication_failed(user: &str, message: &str) -> Result<Value, Fault> {
-    Err(failed(user, message))
+/// The refusal of a pool secret.
+fn refused(user: &str) -> Result<Value, Fault> {
+    Err(failed(user, "Pool credentials invalid"))
 }
 
 /// How long a wrong password takes: recorded 1.4 to 2.7 s.

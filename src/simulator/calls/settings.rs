@@ -1,69 +1,34 @@
 //! Settings of pools and hosts: authentication, editions, certificates, controllers, clustering.
 
-use super::{Answer, Args, Call, on_host};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Object};
+use crate::simulator::state::{Answer, Call, State, on_host};
 use crate::simulator::value::Value;
-use crate::simulator::world::State;
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    let object = args.text(0);
-    Some(match call.method.as_str() {
-        "host.disable_external_auth" => on_host(state, call, object, |state, call| {
-            disable_external_auth(state.db_mut(call.host)?, object)?;
-            Ok(Value::void())
-        }),
-        "pool.disable_external_auth" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                let hosts = database.refs("host");
-                hosts.iter().try_for_each(|host| disable_external_auth(database, host))
-            })
-            .into(),
-        "host.apply_edition" => apply_edition(state, call, object, args.text(1)),
-        "pool.uninstall_ca_certificate" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                let named =
-                    |row: &Object<'_>| row.text("type") == "ca" && row.text("name") == object;
-                uninstall(database, named, object)
-            })
-            .into(),
-        "pool.uninstall_trusted_certificate" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                let certificate = args.text(1);
-                uninstall(database, |row| **row.reference() == *certificate, certificate)
-            })
-            .into(),
-        "SDN_controller.introduce" => introduce_controller(state, call, args).into(),
-        "SDN_controller.forget" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                database.require("SDN_controller", object)?;
-                database.destroy("SDN_controller", object);
-                Ok(())
-            })
-            .into(),
-        "Cluster_host.enable" | "Cluster_host.disable" => {
-            let enabled = call.method.ends_with("enable");
-            state
-                .db_mut(call.host)
-                .and_then(|database| database.set("Cluster_host", object, "enabled", enabled))
-                .into()
-        }
-        _ => return None,
+/// `host.disable_external_auth`.
+pub(super) fn disable_external_auth(state: &mut State, call: &Call, host: &str) -> Answer {
+    on_host(state, call, host, |state, call| {
+        forget_external_auth(state.db_mut(call.host)?, host)?;
+        Ok(Value::void())
     })
 }
 
-fn disable_external_auth(database: &mut Database, host: &str) -> Result<(), Fault> {
+/// `pool.disable_external_auth`.
+pub(super) fn disable_all_external_auth(state: &mut State, call: &Call) -> Result<(), Fault> {
+    let database = state.db_mut(call.host)?;
+    let hosts = database.refs("host");
+    hosts.iter().try_for_each(|host| forget_external_auth(database, host))
+}
+
+fn forget_external_auth(database: &mut Database, host: &str) -> Result<(), Fault> {
     database.set("host", host, "external_auth_type", "")?;
     database.set("host", host, "external_auth_service_name", "")?;
     database.set("host", host, "external_auth_configuration", Value::Map(Vec::new()))
 }
 
 /// `host.apply_edition`: the host must know the edition, its own is always known.
-fn apply_edition(state: &mut State, call: &Call, host: &str, edition: &str) -> Answer {
+pub(super) fn apply_edition(state: &mut State, call: &Call, host: &str, edition: &str) -> Answer {
     on_host(state, call, host, |state, call| {
         let database = state.db_mut(call.host)?;
         let row = database.require("host", host)?;
@@ -75,6 +40,21 @@ fn apply_edition(state: &mut State, call: &Call, host: &str, edition: &str) -> A
         database.set("host", host, "edition", edition)?;
         Ok(Value::void())
     })
+}
+
+/// `pool.uninstall_ca_certificate(name)`.
+pub(super) fn uninstall_ca(state: &mut State, call: &Call, name: &str) -> Result<(), Fault> {
+    let named = |row: &Object<'_>| row.text("type") == "ca" && row.text("name") == name;
+    uninstall(state.db_mut(call.host)?, named, name)
+}
+
+/// `pool.uninstall_trusted_certificate(self, certificate)`.
+pub(super) fn uninstall_trusted(
+    state: &mut State,
+    call: &Call,
+    certificate: &str,
+) -> Result<(), Fault> {
+    uninstall(state.db_mut(call.host)?, |row| **row.reference() == *certificate, certificate)
 }
 
 fn uninstall(
@@ -90,7 +70,11 @@ fn uninstall(
 }
 
 /// `SDN_controller.introduce(protocol, address, port)`; a pool has one at most.
-fn introduce_controller(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn introduce_controller(
+    state: &mut State,
+    call: &Call,
+    args: &Args,
+) -> Result<Value, Fault> {
     if state.db(call.host)?.count("SDN_controller") > 0 {
         return Err(Fault::bare("SDN_CONTROLLER_ALREADY_EXISTS"));
     }
@@ -105,4 +89,26 @@ fn introduce_controller(state: &mut State, call: &Call, args: &Args) -> Result<V
     ];
     state.db_mut(call.host)?.create("SDN_controller", &controller, values)?;
     Ok(Value::Text(controller))
+}
+
+/// `SDN_controller.forget`.
+pub(super) fn forget_controller(
+    state: &mut State,
+    call: &Call,
+    controller: &str,
+) -> Result<(), Fault> {
+    let database = state.db_mut(call.host)?;
+    database.require("SDN_controller", controller)?;
+    database.destroy("SDN_controller", controller);
+    Ok(())
+}
+
+/// `Cluster_host.enable` and `Cluster_host.disable`.
+pub(super) fn set_clustering(
+    state: &mut State,
+    call: &Call,
+    host: &str,
+    enabled: bool,
+) -> Result<(), Fault> {
+    state.db_mut(call.host)?.set("Cluster_host", host, "enabled", enabled)
 }

@@ -1,33 +1,12 @@
 //! Storage: PBDs, SRs, VDIs.
 
-use super::{Answer, Args, Call, on_host};
 use crate::error::Fault;
+use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Ref};
+use crate::simulator::state::{Answer, Call, State, on_host};
 use crate::simulator::value::{NULL_REF, Value};
-use crate::simulator::world::State;
 
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    let object = args.text(0);
-    Some(match call.method.as_str() {
-        "PBD.create" => create_pbd(state, call, &args.value(0)).into(),
-        "PBD.destroy" => destroy_pbd(state, call, object).into(),
-        "PBD.plug" => on_pbd_host(state, call, object, plug),
-        "PBD.unplug" => on_pbd_host(state, call, object, unplug),
-        "SR.forget" => forget(state, call, object).into(),
-        "SR.destroy" => destroy(state, call, object).into(),
-        "SR.introduce" => introduce(state, call, args).into(),
-        "SR.create" => create(state, call, args).into(),
-        "SR.scan" => scan(state, call, object).into(),
-        "SR.update" => assert_attached(state, call, object).into(),
-        "SR.set_shared" => set_shared(state, call, object, args.flag(1)).into(),
-        "VDI.create" => create_vdi(state, call, &args.value(0)).into(),
-        "VDI.destroy" => destroy_vdi(state, call, object).into(),
-        "VDI.forget" | "VDI.db_forget" => forget_vdi(state, call, object).into(),
-        _ => return None,
-    })
-}
-
-fn create_pbd(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
+pub(super) fn create_pbd(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
     let text = |field: &str| record.at(field).and_then(Value::as_str).unwrap_or_default();
     let (host, sr) = (text("host"), text("SR"));
     let config = record.at("device_config").cloned().unwrap_or(Value::Map(Vec::new()));
@@ -66,7 +45,7 @@ pub(in crate::simulator) fn add_pbd(
     Ok(pbd)
 }
 
-fn destroy_pbd(state: &mut State, call: &Call, pbd: &str) -> Result<(), Fault> {
+pub(super) fn destroy_pbd(state: &mut State, call: &Call, pbd: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     if database.require("PBD", pbd)?.flag("currently_attached") {
         return Err(Fault::new("OPERATION_NOT_ALLOWED", ["PBD is currently attached"]));
@@ -76,7 +55,7 @@ fn destroy_pbd(state: &mut State, call: &Call, pbd: &str) -> Result<(), Fault> {
 }
 
 /// Has something done on the host that a PBD belongs to.
-fn on_pbd_host(
+pub(super) fn on_pbd_host(
     state: &mut State,
     call: &Call,
     pbd: &str,
@@ -197,7 +176,7 @@ pub(in crate::simulator) fn forget(state: &mut State, call: &Call, sr: &str) -> 
 }
 
 /// `SR.destroy`: the data goes as well (`xapi_sr.ml`).
-fn destroy(state: &mut State, call: &Call, sr: &str) -> Result<(), Fault> {
+pub(super) fn destroy(state: &mut State, call: &Call, sr: &str) -> Result<(), Fault> {
     let me = state.me(call.host);
     let database = state.db_mut(call.host)?;
     let (_, attached) = pbds(database, sr)?;
@@ -223,7 +202,7 @@ fn destroy(state: &mut State, call: &Call, sr: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn introduce(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn introduce(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let database = state.db_mut(call.host)?;
     let uuid = args.text(0);
     if database.by_uuid("SR", uuid).is_some() {
@@ -251,7 +230,7 @@ fn introduce(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault
 }
 
 /// `SR.create(host, device_config, physical_size, label, description, type, content_type, shared)`.
-fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
+pub(super) fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let database = state.db(call.host)?;
     database.require("host", args.text(0))?;
     let kind = args.text(5);
@@ -283,17 +262,22 @@ fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     Ok(Value::Text(sr))
 }
 
-fn assert_attached(state: &State, call: &Call, sr: &str) -> Result<(), Fault> {
+pub(super) fn assert_attached(state: &State, call: &Call, sr: &str) -> Result<(), Fault> {
     let attached = pbds(state.db(call.host)?, sr)?.1;
     if attached.is_empty() { Err(Fault::new("SR_NOT_ATTACHED", [sr])) } else { Ok(()) }
 }
 
-fn scan(state: &mut State, call: &Call, sr: &str) -> Result<(), Fault> {
+pub(super) fn scan(state: &mut State, call: &Call, sr: &str) -> Result<(), Fault> {
     assert_attached(state, call, sr)?;
     measure(state, call, sr)
 }
 
-fn set_shared(state: &mut State, call: &Call, sr: &str, shared: bool) -> Result<(), Fault> {
+pub(super) fn set_shared(
+    state: &mut State,
+    call: &Call,
+    sr: &str,
+    shared: bool,
+) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     let pbds = database.require("SR", sr)?.refs("PBDs");
     if let (false, [_, second, ..]) = (shared, pbds.as_slice()) {
@@ -302,7 +286,7 @@ fn set_shared(state: &mut State, call: &Call, sr: &str, shared: bool) -> Result<
     database.set("SR", sr, "shared", shared)
 }
 
-fn create_vdi(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
+pub(super) fn create_vdi(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
     let sr = record.at("SR").and_then(Value::as_str).unwrap_or(NULL_REF);
     assert_attached(state, call, sr)?;
     let (vdi, uuid) = (state.random.reference(), state.random.uuid());
@@ -316,7 +300,7 @@ fn create_vdi(state: &mut State, call: &Call, record: &Value) -> Result<Value, F
     Ok(Value::Text(vdi))
 }
 
-fn destroy_vdi(state: &mut State, call: &Call, vdi: &str) -> Result<(), Fault> {
+pub(super) fn destroy_vdi(state: &mut State, call: &Call, vdi: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     let row = database.require("VDI", vdi)?;
     if row.refs("VBDs").iter().any(|vbd| database.flag("VBD", vbd, "currently_attached")) {
@@ -329,7 +313,7 @@ fn destroy_vdi(state: &mut State, call: &Call, vdi: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn forget_vdi(state: &mut State, call: &Call, vdi: &str) -> Result<(), Fault> {
+pub(super) fn forget_vdi(state: &mut State, call: &Call, vdi: &str) -> Result<(), Fault> {
     let database = state.db_mut(call.host)?;
     let row = database.require("VDI", vdi)?;
     if row.refs("VBDs").iter().any(|vbd| database.flag("VBD", vbd, "currently_attached")) {

@@ -1,22 +1,10 @@
 //! Tasks: rows of the database that stand for running calls.
 
-use super::{Answer, Args, Call};
 use crate::error::Fault;
 use crate::simulator::database::Ref;
+use crate::simulator::state::{Call, HostId, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, State};
 use crate::simulator::xml;
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    Some(match call.method.as_str() {
-        "task.create" => {
-            create(state, call.host, args.text(0), args.text(1)).map(Value::Text).into()
-        }
-        "task.cancel" => cancel(state, call, args.text(0)).into(),
-        "task.destroy" => destroy(state, call, args.text(0)).into(),
-        _ => return None,
-    })
-}
 
 /// Makes a pending task.
 ///
@@ -88,7 +76,7 @@ pub(in crate::simulator) fn is_cancelled(state: &State, host: HostId, task: &str
 }
 
 /// Asks for the end of a task; one that has ended is left alone (`xapi_task.ml`).
-fn cancel(state: &mut State, call: &Call, task: &str) -> Result<(), Fault> {
+pub(super) fn cancel(state: &mut State, call: &Call, task: &str) -> Result<(), Fault> {
     if state.db(call.host)?.require("task", task)?.text("status") != "pending" {
         return Ok(());
     }
@@ -101,7 +89,7 @@ fn cancel(state: &mut State, call: &Call, task: &str) -> Result<(), Fault> {
 }
 
 /// Removes a task; a pending one is asked to end and goes away then.
-fn destroy(state: &mut State, call: &Call, task: &str) -> Result<(), Fault> {
+pub(super) fn destroy(state: &mut State, call: &Call, task: &str) -> Result<(), Fault> {
     state.db(call.host)?.require("task", task)?;
     state.db_mut(call.host)?.destroy("task", task);
     Ok(())

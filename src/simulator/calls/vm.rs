@@ -2,52 +2,12 @@
 
 use std::time::Duration;
 
-use super::host::{free_memory, is_available, needed_memory};
+use super::capacity::{free_memory, is_available, needed_memory};
 use super::operations::{self, has_tools, refresh_vm};
-use super::{Answer, Args, Call, Progress};
 use crate::error::Fault;
 use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::state::{Answer, Call, Progress, State};
 use crate::simulator::value::{NULL_REF, Value};
-use crate::simulator::world::State;
-
-pub(super) fn call(state: &mut State, call: &Call, args: &Args) -> Option<Answer> {
-    let vm: Ref = args.text(0).into();
-    let timings = state.timings;
-    Some(match call.method.as_str() {
-        "VM.start" => start(state, call, vm, None, args.flag(1)),
-        "VM.start_on" => start(state, call, vm, Some(args.text(1).into()), args.flag(2)),
-        "VM.clean_shutdown" => shutdown(state, call, vm, "clean_shutdown"),
-        "VM.hard_shutdown" => shutdown(state, call, vm, "hard_shutdown"),
-        "VM.shutdown" => {
-            let obeys = state.db(call.host).is_ok_and(|database| {
-                let vm = database.object("VM", &vm);
-                vm.is_some_and(|vm| vm.text("power_state") == "Running" && has_tools(database, &vm))
-            });
-            shutdown(state, call, vm, if obeys { "clean_shutdown" } else { "hard_shutdown" })
-        }
-        "VM.suspend" => operation(state, call, vm, "suspend", timings.suspend, suspend),
-        "VM.resume" => resume(state, call, vm),
-        "VM.pause" => operation(state, call, vm, "pause", Duration::ZERO, |state, call, vm| {
-            set_power(state.db_mut(call.host)?, vm, "Paused")
-        }),
-        "VM.unpause" => operation(state, call, vm, "unpause", Duration::ZERO, |state, call, vm| {
-            set_power(state.db_mut(call.host)?, vm, "Running")
-        }),
-        "VM.destroy" => destroy(state, call, vm),
-        "VM.pool_migrate" => pool_migrate(state, call, vm, args.text(1).into()),
-        "VM.power_state_reset" => power_state_reset(state, call, &vm).into(),
-        "VM.set_is_a_template" => state
-            .db_mut(call.host)
-            .and_then(|database| {
-                database.set("VM", &vm, "is_a_template", args.value(1))?;
-                refresh_vm(database, &vm);
-                Ok(())
-            })
-            .into(),
-        "VM.get_possible_hosts" => possible_hosts(state, call, &vm).into(),
-        _ => return None,
-    })
-}
 
 /// What an operation asks of a VM (`xapi_vm_lifecycle.ml`).
 pub(super) fn check(database: &Database, vm: &str, operation: &str) -> Result<(), Fault> {
@@ -132,7 +92,13 @@ fn set_power(database: &mut Database, vm: &str, power: &str) -> Result<(), Fault
 }
 
 /// `VM.start` and `VM.start_on`.
-fn start(state: &mut State, call: &Call, vm: Ref, on: Option<Ref>, paused: bool) -> Answer {
+pub(super) fn start(
+    state: &mut State,
+    call: &Call,
+    vm: Ref,
+    on: Option<Ref>,
+    paused: bool,
+) -> Answer {
     let name = if on.is_some() { "start_on" } else { "start" };
     let placed = state.db(call.host).and_then(|database| {
         check(database, &vm, name)?;
@@ -226,9 +192,50 @@ fn set_attached(database: &mut Database, vm: &str, attached: bool) -> Result<(),
     Ok(())
 }
 
-fn shutdown(state: &mut State, call: &Call, vm: Ref, name: &'static str) -> Answer {
+pub(super) fn shutdown(state: &mut State, call: &Call, vm: Ref, name: &'static str) -> Answer {
     let time = if name == "clean_shutdown" { state.timings.shutdown } else { Duration::ZERO };
     operation(state, call, vm, name, time, halt)
+}
+
+/// `VM.shutdown`: a clean one, if the guest obeys.
+pub(super) fn shutdown_somehow(state: &mut State, call: &Call, vm: Ref) -> Answer {
+    let obeys = state.db(call.host).is_ok_and(|database| {
+        let vm = database.object("VM", &vm);
+        vm.is_some_and(|vm| vm.text("power_state") == "Running" && has_tools(database, &vm))
+    });
+    shutdown(state, call, vm, if obeys { "clean_shutdown" } else { "hard_shutdown" })
+}
+
+/// `VM.pause` and `VM.unpause`.
+pub(super) fn pause(
+    state: &mut State,
+    call: &Call,
+    vm: Ref,
+    name: &'static str,
+    power: &'static str,
+) -> Answer {
+    operation(state, call, vm, name, Duration::ZERO, move |state, call, vm| {
+        set_power(state.db_mut(call.host)?, vm, power)
+    })
+}
+
+/// `VM.suspend`.
+pub(super) fn suspend(state: &mut State, call: &Call, vm: Ref) -> Answer {
+    let time = state.timings.suspend;
+    operation(state, call, vm, "suspend", time, write_image)
+}
+
+/// `VM.set_is_a_template`.
+pub(super) fn set_is_a_template(
+    state: &mut State,
+    call: &Call,
+    vm: &str,
+    is_a_template: bool,
+) -> Result<(), Fault> {
+    let database = state.db_mut(call.host)?;
+    database.set("VM", vm, "is_a_template", is_a_template)?;
+    refresh_vm(database, vm);
+    Ok(())
 }
 
 /// Halts a VM: what it had on its host goes.
@@ -255,7 +262,7 @@ pub(in crate::simulator) fn halt(state: &mut State, call: &Call, vm: &str) -> Re
 }
 
 /// Writes a VM's memory to a disk of its suspend SR.
-fn suspend(state: &mut State, call: &Call, vm: &str) -> Result<(), Fault> {
+fn write_image(state: &mut State, call: &Call, vm: &str) -> Result<(), Fault> {
     let (vdi, uuid) = (state.random.reference(), state.random.uuid());
     let pool = state.pool(call.host);
     let database = state.db_mut(call.host)?;
@@ -285,7 +292,7 @@ fn suspend(state: &mut State, call: &Call, vm: &str) -> Result<(), Fault> {
     set_power(database, vm, "Suspended")
 }
 
-fn resume(state: &mut State, call: &Call, vm: Ref) -> Answer {
+pub(super) fn resume(state: &mut State, call: &Call, vm: Ref) -> Answer {
     let host = state.db(call.host).and_then(|database| {
         check(database, &vm, "resume")?;
         choose_host(database, &database.require("VM", &vm)?)
@@ -306,7 +313,7 @@ fn resume(state: &mut State, call: &Call, vm: Ref) -> Answer {
 }
 
 /// `VM.destroy`: the record and its devices; the disks stay.
-fn destroy(state: &mut State, call: &Call, vm: Ref) -> Answer {
+pub(super) fn destroy(state: &mut State, call: &Call, vm: Ref) -> Answer {
     let checked = state.db(call.host).and_then(|database| {
         let row = database.require("VM", &vm)?;
         if row.flag("is_a_template") && row.flag("is_default_template") {
@@ -343,7 +350,7 @@ pub(in crate::simulator) fn remove(database: &mut Database, vm: &str) {
     database.destroy("VM", vm);
 }
 
-fn power_state_reset(state: &mut State, call: &Call, vm: &str) -> Result<(), Fault> {
+pub(super) fn power_state_reset(state: &mut State, call: &Call, vm: &str) -> Result<(), Fault> {
     if state.db(call.host)?.require("VM", vm)?.flag("is_control_domain") {
         return Err(Fault::new("CANNOT_RESET_CONTROL_DOMAIN", [vm]));
     }
@@ -381,7 +388,7 @@ impl Migration {
     }
 }
 
-fn pool_migrate(state: &mut State, call: &Call, vm: Ref, target: Ref) -> Answer {
+pub(super) fn pool_migrate(state: &mut State, call: &Call, vm: Ref, target: Ref) -> Answer {
     if let Err(fault) =
         state.db(call.host).and_then(|database| check(database, &vm, "pool_migrate"))
     {
@@ -401,7 +408,7 @@ fn pool_migrate(state: &mut State, call: &Call, vm: Ref, target: Ref) -> Answer 
     }))
 }
 
-fn possible_hosts(state: &State, call: &Call, vm: &str) -> Result<Value, Fault> {
+pub(super) fn possible_hosts(state: &State, call: &Call, vm: &str) -> Result<Value, Fault> {
     let database = state.db(call.host)?;
     let row = database.require("VM", vm)?;
     let hosts = database.refs("host").into_iter();

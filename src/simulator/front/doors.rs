@@ -12,7 +12,8 @@ use super::http::Head;
 #[cfg(feature = "http")]
 use super::tls::Identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::simulator::world::{HostId, Power, World};
+use crate::simulator::state::{HostId, Power};
+use crate::simulator::world::World;
 use crate::transport::Cancel;
 
 /// A host that is served, and how.

@@ -19,7 +19,8 @@ use doors::{Door, Guest, Guests, House, listen, local_address};
 #[cfg(feature = "http")]
 use tls::{Identity, TEST_KEY};
 
-use super::world::{HostId, World};
+use super::state::HostId;
+use super::world::World;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "http")]
 use crate::transport::Fingerprint;

@@ -2,58 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Place, redo, restart};
+use super::pools::{Agent, Place};
+use super::restart;
 use crate::election::lock::Proposal;
-use crate::error::Fault;
-use crate::simulator::calls::vm;
 use crate::simulator::life;
-use crate::simulator::world::{HostId, Power, Role, State};
-
-/// What a host's xapi does about HA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Agent {
-    /// It does not run.
-    Down,
-    /// It waits for the daemon before it starts; without one it starts that at this time.
-    Gate { retry_at: Duration },
-    /// It proposes itself as master, and does so again at this time if that was refused.
-    Race { at_gate: bool, retry_at: Duration },
-    /// It runs, and looks after its master at this time.
-    Running { look_at: Duration },
-}
-
-impl Agent {
-    /// Whether xapi runs, and not only waits to do so.
-    pub fn runs(self) -> bool {
-        matches!(self, Self::Running { .. } | Self::Race { at_gate: false, .. })
-    }
-
-    /// Whether xapi waits for HA before it starts.
-    pub fn is_waiting(self) -> bool {
-        matches!(self, Self::Gate { .. } | Self::Race { at_gate: true, .. })
-    }
-}
-
-/// Whether a host's xapi may start now; with HA it waits for the daemon, and [`turn`] starts it.
-pub(in crate::simulator) fn admits(state: &mut State, id: HostId) -> bool {
-    let now = state.now;
-    let Some(place) = state.ha_place(id) else { return true };
-    let Some(pool) = state.ha_pool_mut(place) else { return true };
-    let member = &mut pool.members[place.host];
-    if !member.armed {
-        return true;
-    }
-    let ran = member.agent.runs();
-    member.agent = Agent::Gate { retry_at: now };
-    if ran {
-        redo::sync(state, id);
-    }
-    let host = state.host_mut(id);
-    host.power = Power::Running;
-    host.role = Role::Broken;
-    host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
-    false
-}
+use crate::simulator::state::{HostId, HostRole, Power, State};
 
 /// A daemon could not start; it is tried again (`xapi_ha.ml:1046-1111`).
 pub(super) fn retry(state: &mut State, place: Place) {
@@ -64,7 +17,7 @@ pub(super) fn retry(state: &mut State, place: Place) {
 /// What the xapi of a host does at its turn.
 pub(super) fn turn(state: &mut State, place: Place) {
     let now = state.now;
-    let Some(pool) = state.ha_pool_mut(place) else { return };
+    let Some(pool) = state.ha.pool_mut(place) else { return };
     let (agent, id) = (pool.members[place.host].agent, pool.members[place.host].id);
     match agent {
         Agent::Down => {}
@@ -74,10 +27,10 @@ pub(super) fn turn(state: &mut State, place: Place) {
             }
             if pool.daemons.online(place.host).is_some() {
                 match state.host(id).configured.clone() {
-                    Role::Slave { master } if is_master(state, place, &master) => {
+                    HostRole::Slave { master } if is_master(state, place, &master) => {
                         admit(state, place, id);
                     }
-                    Role::Broken => admit(state, place, id),
+                    HostRole::Broken => admit(state, place, id),
                     _ => race(state, place, true),
                 }
             }
@@ -87,8 +40,8 @@ pub(super) fn turn(state: &mut State, place: Place) {
             set(state, place, Agent::Running { look_at: now + MONITOR });
             if state.host(id).power == Power::Running {
                 match state.host(id).role.clone() {
-                    Role::Master => restart::duties(state, place, id),
-                    Role::Slave { master } if !is_master(state, place, &master) => {
+                    HostRole::Master => restart::duties(state, place, id),
+                    HostRole::Slave { master } if !is_master(state, place, &master) => {
                         race(state, place, false);
                     }
                     _ => {}
@@ -100,7 +53,7 @@ pub(super) fn turn(state: &mut State, place: Place) {
 }
 
 fn set(state: &mut State, place: Place, agent: Agent) {
-    if let Some(pool) = state.ha_pool_mut(place) {
+    if let Some(pool) = state.ha.pool_mut(place) {
         pool.members[place.host].agent = agent;
     }
 }
@@ -109,7 +62,7 @@ fn set(state: &mut State, place: Place, agent: Agent) {
 fn admit(state: &mut State, place: Place, id: HostId) {
     let now = state.now;
     set(state, place, Agent::Running { look_at: now + MONITOR });
-    if let Some(pool) = state.ha_pool_mut(place) {
+    if let Some(pool) = state.ha.pool_mut(place) {
         pool.members[place.host].duties.begin(now);
     }
     life::begin_xapi(state, id);
@@ -122,14 +75,14 @@ fn is_master(state: &State, place: Place, address: &str) -> bool {
 
 /// The master that is in the live set.
 fn living_master(state: &State, place: Place) -> Option<HostId> {
-    let pool = state.ha_pool(place)?;
+    let pool = state.ha.pool(place)?;
     let daemon = pool.daemons.online(place.host)?;
     let master = daemon.master.filter(|master| daemon.liveset.contains(*master))?;
     Some(pool.members[master].id)
 }
 
 fn race(state: &mut State, place: Place, at_gate: bool) {
-    let Some(pool) = state.ha_pool_mut(place) else { return };
+    let Some(pool) = state.ha.pool_mut(place) else { return };
     let Some(daemon) = pool.daemons.online_mut(place.host).filter(|it| it.lock_is_clean) else {
         return;
     };
@@ -140,17 +93,17 @@ fn race(state: &mut State, place: Place, at_gate: bool) {
 
 /// Wins, follows the winner, or tries again (`xapi_ha.ml:142-204`).
 fn go_on_racing(state: &mut State, place: Place, id: HostId, at_gate: bool, retry_at: Duration) {
-    let Some(pool) = state.ha_pool_mut(place) else { return };
+    let Some(pool) = state.ha.pool_mut(place) else { return };
     let Some(daemon) = pool.daemons.online(place.host) else { return };
     let role = match daemon.lock.proposal() {
         Proposal::Pending => return,
         Proposal::Granted => {
             pool.daemons.crown(place.host);
-            Role::Master
+            HostRole::Master
         }
         Proposal::None | Proposal::Refused => match living_master(state, place) {
             Some(master) if master != id => {
-                Role::Slave { master: state.host(master).address.clone() }
+                HostRole::Slave { master: state.host(master).address.clone() }
             }
             _ if state.now >= retry_at => return race(state, place, at_gate),
             _ => return,
@@ -166,17 +119,6 @@ fn go_on_racing(state: &mut State, place: Place, id: HostId, at_gate: bool, retr
         set(state, place, Agent::Down);
         let fuse = state.timings.fuse;
         life::restart_toolstack(state, id, fuse);
-    }
-}
-
-/// A host is back after a reboot: nothing runs on it any more.
-pub(in crate::simulator) fn reset_vms(state: &mut State, id: HostId, record: &str) {
-    if !state.host(id).rebooted || super::is_armed(state, id) != Some(true) {
-        return;
-    }
-    let call = life::own_call(state, id, "VM.power_state_reset");
-    for vm in restart::residents(state, id, record) {
-        vm::halt(state, &call, &vm).ok();
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::Handling;
-use super::start::Start;
+use super::stages::{Handling, Start};
 use super::statefile::{Heartbeat, Part, Phase, Report, StateFile};
 use crate::election::HostSet;
 use crate::election::lock::MasterLock;

@@ -7,20 +7,9 @@
 use std::time::Duration;
 
 use super::daemon::{Cause, Daemon, seconds};
+use super::stages::Handling;
 use super::statefile::Phase;
-use crate::election::partition::{Domains, LocalView};
-
-/// How far the handling of a fault has come.
-pub(super) struct Handling {
-    /// When the others were found to have reached this phase.
-    met: Option<Duration>,
-    /// The view to decide on.
-    view: Option<LocalView>,
-    /// When it began to judge.
-    judging: Duration,
-    /// Whether a host is removed that is still visible.
-    extended: bool,
-}
+use crate::election::partition::Domains;
 
 impl Daemon {
     /// Goes on with a fault for as long as there is something to do.

@@ -4,16 +4,16 @@
 //! the moment when it died or lost the storage, which is when it is taken here.
 
 use crate::simulator::database::Database;
-use crate::simulator::world::{HostId, Role, State};
+use crate::simulator::state::{HostId, HostRole, State};
 
 /// Brings the copy up to date, if this is a master that reaches the storage.
 pub(super) fn sync(state: &mut State, id: HostId) {
-    if state.ha.cut.contains(&id) || state.host(id).role != Role::Master {
+    if state.ha.cut.contains(&id) || state.host(id).role != HostRole::Master {
         return;
     }
-    let Some(place) = state.ha_place(id) else { return };
+    let Some(place) = state.ha.place(id) else { return };
     let database = state.host(id).database.clone();
-    if let Some(pool) = state.ha_pool_mut(place) {
+    if let Some(pool) = state.ha.pool_mut(place) {
         pool.metadata = database;
     }
 }
@@ -25,8 +25,8 @@ pub(in crate::simulator) fn newer_database(
     id: HostId,
     own: Option<&Database>,
 ) -> Option<Database> {
-    let place = state.ha_place(id).filter(|_| !state.ha.cut.contains(&id))?;
-    let copy = state.ha_pool(place)?.metadata.as_ref()?;
+    let place = state.ha.place(id).filter(|_| !state.ha.cut.contains(&id))?;
+    let copy = state.ha.pool(place)?.metadata.as_ref()?;
     let newer = own.is_none_or(|own| copy.generation() >= own.generation());
     newer.then(|| copy.clone())
 }

@@ -1,44 +1,24 @@
 //! What the master does with the live set: who is alive, and which VMs are started again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Place;
+use super::host::residents;
+use super::pools::Place;
 use crate::error::Fault;
 use crate::failover::{Planner, PoolStatus, StartGroup};
-use crate::simulator::calls::{Call, vm};
+use crate::simulator::calls::{capacity, vm};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::evidence;
-use crate::simulator::life;
+use crate::simulator::state::{Call, HostId, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, State};
-
-/// Where a master stands with its duties.
-#[derive(Default)]
-pub(super) struct Duties {
-    /// Until then it waits for the living hosts to be enabled again.
-    patience: Option<Duration>,
-    /// The database's generation at the last plan.
-    planned: Option<u64>,
-    /// Whether VMs are being started.
-    starting: bool,
-    /// Lost VMs that are worth an effort.
-    best_effort: BTreeSet<Ref>,
-}
-
-impl Duties {
-    /// Forgets what an earlier xapi did.
-    pub fn begin(&mut self, now: Duration) {
-        *self = Self { patience: Some(now + PATIENCE), ..Self::default() };
-    }
-}
 
 /// A look of the master at the live set (`xapi_ha.ml:510-817`).
 pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
     if state.host(id).emergency.is_some() || state.db(id).is_err() {
         return;
     }
-    let Some(pool) = state.ha_pool(place) else { return };
+    let Some(pool) = state.ha.pool(place) else { return };
     let Some(daemon) = pool.daemons.online(place.host) else { return };
     let living: Vec<(HostId, bool)> = pool
         .members
@@ -52,7 +32,7 @@ pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
         let Ok(database) = state.db_mut(id) else { return };
         let Some(record) = database.by_uuid("host", &uuid) else { continue };
         let was = database.flag("host_metrics", &database.text("host", &record, "metrics"), "live");
-        life::set_live(database, &record, alive);
+        capacity::set_live(database, &record, alive);
         waits |= alive && !database.flag("host", &record, "enabled");
         if !alive {
             if was {
@@ -62,7 +42,7 @@ pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
         }
     }
     let now = state.now;
-    let Some(pool) = state.ha_pool_mut(place) else { return };
+    let Some(pool) = state.ha.pool_mut(place) else { return };
     let duties = &mut pool.members[place.host].duties;
     waits &= duties.patience.is_some_and(|patience| now < patience);
     if waits || duties.starting {
@@ -70,7 +50,7 @@ pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
     }
     duties.patience = None;
     let generation = state.db(id).map(Database::generation).ok();
-    if let Some(pool) = state.ha_pool_mut(place) {
+    if let Some(pool) = state.ha.pool_mut(place) {
         let duties = &mut pool.members[place.host].duties;
         if std::mem::replace(&mut duties.planned, generation) == generation {
             return;
@@ -79,23 +59,15 @@ pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
     plan(state, place, id);
 }
 
-/// The VMs that the database takes to run on a host, control domains left out.
-pub(super) fn residents(state: &State, id: HostId, record: &str) -> Vec<Ref> {
-    let Ok(database) = state.db(id) else { return Vec::new() };
-    let resident = database.object("host", record).map(|host| host.refs("resident_VMs"));
-    let resident = resident.unwrap_or_default().into_iter();
-    resident.filter(|vm| !database.flag("VM", vm, "is_control_domain")).collect()
-}
-
 /// The VMs of a dead host are off.
 fn give_up_vms(state: &mut State, place: Place, id: HostId, record: &str) {
-    let call = life::own_call(state, id, "VM.power_state_reset");
+    let call = Call::own(state, id, "VM.power_state_reset");
     for lost in residents(state, id, record) {
         let effort = state.db(id).is_ok_and(|database| {
             *database.text("VM", &lost, "ha_restart_priority") == *"best-effort"
         });
         if vm::halt(state, &call, &lost).is_ok() && effort {
-            if let Some(pool) = state.ha_pool_mut(place) {
+            if let Some(pool) = state.ha.pool_mut(place) {
                 pool.members[place.host].duties.best_effort.insert(lost);
             }
         }
@@ -113,10 +85,10 @@ fn plan(state: &mut State, place: Place, id: HostId) {
     let mut groups: VecDeque<StartGroup> = groups.into();
     groups.retain(|group| !group.starts.is_empty());
     write_status(state, id, &status);
-    if let Some(pool) = state.ha_pool_mut(place) {
+    if let Some(pool) = state.ha.pool_mut(place) {
         pool.members[place.host].duties.starting = true;
     }
-    let call = life::own_call(state, id, "VM.start");
+    let call = Call::own(state, id, "VM.start");
     start_group(state, place, call, groups);
 }
 
@@ -165,7 +137,7 @@ fn start_group(state: &mut State, place: Place, call: Call, mut groups: VecDeque
 }
 
 fn start_best_effort(state: &mut State, place: Place, call: &Call) {
-    let Some(pool) = state.ha_pool_mut(place) else { return };
+    let Some(pool) = state.ha.pool_mut(place) else { return };
     let duties = &mut pool.members[place.host].duties;
     duties.starting = false;
     for lost in std::mem::take(&mut duties.best_effort) {
@@ -190,6 +162,3 @@ fn tell(state: &mut State, id: HostId, name: &str, class: &str, uuid: &str) {
     // A master without a database tells nobody.
     told.ok();
 }
-
-/// How long a new master waits for the living hosts to be enabled again (`xapi_globs.ml:749`).
-const PATIENCE: Duration = Duration::from_secs(1800);

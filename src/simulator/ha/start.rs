@@ -3,34 +3,10 @@
 use std::time::Duration;
 
 use super::daemon::{Daemon, Verdict, seconds};
+use super::stages::{Stage, Start};
 use super::statefile::{Phase, PoolState, StateFile};
 use crate::election::HostSet;
 use crate::election::partition::Domains;
-
-/// How far a daemon's start has come.
-#[derive(Clone, Copy)]
-pub(super) struct Start {
-    since: Duration,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It waits to hear and see everybody, for a while.
-    Looking,
-    /// It waits until nobody takes it for alive any more.
-    Forgotten,
-    /// It waits for a live set that it may join, or for all to start together.
-    Ready,
-    /// It waits for everybody's consent.
-    Asking { since: Duration },
-}
-
-impl Start {
-    pub fn new(now: Duration) -> Self {
-        Self { since: now, stage: Stage::Looking }
-    }
-}
 
 impl Daemon {
     /// Goes on with the start; what it came to, if it is over.

@@ -1,22 +1,7 @@
 //! HA as it can be watched from outside.
 
-use std::time::Duration;
-
-use super::daemon::FenceCause;
 use crate::election::HostSet;
-use crate::simulator::world::{HostId, State};
-
-/// A host that was fenced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Fenced {
-    /// When, since the world began.
-    pub at: Duration,
-    /// The host's name.
-    pub host: String,
-    /// Why.
-    pub cause: FenceCause,
-}
+use crate::simulator::state::{HostId, State};
 
 /// What HA is to one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +29,8 @@ pub struct HaState {
 
 /// What HA is to a host; none if its pool has none.
 pub(in crate::simulator) fn view(state: &State, id: HostId) -> Option<HaState> {
-    let place = state.ha_place(id)?;
-    let pool = state.ha_pool(place)?;
+    let place = state.ha.place(id)?;
+    let pool = state.ha.pool(place)?;
     let armed = pool.members[place.host].armed;
     let Some(daemon) = &pool.daemons.running[place.host] else {
         return Some(HaState { armed, ..HaState::default() });
@@ -68,14 +53,7 @@ pub(in crate::simulator) fn view(state: &State, id: HostId) -> Option<HaState> {
 
 /// Whether a host holds the master lock, as far as it knows.
 pub(in crate::simulator) fn holds_lock(state: &State, id: HostId) -> bool {
-    let Some(place) = state.ha_place(id) else { return false };
-    let daemon = state.ha_pool(place).and_then(|pool| pool.daemons.online(place.host));
+    let Some(place) = state.ha.place(id) else { return false };
+    let daemon = state.ha.pool(place).and_then(|pool| pool.daemons.online(place.host));
     daemon.is_some_and(|daemon| daemon.lock.holder() == Some(place.host))
-}
-
-impl super::Ha {
-    /// All hosts that were fenced, in order.
-    pub fn fenced(&self) -> &[Fenced] {
-        &self.fenced
-    }
 }

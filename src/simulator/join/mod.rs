@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::database::{Database, Object, Ref};
+use super::state::Random;
 use super::value::Value;
-use super::world::Random;
 use crate::error::Fault;
 
 /// The copy of a joiner's objects into the pool's database, step by step.

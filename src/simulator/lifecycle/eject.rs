@@ -5,15 +5,18 @@ use std::time::Duration;
 use super::member::level_cpus;
 use super::operation::{self, Turn};
 use crate::error::Fault;
-use crate::simulator::calls::{self, Answer, Call, FORWARDING_PATIENCE, Progress, storage};
+use crate::simulator::calls::{storage, vm};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::life;
+use crate::simulator::state::{
+    Answer, Call, FORWARDING_PATIENCE, HostId, HostRole, Power, Progress, State,
+};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, PoolSpec, Power, Role, State};
+use crate::simulator::world::PoolSpec;
 
 /// Makes a member a host of its own again. It is told so at once, and reinstalls itself when the
 /// fuse has burnt down: what lay on its local disks is lost.
-pub(super) fn eject(host: &str) -> Answer {
+pub(in crate::simulator) fn eject(host: &str) -> Answer {
     let host = Ref::from(host);
     let mut stage = Stage::Begin(Duration::ZERO);
     Answer::Later(Box::new(move |state, call| {
@@ -134,12 +137,12 @@ fn leave(state: &mut State, call: &Call, machine: HostId, host: &Ref) -> Result<
         .collect();
     let database = state.db_mut(call.host)?;
     for domain in control {
-        calls::vm::remove(database, &domain);
+        vm::remove(database, &domain);
     }
     let silent = unreachable_others(state, call, host);
     let reinstall = state.timings.fuse;
     let leaving = state.host_mut(machine);
-    leaving.configured = Role::Master;
+    leaving.configured = HostRole::Master;
     leaving.backup = None;
     state.after(reinstall, move |state| reinstall_when_on(state, machine, installation));
     Ok(Some((Stage::Forget, Duration::from_millis(500) + FORWARDING_PATIENCE * silent)))

@@ -4,25 +4,28 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::error::Fault;
-use crate::simulator::calls::{Answer, Progress};
 use crate::simulator::database::Ref;
+use crate::simulator::state::{Answer, HostId, HostRole, Progress, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, Role, State};
 use crate::simulator::{ha, life};
 
 /// Makes a host the master of what its last copy of the database says, at its next start.
 ///
 /// Neither its role nor the old master is looked at: a master just restarts.
-pub(super) fn transition(state: &mut State, host: HostId) -> Result<(), Fault> {
+pub(in crate::simulator) fn transition(state: &mut State, host: HostId) -> Result<(), Fault> {
     assert_ha_is_off(state, host)?;
     let fuse = state.timings.fuse;
-    state.host_mut(host).configured = Role::Master;
+    state.host_mut(host).configured = HostRole::Master;
     life::restart_toolstack(state, host, fuse);
     Ok(())
 }
 
 /// Makes a host a member of whoever is at an address; a healthy master, too.
-pub(super) fn reset_master(state: &mut State, host: HostId, address: &str) -> Result<(), Fault> {
+pub(in crate::simulator) fn reset_master(
+    state: &mut State,
+    host: HostId,
+    address: &str,
+) -> Result<(), Fault> {
     assert_ha_is_off(state, host)?;
     let known = state.find(address).map(|master| state.host(master).address.clone());
     let literal = || address.parse::<IpAddr>().ok().map(|_| address.to_owned());
@@ -30,7 +33,7 @@ pub(super) fn reset_master(state: &mut State, host: HostId, address: &str) -> Re
         Fault::new("INTERNAL_ERROR", [format!("Couldn't resolve hostname: {address}")])
     })?;
     let fuse = state.timings.fuse;
-    let role = Role::Slave { master };
+    let role = HostRole::Slave { master };
     if state.host(host).role != role {
         state.host_mut(host).configured = role;
         life::restart_toolstack(state, host, fuse);
@@ -39,7 +42,7 @@ pub(super) fn reset_master(state: &mut State, host: HostId, address: &str) -> Re
 }
 
 /// Points all other hosts to this one; answers those that could be reached.
-pub(super) fn recover_slaves(state: &mut State, host: HostId) -> Answer {
+pub(in crate::simulator) fn recover_slaves(state: &mut State, host: HostId) -> Answer {
     let address = state.host(host).address.clone();
     let records = match state.db(host) {
         Ok(database) => database.refs("host"),
@@ -72,7 +75,7 @@ fn assert_ha_is_off(state: &State, host: HostId) -> Result<(), Fault> {
     }
     let machine = state.host(host);
     let database = match machine.role {
-        Role::Master => machine.database.as_ref(),
+        HostRole::Master => machine.database.as_ref(),
         _ => machine.backup.as_ref(),
     };
     let armed = database

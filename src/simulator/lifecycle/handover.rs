@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use super::operation::{self, Turn};
 use crate::error::Fault;
-use crate::simulator::calls::{Answer, Call, FORWARDING_PATIENCE, Progress, pool};
+use crate::simulator::calls::pool;
 use crate::simulator::database::Ref;
 use crate::simulator::life;
 use crate::simulator::schema::EPOCH;
+use crate::simulator::state::{
+    Answer, Call, FORWARDING_PATIENCE, HostId, HostRole, Progress, State, date,
+};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, Role, State, date};
 
 /// Hands the pool over to another host: the answer comes long before the hosts change their roles.
-pub(super) fn designate(target: &str) -> Answer {
+pub(in crate::simulator) fn designate(target: &str) -> Answer {
     let target = Ref::from(target);
     let mut stage = Stage::Begin(Duration::ZERO);
     Answer::Later(Box::new(move |state, call| {
@@ -129,7 +131,7 @@ fn propose_to_all(state: &mut State, call: &Call, target: HostId) -> Result<Next
 fn commit_to_all(state: &mut State, call: &Call, target: HostId) -> Result<Next, Fault> {
     let address = state.host(target).address.clone();
     let old_master = state.host(call.host).incarnation;
-    state.host_mut(target).configured = Role::Broken;
+    state.host_mut(target).configured = HostRole::Broken;
     let mut failed = false;
     for host in peers(state, call, target) {
         failed |= !answers(state, target, host) || commit(state, host, &address).is_err();
@@ -139,7 +141,7 @@ fn commit_to_all(state: &mut State, call: &Call, target: HostId) -> Result<Next,
         let target = state.db(call.host)?.by_uuid("host", &state.host(target).uuid);
         return Err(Fault::new("CANNOT_CONTACT_HOST", [&*target.unwrap_or_default()]));
     }
-    state.host_mut(target).configured = Role::Master;
+    state.host_mut(target).configured = HostRole::Master;
     follow(state, target, call.host, old_master);
     Ok(Next::Done)
 }
@@ -183,7 +185,11 @@ fn answers(state: &State, from: HostId, to: HostId) -> bool {
 }
 
 /// `host.propose_new_master`: a host agrees to one address at a time, for ten minutes.
-pub(super) fn propose(state: &mut State, host: HostId, address: &str) -> Result<(), Fault> {
+pub(in crate::simulator) fn propose(
+    state: &mut State,
+    host: HostId,
+    address: &str,
+) -> Result<(), Fault> {
     let now = state.now;
     if let Some((agreed, since)) = &state.host(host).proposal {
         let age = now.saturating_sub(*since);
@@ -200,7 +206,11 @@ pub(super) fn propose(state: &mut State, host: HostId, address: &str) -> Result<
 }
 
 /// `host.commit_new_master`: the host restarts in its new role when the fuse has burnt down.
-pub(super) fn commit(state: &mut State, host: HostId, address: &str) -> Result<(), Fault> {
+pub(in crate::simulator) fn commit(
+    state: &mut State,
+    host: HostId,
+    address: &str,
+) -> Result<(), Fault> {
     let complaint = match &state.host(host).proposal {
         Some((agreed, _)) if agreed == address => None,
         Some((agreed, _)) => Some(format!("but previously received proposal for {agreed}")),
@@ -214,16 +224,20 @@ pub(super) fn commit(state: &mut State, host: HostId, address: &str) -> Result<(
     let machine = state.host_mut(host);
     machine.proposal = None;
     machine.configured = if machine.address == address {
-        Role::Master
+        HostRole::Master
     } else {
-        Role::Slave { master: address.to_owned() }
+        HostRole::Slave { master: address.to_owned() }
     };
     life::restart_toolstack(state, host, fuse);
     Ok(())
 }
 
 /// `host.abort_new_master`.
-pub(super) fn abort(state: &mut State, host: HostId, address: &str) -> Result<(), Fault> {
+pub(in crate::simulator) fn abort(
+    state: &mut State,
+    host: HostId,
+    address: &str,
+) -> Result<(), Fault> {
     let machine = state.host_mut(host);
     if machine.proposal.as_ref().is_some_and(|(agreed, _)| agreed == address) {
         machine.proposal = None;

@@ -4,23 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::model::Snapshot;
 use crate::preflight::{Edition, Editions, Options, RULES, evaluate_with};
 use crate::simulator::arguments::Args;
-use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, task};
+use crate::simulator::calls::{session, storage, task};
 use crate::simulator::database::{Database, Object, Ref};
-use crate::simulator::envelope::Envelope;
 use crate::simulator::join::Merge;
 use crate::simulator::life;
+use crate::simulator::state::{Answer, Call, HostId, HostRole, Job, Power, Progress, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, Power, Role, State};
 
 /// Makes the host that is asked a member of the pool of the master at an address.
-pub(super) fn join(call: &Call, args: &Args) -> Answer {
+pub(in crate::simulator) fn join(call: &Call, args: &Args) -> Answer {
     let mut join = Join {
         address: args.text(0).to_owned(),
         user: args.text(1).to_owned(),
@@ -187,22 +186,15 @@ impl Join {
             Ok(master) => master,
             Err((pause, fault)) => return Ok(Next::Stage(Stage::Fail(fault), pause)),
         };
-        let login = json!({
-            "jsonrpc": "2.0",
-            "method": "session.login_with_password",
-            "params": [self.user, self.password, "", "xapi"],
-            "id": 1,
-        });
-        let Ok(login) = Envelope::read(login.to_string().as_bytes()) else {
-            return Err(Fault::bare("JOINING_HOST_SERVICE_FAILED"));
-        };
-        match calls::begin(state, master, &login) {
-            Begun::Early(fault) => Err(fault),
-            Begun::Running(_, Answer::Now(result)) => self.logged_in(state, master, result),
-            Begun::Running(call, Answer::Later(job)) => {
-                Ok(Next::Stage(Stage::Login(master, Box::new(call), job), Duration::ZERO))
+        if let Some(emergency) = &state.host(master).emergency {
+            return Err(emergency.clone());
+        }
+        let login = Call::own(state, master, "session.login_with_password");
+        match session::log_in(state, &login, &self.user, &self.password, ORIGINATOR) {
+            Answer::Now(result) => self.logged_in(state, master, result),
+            Answer::Later(job) => {
+                Ok(Next::Stage(Stage::Login(master, Box::new(login), job), Duration::ZERO))
             }
-            Begun::Task(..) => Err(Fault::bare("JOINING_HOST_SERVICE_FAILED")),
         }
     }
 
@@ -304,7 +296,7 @@ impl Join {
         host.pool_secret = secret;
         host.backup = backup;
         host.is_new_member = true;
-        host.configured = Role::Slave { master: address };
+        host.configured = HostRole::Slave { master: address };
         life::restart_toolstack(state, joiner, fuse);
         Ok(())
     }
@@ -438,9 +430,9 @@ fn adopt_settings(state: &mut State, joiner: HostId, master: HostId) -> Result<(
 fn detach(state: &mut State, host: HostId) -> Result<u32, Fault> {
     let me = state.me(host);
     let pbds = state.db(host)?.require("host", &me)?.refs("PBDs");
-    let call = life::own_call(state, host, "PBD.unplug");
+    let call = Call::own(state, host, "PBD.unplug");
     for pbd in &pbds {
-        calls::storage::unplug(state, &call, pbd).ok();
+        storage::unplug(state, &call, pbd).ok();
     }
     Ok(u32::try_from(pbds.len()).unwrap_or(u32::MAX))
 }
@@ -459,6 +451,9 @@ fn management_network(database: &Database) -> Option<Object<'_>> {
 /// Settings of the master that a joiner makes its own (v25.21 and later).
 const SSH_FIELDS: [&str; 4] =
     ["console_idle_timeout", "ssh_auto_mode", "ssh_enabled", "ssh_enabled_timeout"];
+
+/// What the joiner names itself at its login.
+const ORIGINATOR: &str = "xapi";
 
 /// What a port without a listener looks like.
 const CONNECTION_REFUSED: &str = "Connection failed: connection refused.";

@@ -2,12 +2,11 @@
 //! `sync_networking.ml`, `create_storage.ml`).
 
 use crate::simulator::calls::operations::refresh_vm;
-use crate::simulator::calls::{Call, network, storage};
+use crate::simulator::calls::{network, storage};
 use crate::simulator::database::{Database, Object, Ref};
 use crate::simulator::join::own_secrets;
-use crate::simulator::life;
+use crate::simulator::state::{Call, HostId, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, State};
 
 /// Brings a member's objects up to date: what the machine is made of, the pool's bonds and VLANs,
 /// the pool's shared storage. All of it is best effort.
@@ -26,7 +25,7 @@ pub(in crate::simulator) fn bring_up(state: &mut State, id: HostId, record: &Ref
     if master == *record {
         return;
     }
-    let call = life::own_call(state, id, "host.sync_networking");
+    let call = Call::own(state, id, "host.sync_networking");
     copy_bonds(state, &call, record, &master);
     copy_vlans(state, &call, record, &master);
     connect_storage(state, &call, record, &master);

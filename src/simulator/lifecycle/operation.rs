@@ -6,8 +6,8 @@ use crate::error::Fault;
 use crate::simulator::calls::operations::refresh_pool;
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
+use crate::simulator::state::{HostId, State};
 use crate::simulator::value::Value;
-use crate::simulator::world::{HostId, State};
 
 /// Whose turn it is.
 pub(super) enum Turn {

@@ -1,15 +1,14 @@
 //! Making worlds.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex};
 
+use super::World;
 use super::spec::PoolSpec;
-use super::state::{Host, Power, State};
-use super::{Role, Shared, Timings, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::simulator::calls::operations;
 use crate::simulator::database::Database;
 use crate::simulator::housekeeping;
+use crate::simulator::state::{Host, HostRole, Power, State, Timings};
 
 /// A world in the making: pools, one by one, then [`build`](Self::build).
 ///
@@ -42,6 +41,13 @@ pub struct WorldBuilder {
 enum Pool {
     Database(Database),
     Spec(PoolSpec),
+}
+
+impl World {
+    /// Begins a world of one's own.
+    pub fn builder() -> WorldBuilder {
+        WorldBuilder::new()
+    }
 }
 
 impl WorldBuilder {
@@ -118,9 +124,7 @@ impl WorldBuilder {
             add_pool(&mut state, database, &self.password)?;
         }
         housekeeping::begin(&mut state);
-        let shared =
-            Shared { state: Mutex::new(state), changed: Condvar::new(), driven: self.driven };
-        Ok(World { shared: Arc::new(shared) })
+        Ok(World::begin(state, self.driven))
     }
 }
 
@@ -151,8 +155,11 @@ fn add_pool(state: &mut State, mut database: Database, password: &str) -> Result
     let records: Vec<_> = database.refs("host").into_iter().rev().collect();
     for record in records {
         let Some(row) = database.object("host", &record) else { continue };
-        let role =
-            if record == master { Role::Master } else { Role::Slave { master: address.clone() } };
+        let role = if record == master {
+            HostRole::Master
+        } else {
+            HostRole::Slave { master: address.clone() }
+        };
         let (hostname, uuid) = (row.text("hostname"), row.text("uuid"));
         if record != master && state.hosts.iter().any(|host| host.uuid == uuid) {
             continue;

@@ -4,36 +4,40 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use super::World;
-use super::faults::{Peer, Trouble};
-use super::state::{HostId, Power, State};
 use crate::error::{Error, ErrorKind, Fault, Result};
-use crate::simulator::calls::{self, Answer, Begun, Call, Job, Progress, operations, task};
+use crate::simulator::calls::{self, Begun, operations, task};
 use crate::simulator::envelope::{Envelope, HttpReply, Unreadable};
 use crate::simulator::life;
+use crate::simulator::state::{Answer, Call, HostId, Job, Peer, Power, Progress, State, Trouble};
 use crate::simulator::value::Value;
 use crate::transport::Cancel;
 
-/// Posts a JSON-RPC request and brings back its reply.
-pub(super) fn post(
-    world: &World,
-    name: &str,
-    body: &[u8],
-    overall: Duration,
-    cancel: &Cancel,
-) -> Result<HttpReply> {
-    let deadline = world.state().now.saturating_add(overall);
-    let (reply, trouble) = attend(world, name, Envelope::read(body), deadline, cancel)?;
-    match trouble {
-        None => Ok(reply),
-        Some(OnTheWay::Cut) => {
-            let what = format!("{name} closed the connection in the middle of its reply");
-            Err(Error::new(ErrorKind::Transport, what))
-        }
-        Some(OnTheWay::Slow(time) | OnTheWay::Stalled(time)) => {
-            let state = world.state();
-            let arrival = state.now.saturating_add(time);
-            drop(world.wait(state, arrival.min(deadline), false, cancel)?);
-            if arrival > deadline { Err(timed_out(name)) } else { Ok(reply) }
+impl World {
+    /// Posts a body to a host's `/jsonrpc` from outside, as [`transport`](Self::transport) does.
+    ///
+    /// # Errors
+    /// `Transport` for no or a broken connection, `Timeout`, `Cancelled`.
+    pub fn post(
+        &self,
+        host: &str,
+        body: &[u8],
+        overall: Duration,
+        cancel: &Cancel,
+    ) -> Result<HttpReply> {
+        let deadline = self.state().now.saturating_add(overall);
+        let (reply, trouble) = attend(self, host, Envelope::read(body), deadline, cancel)?;
+        match trouble {
+            None => Ok(reply),
+            Some(OnTheWay::Cut) => {
+                let what = format!("{host} closed the connection in the middle of its reply");
+                Err(Error::new(ErrorKind::Transport, what))
+            }
+            Some(OnTheWay::Slow(time) | OnTheWay::Stalled(time)) => {
+                let state = self.state();
+                let arrival = state.now.saturating_add(time);
+                drop(self.wait(state, arrival.min(deadline), false, cancel)?);
+                if arrival > deadline { Err(timed_out(host)) } else { Ok(reply) }
+            }
         }
     }
 }
@@ -74,7 +78,7 @@ fn bring(
     let mut state = world.state();
     state.counters.sent += 1;
     let method = request.as_ref().map_or("", |request| request.method.as_str());
-    if !world.shared.driven && state.real.is_none() {
+    if !world.is_driven() && state.real.is_none() {
         let latency = state.timings.latency;
         state = travel(world, state, latency, deadline, cancel)?;
     }
@@ -163,10 +167,10 @@ fn travel<'a>(
 fn strike(state: &mut State, host: HostId, method: &str) -> Option<Trouble> {
     let name = state.host(host).name.clone();
     let rule = state
-        .rules
+        .injections
         .iter_mut()
         .find_map(|rule| rule.strikes(&name, method).then(|| rule.trouble.clone()));
-    state.rules.retain(|rule| !rule.is_spent());
+    state.injections.retain(|rule| !rule.is_spent());
     rule
 }
 

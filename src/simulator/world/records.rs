@@ -1,11 +1,11 @@
 //! Complete records of a freshly installed pool.
 
-use super::random::Random;
 use super::spec::{VmSpec, text};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::calls::vm::guest_values;
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
+use crate::simulator::state::Random;
 use crate::simulator::value::Value;
 
 /// A database in the making.

@@ -1,10 +1,10 @@
 //! Pools described by what is special about them.
 
-use super::random::Random;
 use super::records::Records;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
+use crate::simulator::state::Random;
 use crate::simulator::value::Value;
 
 type Edit = Box<dyn FnOnce(&mut Database) -> Result<(), Fault>>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use xcp_pool::error::{Error, ErrorKind, Result};
-use xcp_pool::simulator::{Peer, Role, Rule, Trouble, World, WorldTransport};
+use xcp_pool::simulator::{HostRole, Injection, Peer, Trouble, World, WorldTransport};
 use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
 
 use super::cases::Case;
@@ -159,7 +159,7 @@ impl Log {
         let mut masters: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for host in self.hosts.iter() {
             let rules = self.world.is_running(host)
-                && self.world.role(host) == Some(Role::Master)
+                && self.world.role(host) == Some(HostRole::Master)
                 && self.world.emergency(host).is_none();
             if let Some(pool) = rules.then(|| self.world.pool_uuid(host)).flatten() {
                 masters.entry(pool).or_default().push(host);
@@ -172,7 +172,7 @@ impl Log {
 
     fn master(&self) -> Option<&String> {
         let rules = |host: &&String| {
-            self.world.is_running(host) && self.world.role(host) == Some(Role::Master)
+            self.world.is_running(host) && self.world.role(host) == Some(HostRole::Master)
         };
         self.hosts.iter().find(rules)
     }
@@ -261,13 +261,13 @@ impl Caller {
         for what in due {
             self.log.note(&format!("FAULT {what:?} at {host}"));
             match what {
-                What::Request(trouble) => world.trouble(Rule::new(trouble)),
+                What::Request(trouble) => world.trouble(Injection::new(trouble)),
                 What::CrashBefore => return Err(self.die()),
                 What::CrashAfter => after.crash = true,
                 What::Restart => world.act(|scene| scene.restart_toolstack(host)),
                 What::RestartAfter => after.restart = true,
                 What::KillBefore(seconds) | What::KillAfter(seconds) if world.is_running(host) => {
-                    world.trouble(Rule::new(match what {
+                    world.trouble(Injection::new(match what {
                         What::KillBefore(_) => Trouble::KillBefore,
                         _ => Trouble::KillAfter,
                     }));

@@ -35,7 +35,7 @@ impl Join {
     }
 
     fn is_left_behind(&self) -> bool {
-        self.world.role("ignite") == Some(Role::Master)
+        self.world.role("ignite") == Some(HostRole::Master)
             && self.world.database("phantom").is_ok_and(|database| has(&database, &self.uuid))
     }
 }
@@ -58,7 +58,7 @@ impl Case for Join {
             let known = world.database("phantom").is_ok_and(|database| has(&database, &uuid));
             if host != "ignite" {
                 Some(String::from("it is no joiner"))
-            } else if world.configured_role(host) != Some(Role::Master) {
+            } else if world.configured_role(host) != Some(HostRole::Master) {
                 Some(String::from("it has joined"))
             } else if known {
                 Some(String::from("the pool knows it already"))
@@ -82,7 +82,7 @@ impl Case for Join {
     fn is_true(&self, said: &Said) -> Result<(), String> {
         match said {
             Said::Done(_) => assert_member(&self.world, "ignite", &self.uuid, "phantom"),
-            _ if self.world.configured_role("ignite") != Some(Role::Master) => {
+            _ if self.world.configured_role("ignite") != Some(HostRole::Master) => {
                 Err(String::from("ignite has joined"))
             }
             _ => Ok(()),
@@ -105,7 +105,7 @@ impl Case for Join {
     fn losses(&self) -> Vec<String> {
         let none = BTreeSet::new();
         let mut losses = missing(&self.before, &self.world, &self.hosts(), &none);
-        if !self.consents && self.world.role("ignite") != Some(Role::Master) {
+        if !self.consents && self.world.role("ignite") != Some(HostRole::Master) {
             losses.push(String::from("ignite joined although nobody agreed to what that costs"));
         }
         losses
@@ -169,7 +169,7 @@ impl Case for JoinMany {
                 return Some(String::from("it is no joiner"));
             };
             let known = world.database("phantom").is_ok_and(|database| has(&database, &uuids[n]));
-            if world.configured_role(host) != Some(Role::Master) || known {
+            if world.configured_role(host) != Some(HostRole::Master) || known {
                 return Some(String::from("it has joined, or is known already"));
             }
             let joining = |host: &&str| is_pending(world, host, "Async.pool.join");
@@ -214,7 +214,7 @@ impl Case for JoinMany {
 
     fn is_over(&mut self, said: &Said) -> bool {
         let left_behind = JOINERS.iter().zip(&self.uuids).any(|(host, uuid)| {
-            self.world.role(host) == Some(Role::Master)
+            self.world.role(host) == Some(HostRole::Master)
                 && self.world.database("phantom").is_ok_and(|database| has(&database, uuid))
         });
         match said {

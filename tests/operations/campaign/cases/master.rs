@@ -24,7 +24,7 @@ impl HandOver {
 
     fn is_broken(&self) -> bool {
         self.hosts().iter().any(|host| {
-            self.world.configured_role(host) == Some(Role::Broken)
+            self.world.configured_role(host) == Some(HostRole::Broken)
                 || self.world.emergency(host).is_some_and(|error| error.code == "HOST_BROKEN")
         })
     }
@@ -72,13 +72,15 @@ impl Case for HandOver {
         let beta = self.world.role("beta");
         match said {
             Said::Done(_) => {
-                if beta != Some(Role::Master) {
+                if beta != Some(HostRole::Master) {
                     return Err(format!("beta is {beta:?}"));
                 }
                 let mut others = self.uuids.iter().filter(|(host, _)| host != "beta");
                 others.try_for_each(|(host, uuid)| assert_member(&self.world, host, uuid, "beta"))
             }
-            Said::NotDone(_) if beta == Some(Role::Master) => Err(String::from("beta is master")),
+            Said::NotDone(_) if beta == Some(HostRole::Master) => {
+                Err(String::from("beta is master"))
+            }
             _ => Ok(()),
         }
     }
@@ -155,7 +157,7 @@ impl Recover {
             Confirmation::OldMasterIsOff { .. } => !self.is_alive,
             Confirmation::NoOtherMaster { hosts } => hosts
                 .iter()
-                .all(|host| self.world.configured_role(&self.name(host)) != Some(Role::Master)),
+                .all(|host| self.world.configured_role(&self.name(host)) != Some(HostRole::Master)),
             _ => true,
         };
         evidence.confirmed.extend(decision.confirmations.into_iter().filter(is_true));
@@ -225,14 +227,14 @@ impl Case for Recover {
                     };
                     let rules = |other: &&str| {
                         world.has_power(other)
-                            && (world.role(other) == Some(Role::Master)
-                                || world.configured_role(other) == Some(Role::Master))
+                            && (world.role(other) == Some(HostRole::Master)
+                                || world.configured_role(other) == Some(HostRole::Master))
                     };
                     if let Some(other) = all.into_iter().filter(|other| *other != host).find(rules)
                     {
                         return Some(format!("{other} is, or becomes, master"));
                     }
-                    let rules = world.configured_role(host) == Some(Role::Master);
+                    let rules = world.configured_role(host) == Some(HostRole::Master);
                     if times(host) > 0 && rules {
                         return Some(String::from("it was promoted before"));
                     }
@@ -242,7 +244,7 @@ impl Case for Recover {
                 "pool.emergency_reset_master" | "pool.recover_slaves" => {
                     let rules = method.ends_with("reset_master")
                         && world.is_running(host)
-                        && world.role(host) == Some(Role::Master);
+                        && world.role(host) == Some(HostRole::Master);
                     rules.then(|| String::from("it is a master, which would obey"))
                 }
                 _ if method.ends_with("host.declare_dead") && world.has_power("phantom") => {
@@ -264,7 +266,7 @@ impl Case for Recover {
         match said {
             Said::Done(what) => {
                 let (master, members) = what.split_once(':').unwrap();
-                if self.world.role(master) != Some(Role::Master) {
+                if self.world.role(master) != Some(HostRole::Master) {
                     return Err(format!("{master} is {:?}", self.world.role(master)));
                 }
                 let follows = |host: &str| members.split(',').any(|member| member == host);
@@ -274,7 +276,7 @@ impl Case for Recover {
             Said::NotDone(_) => {
                 let plan = self.plans.last().map(|plan| plan.host.name.clone()).unwrap_or_default();
                 match self.world.role(&plan) {
-                    Some(Role::Master) => Err(format!("{plan} is master")),
+                    Some(HostRole::Master) => Err(format!("{plan} is master")),
                     _ => Ok(()),
                 }
             }
@@ -294,7 +296,7 @@ impl Case for Recover {
     fn losses(&self) -> Vec<String> {
         let mut losses = missing(&self.before, &self.world, &self.hosts(), &BTreeSet::new());
         let master = ["alpha", "beta", "phantom"].into_iter().find(|host| {
-            self.world.is_running(host) && self.world.role(host) == Some(Role::Master)
+            self.world.is_running(host) && self.world.role(host) == Some(HostRole::Master)
         });
         if let Some(database) = master.and_then(|master| self.world.database(master).ok()) {
             let state = |name: &str| {

@@ -45,7 +45,7 @@ impl Case for Eject {
             let known = world.database("alpha").is_ok_and(|database| has(&database, &uuid));
             if host != "alpha" || !world.is_running("alpha") {
                 None
-            } else if !known || world.role("gamma") == Some(Role::Master) {
+            } else if !known || world.role("gamma") == Some(HostRole::Master) {
                 // Not as long as the restart fuse burns: a master that dies over its own call leaves a
                 // host behind that still says, and is said, to be a member.
                 Some(String::from("the host has left"))
@@ -69,7 +69,7 @@ impl Case for Eject {
     fn is_true(&self, said: &Said) -> Result<(), String> {
         let database = self.world.database("alpha").map_err(|error| error.to_string())?;
         let (known, role) = (has(&database, &self.uuid), self.world.role("gamma"));
-        let alone = role == Some(Role::Master)
+        let alone = role == Some(HostRole::Master)
             && self.world.pool_uuid("gamma").is_some_and(|pool| pool != self.pool);
         match said {
             Said::Done(_) if known || !alone => Err(format!("known: {known}, gamma is {role:?}")),
@@ -82,7 +82,7 @@ impl Case for Eject {
         match said {
             Said::Done(_) => true,
             // A master that dies before it forgets the host leaves that to a person.
-            Said::NotDone(_) if self.world.configured_role("gamma") == Some(Role::Master) => {
+            Said::NotDone(_) if self.world.configured_role("gamma") == Some(HostRole::Master) => {
                 self.refused += 1;
                 self.refused > 1
             }

@@ -15,7 +15,7 @@ use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Joiner, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Role, VmSpec, World};
+use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, VmSpec, World};
 
 use super::Said;
 use super::wire::{Caller, Guard};
@@ -123,8 +123,8 @@ fn said<T: std::fmt::Debug>(result: Result<Outcome<T>>) -> Said {
     }
 }
 
-fn slave_of(address: &str) -> Option<Role> {
-    Some(Role::Slave { master: address.to_owned() })
+fn slave_of(address: &str) -> Option<HostRole> {
+    Some(HostRole::Slave { master: address.to_owned() })
 }
 
 fn has(database: &Database, uuid: &str) -> bool {

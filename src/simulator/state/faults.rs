@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum Peer {
     /// A host, by name or address.
     Host(String),
-    /// The other end of [`World::transport`](super::World::transport).
+    /// The other end of [`World::transport`](crate::simulator::World::transport).
     Tool,
 }
 
@@ -49,22 +49,22 @@ pub enum Trouble {
 ///
 /// # Examples
 /// ```
-/// use xcp_pool::simulator::{Rule, Trouble};
+/// use xcp_pool::simulator::{Injection, Trouble};
 ///
-/// let lost_join = Rule::new(Trouble::LoseReply).host("ignite").method("pool.join");
-/// let third_request_of_all = Rule::new(Trouble::Reset).skip(2);
-/// let always = Rule::new(Trouble::Refuse).host("phantom").times(u64::MAX);
+/// let lost_join = Injection::new(Trouble::LoseReply).host("ignite").method("pool.join");
+/// let third_request_of_all = Injection::new(Trouble::Reset).skip(2);
+/// let always = Injection::new(Trouble::Refuse).host("phantom").times(u64::MAX);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Rule {
-    pub(super) trouble: Trouble,
+pub struct Injection {
+    pub(in crate::simulator) trouble: Trouble,
     host: Option<Peer>,
     method: Option<String>,
     skip: u64,
     times: u64,
 }
 
-impl Rule {
+impl Injection {
     /// The next request of all.
     pub fn new(trouble: Trouble) -> Self {
         Self { trouble, host: None, method: None, skip: 0, times: 1 }
@@ -99,12 +99,12 @@ impl Rule {
     }
 
     /// The same with its host, if it has one, by another name.
-    pub(super) fn with_host(self, name: impl FnOnce(Peer) -> Peer) -> Self {
+    pub(in crate::simulator) fn with_host(self, name: impl FnOnce(Peer) -> Peer) -> Self {
         Self { host: self.host.map(name), ..self }
     }
 
     /// Counts a request and answers whether the trouble befalls it.
-    pub(super) fn strikes(&mut self, host: &str, method: &str) -> bool {
+    pub(in crate::simulator) fn strikes(&mut self, host: &str, method: &str) -> bool {
         let matches = self.host.as_ref().is_none_or(|wanted| *wanted == Peer::from(host))
             && self.method.as_ref().is_none_or(|wanted| wanted == method);
         if !matches || self.times == 0 {
@@ -118,7 +118,7 @@ impl Rule {
         true
     }
 
-    pub(super) fn is_spent(&self) -> bool {
+    pub(in crate::simulator) fn is_spent(&self) -> bool {
         self.times == 0
     }
 }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_rule_counts_only_what_it_is_about() {
         let mut rule =
-            Rule::new(Trouble::Reset).host("Ignite").method("pool.join").skip(1).times(2);
+            Injection::new(Trouble::Reset).host("Ignite").method("pool.join").skip(1).times(2);
         assert!(!rule.strikes("phantom", "pool.join"));
         assert!(!rule.strikes("ignite", "host.get_all"));
         let strikes: Vec<_> = (0..4).map(|_| rule.strikes("ignite", "pool.join")).collect();

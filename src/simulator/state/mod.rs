@@ -1,18 +1,33 @@
 //! What a world consists of: hosts, time, and what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod call;
+mod date;
+mod faults;
+mod host;
+mod legacy;
+mod random;
+mod real_time;
+mod timings;
 
-use super::date::date;
-use super::faults::{Links, Rule};
-use super::random::Random;
-use super::{Peer, Role, Timings};
+pub use faults::{Injection, Peer, Trouble};
+pub use host::HostRole;
+pub use timings::Timings;
+
+pub(super) use call::{Answer, Call, FORWARDING_PATIENCE, Job, Progress, is_master, on_host};
+pub(super) use date::{date, seconds_between, unix_seconds};
+pub(super) use host::{Host, HostId, Power};
+pub(super) use legacy::{Legacy, Subscription};
+pub(super) use random::Random;
+pub(super) use real_time::RealTime;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::faults::Links;
+use super::database::{Database, Ref};
+use super::ha::Ha;
 use crate::error::Fault;
-use crate::simulator::calls::Legacy;
-use crate::simulator::database::{Database, Ref};
-use crate::simulator::ha::Ha;
-use crate::simulator::release::Release;
 
 /// Everything in a world, behind its lock.
 pub(in crate::simulator) struct State {
@@ -24,7 +39,7 @@ pub(in crate::simulator) struct State {
     pub random: Random,
     pub hosts: Vec<Host>,
     pub links: Links,
-    pub rules: Vec<Rule>,
+    pub injections: Vec<Injection>,
     pub counters: Counters,
     pub timings: Timings,
     /// Size and utilisation of what lies on disks, by the uuid of the SR.
@@ -35,108 +50,8 @@ pub(in crate::simulator) struct State {
     next_timer: u64,
 }
 
-/// A host of the world, by its place in [`State::hosts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::simulator) struct HostId(pub usize);
-
-/// A clock that follows real time, at a speed.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::simulator) struct RealTime {
-    since: Instant,
-    base: Duration,
-    speed: f64,
-}
-
-impl RealTime {
-    pub fn new(base: Duration, speed: f64) -> Self {
-        Self { since: Instant::now(), base, speed }
-    }
-
-    /// The world's time.
-    pub fn now(&self) -> Duration {
-        let passed = Duration::try_from_secs_f64(self.since.elapsed().as_secs_f64() * self.speed);
-        self.base.saturating_add(passed.unwrap_or(Duration::MAX))
-    }
-
-    /// How long until it is that late in the world.
-    pub fn until(&self, then: Duration) -> Duration {
-        let left = then.saturating_sub(self.now()).as_secs_f64() / self.speed;
-        Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX)
-    }
-
-    /// Leaps ahead.
-    pub fn leap(&mut self, time: Duration) {
-        self.base = self.base.saturating_add(time);
-    }
-}
-
 /// Something to do at a point in time.
 pub(in crate::simulator) type Timer = Box<dyn FnOnce(&mut State) + Send>;
-
-/// A machine and the xapi that runs on it.
-pub(in crate::simulator) struct Host {
-    /// The name to speak of it by, and to reach it by.
-    pub name: String,
-    /// The management address.
-    pub address: String,
-    /// The uuid of its host record, wherever that is.
-    pub uuid: String,
-    /// What it runs.
-    pub release: Release,
-    /// What of it runs.
-    pub power: Power,
-    /// What the running xapi takes itself for; read from `configured` when it starts.
-    pub role: Role,
-    /// What `pool.conf` says, for the next start.
-    pub configured: Role,
-    /// The database that it is master of, or was last.
-    pub database: Option<Database>,
-    /// The last copy of its master's database that it was sent.
-    pub backup: Option<Database>,
-    /// The error that every call but the emergency calls raises.
-    pub emergency: Option<Fault>,
-    /// Passwords by user name.
-    pub users: BTreeMap<String, String>,
-    /// Sessions that only this xapi knows.
-    pub local_sessions: BTreeSet<Ref>,
-    /// How often its xapi ended: calls of an earlier one are lost.
-    pub incarnation: u64,
-    /// What proves that it belongs to its pool.
-    pub pool_secret: String,
-    /// `host.disable` by a user: until it is enabled or its xapi restarts.
-    pub disabled_by_user: bool,
-    /// `host.disable` that outlives restarts, until it is enabled.
-    pub stays_disabled: bool,
-    /// Whether its machine has started since its xapi last did.
-    pub rebooted: bool,
-    /// As master: the generation at which it last looked for orphans.
-    pub collected: Option<u64>,
-    /// The backend of its network daemon, `openvswitch` or `bridge`, whatever its record says.
-    pub network_backend: String,
-    /// As master: when each slave was last heard of.
-    pub heartbeats: BTreeMap<Ref, Duration>,
-    /// The address that it agreed to take as its new master, and when (`propose_new_master`).
-    pub proposal: Option<(String, Duration)>,
-    /// The errors that its last `pool.join` ignored.
-    pub ignored: Vec<Fault>,
-    /// Why it cannot rename the bridge of its management VLAN, as a joiner may have to.
-    pub bridge_trouble: Option<Fault>,
-    /// Whether it has joined a pool and not yet been a member of it.
-    pub is_new_member: bool,
-    /// Subscriptions to the old `event.next`, by session.
-    pub legacy: BTreeMap<Ref, Legacy>,
-}
-
-/// What of a machine runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulator) enum Power {
-    /// Nothing: no packet is answered.
-    Off,
-    /// The machine and its xapi.
-    Running,
-    /// The machine without xapi: connections are refused.
-    Stopped,
-}
 
 /// What was asked of the world.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +71,7 @@ impl State {
             random: Random::new(seed),
             hosts: Vec::new(),
             links: Links::default(),
-            rules: Vec::new(),
+            injections: Vec::new(),
             counters: Counters::default(),
             timings,
             stores: BTreeMap::new(),
@@ -271,14 +186,14 @@ impl State {
     /// The host whose database a host works on: itself, or its master if that can be reached.
     pub fn home(&self, id: HostId) -> Option<HostId> {
         match &self.host(id).role {
-            Role::Master => Some(id),
-            Role::Slave { master } => {
+            HostRole::Master => Some(id),
+            HostRole::Slave { master } => {
                 let master = self.find(master)?;
                 let home = self.host(master);
-                (home.role == Role::Master && home.database.is_some() && self.talks(id, master))
+                (home.role == HostRole::Master && home.database.is_some() && self.talks(id, master))
                     .then_some(master)
             }
-            Role::Broken => None,
+            HostRole::Broken => None,
         }
     }
 
