@@ -41,6 +41,7 @@ pub mod model;
 pub mod operations;
 pub mod plan;
 pub mod preflight;
+pub mod rules;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod transport;

@@ -25,6 +25,27 @@ pub fn snapshot() -> impl Strategy<Value = Snapshot> {
     vec(any::<u8>(), 0..2048).prop_map(|bytes| Source::new(&bytes).snapshot())
 }
 
+impl Snapshot {
+    /// Takes fields away from all records of a class, as if the source had not had them.
+    pub fn lose_fields(&mut self, class: Class, is_lost: impl Fn(&str) -> bool) {
+        with_class!(class, T => {
+            let fields = T::FIELDS.iter().enumerate().filter(|(_, field)| is_lost(field));
+            let lost = fields.fold(0, |bits, (n, _)| bits | 1_u128 << n);
+            let rows = T::table(self).iter();
+            let rows: Vec<_> = rows.map(|(r, record)| (r.clone(), record.clone())).collect();
+            for (reference, mut record) in rows {
+                record.lose(lost);
+                T::table_mut(self).insert(reference, record);
+            }
+        });
+    }
+
+    /// Takes a class away, as if the source had not covered it.
+    pub fn lose_class(&mut self, class: Class) {
+        with_class!(class, T => *T::table_mut(self) = Default::default());
+    }
+}
+
 /// Values drawn from bytes; nothing but zeros where they have run out.
 pub(crate) struct Source<'a>(std::slice::Iter<'a, u8>);
 

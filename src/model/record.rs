@@ -210,6 +210,21 @@ macro_rules! record {
             }
         }
 
+        #[cfg(any(test, feature = "proptest"))]
+        impl $name {
+            /// Takes away fields, given as bits, as if the source had not had them.
+            pub(crate) fn lose(&mut self, fields: u128) {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Field { $($field),* }
+                $(
+                    if fields & (1 << Field::$field as usize) != 0 {
+                        self.$field = Default::default();
+                        self.absent.insert(Field::$field as usize);
+                    }
+                )*
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

@@ -7,7 +7,8 @@ use crate::actions::Side;
 use crate::actions::{Action, Choice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Snapshot};
-use crate::preflight::{Finding, Options, Report, RuleCode};
+use crate::preflight::{Options, Preflight, Report};
+use crate::rules::{Finding, RuleCode};
 
 /// Which way out is taken where there is more than one.
 ///
@@ -29,7 +30,7 @@ impl Choices {
     /// # Errors
     /// `InvalidInput` for an unknown rule, with the codes that come near.
     pub fn choose(mut self, rule: &str, choice: &str) -> Result<Self> {
-        self.by_rule.insert(rule.parse()?, choice.to_owned());
+        self.by_rule.insert(RuleCode::of::<Preflight>(rule)?, choice.to_owned());
         Ok(self)
     }
 
@@ -38,7 +39,8 @@ impl Choices {
     /// # Errors
     /// As [`Self::choose`].
     pub fn choose_for(mut self, rule: &str, object: &str, choice: &str) -> Result<Self> {
-        self.by_object.insert((rule.parse()?, object.to_owned()), choice.to_owned());
+        let rule = RuleCode::of::<Preflight>(rule)?;
+        self.by_object.insert((rule, object.to_owned()), choice.to_owned());
         Ok(self)
     }
 

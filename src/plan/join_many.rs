@@ -9,7 +9,8 @@ use crate::actions::{Action, Loss};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{PowerState, Snapshot};
 use crate::preflight::consequences::{self, Attempt, Changes};
-use crate::preflight::{Finding, Options, Severity, evaluate_with};
+use crate::preflight::{Options, evaluate_with};
+use crate::rules::{Finding, Severity};
 
 /// A host that is to join, as its own database shows it.
 #[derive(Clone, Copy, Debug)]

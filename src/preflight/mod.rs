@@ -1,18 +1,19 @@
 //! May this host join this pool? Everything that speaks against it, at once, and the way out.
 //!
 //! [`evaluate`] looks at a snapshot of the pool and one of the joiner and answers a [`Report`]: one
-//! [`Finding`] for each [`Rule`] that objects, in the order in which XAPI's `pool.join` would, none
+//! [`Finding`](crate::rules::Finding) for each [`Rule`](crate::rules::Rule) that objects, in the order in which XAPI's `pool.join` would, none
 //! left out. XAPI itself stops at its first objection, and four of its error codes hide thirteen
 //! different causes; a finding names its cause, its objects, both values, the error that XAPI would
 //! raise, and the [`Remedy`](crate::actions::Remedy).
 //!
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
-//! snapshots do not tell is a finding of severity [`Unknown`](Severity::Unknown), never a silent pass.
+//! snapshots do not tell is a finding of severity [`Unknown`](crate::rules::Severity::Unknown), never a silent pass.
 //!
 //! # Example
 //! ```
 //! use xcp_pool::model::Snapshot;
-//! use xcp_pool::preflight::{self, Policy, Severity, Verdict};
+//! use xcp_pool::preflight::{self, Policy, Verdict};
+//! use xcp_pool::rules::Severity;
 //!
 //! // Hand-written records are completed; those of real servers are complete as they are.
 //! let mut pool = Snapshot::from_json(br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
@@ -25,7 +26,7 @@
 //!
 //! let report = preflight::evaluate(&pool, &joiner, &Policy::default());
 //! assert_eq!(report.verdict(), Verdict::Blocked);
-//! let storage = report.findings().iter().find(|f| f.rule.as_str() == "shared-storage").unwrap();
+//! let storage = report.findings().iter().find(|f| f.rule == "shared-storage").unwrap();
 //! assert_eq!(storage.severity, Severity::Blocker);
 //! assert_eq!(storage.objects[0].name, "NFS");
 //! assert_eq!(storage.fault.as_ref().unwrap().code, "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS");
@@ -39,20 +40,18 @@
 pub mod arbitrary;
 mod checks;
 pub mod consequences;
-mod engine;
 mod facts;
-mod finding;
 mod hazards;
 mod laws;
-mod policy;
+mod options;
 mod report;
-mod rule;
-mod rules;
+mod set;
+mod table;
 
-pub use finding::{Finding, Severity};
-pub use policy::{Edition, Editions, Evidence, Options, Policy};
+pub use options::{Edition, Editions, Evidence, Options};
 pub use report::{Report, Verdict};
-pub use rule::{RULES, Reads, Rule, RuleCode, Scope, Since};
+pub use set::{Policy, Preflight};
+pub use table::RULES;
 
 use crate::model::Snapshot;
 
@@ -62,10 +61,10 @@ use crate::model::Snapshot;
 /// what cannot be read is a finding.
 pub fn evaluate(pool: &Snapshot, joiner: &Snapshot, policy: &Policy) -> Report {
     let options = Options { policy: policy.clone(), ..Options::default() };
-    engine::evaluate(pool, joiner, &options)
+    evaluate_with(pool, joiner, &options)
 }
 
 /// Evaluates all rules for a join, with evidence from outside the databases.
 pub fn evaluate_with(pool: &Snapshot, joiner: &Snapshot, options: &Options) -> Report {
-    engine::evaluate(pool, joiner, options)
+    Report::new(options.force, report::findings(pool, joiner, options))
 }

@@ -1,11 +1,15 @@
-//! All findings of one evaluation, and what follows from them.
+//! Whether a host may join: all findings, and what follows from them.
 
 use std::fmt::{self, Write as _};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::finding::{Finding, Severity};
+use super::facts::World;
+use super::options::Options;
+use super::set::Preflight;
 use crate::error::Fault;
+use crate::model::Snapshot;
+use crate::rules::{self, Finding, Severity, push_markdown, write_findings};
 
 /// What an evaluation found, in XAPI's order first.
 ///
@@ -107,26 +111,7 @@ impl Report {
         if let Some(fault) = self.predicted_fault() {
             let _ = write!(text, "\n`{}` would answer `{fault}`.\n", self.call());
         }
-        if !self.findings.is_empty() {
-            text.push_str("\n| severity | rule | side | finding |\n| --- | --- | --- | --- |\n");
-        }
-        for finding in &self.findings {
-            let _ = writeln!(
-                text,
-                "| {} | `{}` | {} | {} |",
-                finding.severity,
-                finding.rule,
-                finding.side,
-                cell(&finding.message)
-            );
-        }
-        for finding in &self.findings {
-            let _ = write!(text, "\n## `{}`\n\n{}\n", finding.rule, finding.message);
-            for line in finding.details() {
-                let _ = write!(text, "\n- {line}");
-            }
-            text.push('\n');
-        }
+        push_markdown(&mut text, &self.findings);
         text
     }
 
@@ -135,43 +120,17 @@ impl Report {
     }
 }
 
-impl Finding {
-    /// What there is to say beside the message, a line each.
-    pub(super) fn details(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(reason) = &self.overridden {
-            lines.push(format!("overridden: {reason}"));
+/// What the rules find.
+pub(super) fn findings(pool: &Snapshot, joiner: &Snapshot, options: &Options) -> Vec<Finding> {
+    let world = World { pool, joiner, options };
+    let mut findings = rules::evaluate::<Preflight>(world, &options.policy);
+    let forced = |finding: &&mut Finding| finding.severity == Severity::Forceable;
+    if options.force {
+        for finding in findings.iter_mut().filter(forced) {
+            finding.fault = None;
         }
-        if let Some(expected) = &self.expected {
-            lines.push(format!("expected: {expected}"));
-        }
-        if let Some(actual) = &self.actual {
-            lines.push(format!("actual: {actual}"));
-        }
-        lines.extend(self.objects.iter().map(|object| format!("object: {object}")));
-        if let Some(check) = self.xapi_check {
-            match &self.fault {
-                Some(fault) => lines.push(format!("XAPI: {check} raises {fault}")),
-                None => lines.push(format!("XAPI: {check}")),
-            }
-        }
-        for choice in &self.remedy.choices {
-            let mut line = format!("remedy {}: {}", choice.code, choice.summary);
-            if !choice.destroys.is_empty() {
-                let losses: Vec<_> = choice.destroys.iter().map(ToString::to_string).collect();
-                let _ = write!(line, " DESTROYS {}", losses.join("; "));
-            }
-            lines.push(line);
-        }
-        if let Some(person) = &self.remedy.by_person {
-            lines.push(format!("by hand: {person}"));
-        }
-        lines
     }
-}
-
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    findings
 }
 
 impl Serialize for Report {
@@ -193,19 +152,7 @@ impl fmt::Display for Report {
         if let Some(fault) = self.predicted_fault() {
             write!(f, ": {} would answer {fault}", self.call())?;
         }
-        for finding in &self.findings {
-            write!(f, "\n{finding}")?;
-        }
-        for finding in &self.findings {
-            let details = finding.details();
-            if !details.is_empty() {
-                write!(f, "\n\n{}:", finding.rule)?;
-            }
-            for line in details {
-                write!(f, "\n  {line}")?;
-            }
-        }
-        Ok(())
+        write_findings(&self.findings, f)
     }
 }
 

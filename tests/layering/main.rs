@@ -20,11 +20,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["error"]),
     ("model", &["error"]),
     ("actions", &["model"]),
-    ("preflight", &["error", "model", "actions"]),
+    ("rules", &["error", "model", "actions"]),
+    ("preflight", &["error", "model", "actions", "rules"]),
     ("election", &["error", "model"]),
     ("failover", &["error", "model"]),
     ("health", &["error", "model", "election"]),
-    ("plan", &["error", "model", "actions", "preflight", "election", "failover"]),
+    ("plan", &["error", "model", "actions", "rules", "preflight", "election", "failover"]),
     ("wire", &["error", "model"]),
     ("transport", &["error", "log", "model", "wire"]),
     ("client", &["error", "log", "model", "wire", "transport"]),
@@ -51,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "error",
             "model",
             "actions",
+            "rules",
             "preflight",
             "election",
             "failover",
@@ -67,7 +69,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// The rooms that only decide.
 const CORE: &[&str] =
-    &["error", "model", "actions", "preflight", "election", "failover", "health", "plan"];
+    &["error", "model", "actions", "rules", "preflight", "election", "failover", "health", "plan"];
 
 /// What the core must not name: JSON, logs, sockets, clocks, threads, files, environment, randomness.
 const IMPURE: &[&str] = &[

@@ -2,58 +2,28 @@
 
 use std::fmt::Write as _;
 
-use xcp_pool::preflight::{RULES, Rule, Since};
+use xcp_pool::preflight::RULES;
+use xcp_pool::rules::{Rule, rules_table};
 
 fn codes(rules: &[&Rule]) -> String {
     rules.iter().map(|rule| format!("`{}`", rule.code)).collect::<Vec<_>>().join(", ")
 }
 
-fn since(rule: &Rule) -> String {
-    match rule.since == Since::ALWAYS {
-        true => String::new(),
-        false => format!(" (since {})", rule.since),
-    }
-}
-
 /// The tables, as Markdown.
 fn tables() -> String {
-    let mut text = String::from(
+    let (checks, others): (Vec<_>, Vec<_>) = RULES.iter().partition(|rule| rule.check.is_some());
+    let mut text = format!(
         "## What `pool.join` checks\n\n\
          In XAPI's order; the server stops at the first that objects, an evaluation does not. \
          *Forceable* ones are what `pool.join_force` skips. Where no release is given, every \
          supported one has the check (8.2 and later).\n\n\
-         | rule | what must hold | XAPI's check | its error | what helps |\n\
-         | --- | --- | --- | --- | --- |\n",
-    );
-    for rule in RULES.iter().filter(|rule| rule.check.is_some()) {
-        let _ = writeln!(
-            text,
-            "| `{}` ({}, {}) | {} | `{}`{} | `{}` | {} |",
-            rule.code,
-            rule.severity,
-            rule.side,
-            rule.compares,
-            rule.check.unwrap_or_default(),
-            since(rule),
-            rule.error.unwrap_or_default(),
-            rule.remedy,
-        );
-    }
-    text.push_str(
-        "\n## What `pool.join` lets pass\n\n\
+         {}\n## What `pool.join` lets pass\n\n\
          Hazards lose something or fail later, notices are good to know. *Documented* ones are \
          requirements of the vendor's documents, and blockers under \
-         [`Policy::documented`].\n\n\
-         | rule | what had better hold | what helps |\n| --- | --- | --- |\n",
+         [`Policy::documented`](crate::rules::Policy::documented).\n\n{}",
+        rules_table(&checks),
+        rules_table(&others),
     );
-    for rule in RULES.iter().filter(|rule| rule.check.is_none()) {
-        let documented = if rule.documented { ", documented" } else { "" };
-        let _ = writeln!(
-            text,
-            "| `{}` ({}, {}{documented}) | {} | {} |",
-            rule.code, rule.severity, rule.side, rule.compares, rule.remedy,
-        );
-    }
     text.push_str(
         "\n## Coverage\n\nXAPI's 33 checks, by their place in the newest release, and the rules \
          that mirror each; two tests come before them (`assert_pooling_licensed`, `get_pool`).\n\n\

@@ -9,7 +9,8 @@ use crate::preflight_cases::{cases, scenario};
 use serde_json::{Map, Value, json};
 use xcp_pool::Fault;
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::{self, Options, RULES, Report, Severity};
+use xcp_pool::preflight::{self, Options, RULES, Report};
+use xcp_pool::rules::Severity;
 
 fn snapshot(side: &Value) -> Snapshot {
     let mut snapshot = Snapshot::from_json(side["objects"].to_string().as_bytes()).unwrap();

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use xcp_pool::actions::Side;
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::{self, Options, Report};
+use xcp_pool::preflight::{self, Options, Preflight, Report};
+use xcp_pool::rules::{Rule, RuleCode, proofs::Sides};
 
 /// `{"joiner": {class: {ref: record}}, "pool": …, "options": …}`
 #[derive(Clone)]
@@ -25,6 +27,11 @@ fn read(path: &str) -> Value {
     let text =
         std::fs::read_to_string(data(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rule of the preflight with a code.
+pub fn rule(code: &str) -> &'static Rule {
+    RuleCode::of::<Preflight>(code).unwrap().rule()
 }
 
 /// Whether answers are rewritten rather than compared.
@@ -122,6 +129,13 @@ impl World {
 
     pub fn snapshot(&self, side: &str) -> Snapshot {
         Snapshot::from_json(self.0[side].to_string().as_bytes()).unwrap()
+    }
+
+    /// Both databases, as proofs about rules take them.
+    pub fn sides(&self) -> Sides {
+        [(Side::Pool, "pool"), (Side::Joiner, "joiner")]
+            .map(|(side, name)| (side, self.snapshot(name)))
+            .into()
     }
 
     pub fn evaluate(&self) -> Report {

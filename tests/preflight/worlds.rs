@@ -5,6 +5,7 @@
 
 use crate::simulated::{JOINER, MASTER, cases, editions, simulated, snapshot};
 use crate::support::{Caller, Failed};
+use crate::world::rule;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::{Value as Json, json};
@@ -93,7 +94,7 @@ fn joinable() -> impl Strategy<Value = World> {
     let harmful = Offence::ALL
         .iter()
         .copied()
-        .filter(|offence| offence.rule().rule().check.is_none() && *offence != Offence::Rotation);
+        .filter(|offence| rule(offence.rule()).check.is_none() && *offence != Offence::Rotation);
     let size = (1..=4_usize, 1..=3_usize, 0..=4_usize, 0..=2_usize);
     let size = size.prop_map(|(hosts, nics, vms, srs)| Size { hosts, nics, vms, srs });
     (size, subsequence(harmful.collect::<Vec<_>>(), 0..=8), 0..4_usize)

@@ -5,12 +5,11 @@ use std::ffi::c_char;
 use serde::Serialize;
 
 use super::numbered;
-use crate::actions::Side;
 use crate::ffi::boundary::{Out, call};
 use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
-use crate::model::Class;
-use crate::preflight::{RULES, Reads, Rule, RuleCode, Scope, Severity, Since};
+use crate::preflight::RULES;
+use crate::rules::Rule;
 
 /// Tells all rules of the preflight, in the order of reports: XAPI's checks in XAPI's order first.
 ///
@@ -36,8 +35,7 @@ pub unsafe extern "C" fn xcp_rules_json(
     unsafe {
         call("xcp_rules_json", error, |_| {
             let out = Out::new(rules_json, "rules_json")?;
-            let rules = RULES.iter().map(|rule| RuleText::from(*rule)).collect();
-            out.write_text(numbered(Rules { rules })?);
+            out.write_text(numbered(Rules { rules: RULES })?);
             Ok(())
         })
     }
@@ -45,66 +43,5 @@ pub unsafe extern "C" fn xcp_rules_json(
 
 #[derive(Serialize)]
 struct Rules {
-    rules: Vec<RuleText>,
-}
-
-#[derive(Serialize)]
-struct RuleText {
-    rule: RuleCode,
-    compares: &'static str,
-    remedy: &'static str,
-    severity: Severity,
-    side: Side,
-    xapi_check: Option<&'static str>,
-    error: Option<&'static str>,
-    since: Option<String>,
-    documented: bool,
-    reads: Vec<ReadsText>,
-}
-
-#[derive(Serialize)]
-struct ReadsText {
-    side: Side,
-    class: &'static str,
-    records: &'static str,
-    fields: &'static [&'static str],
-    since: Option<String>,
-}
-
-impl From<&Rule> for RuleText {
-    fn from(rule: &Rule) -> Self {
-        Self {
-            rule: rule.code,
-            compares: rule.compares,
-            remedy: rule.remedy,
-            severity: rule.severity,
-            side: rule.side,
-            xapi_check: rule.check,
-            error: rule.error,
-            since: release(rule.since),
-            documented: rule.documented,
-            reads: rule.reads.iter().map(ReadsText::from).collect(),
-        }
-    }
-}
-
-impl From<&Reads> for ReadsText {
-    fn from(reads: &Reads) -> Self {
-        Self {
-            side: reads.side,
-            class: Class::as_str(reads.class),
-            records: match reads.scope {
-                Scope::All => "all",
-                Scope::Each => "each",
-                Scope::Local => "local",
-                Scope::Management => "management",
-            },
-            fields: reads.fields,
-            since: release(reads.since),
-        }
-    }
-}
-
-fn release(since: Since) -> Option<String> {
-    (since != Since::ALWAYS).then(|| since.to_string())
+    rules: &'static [&'static Rule],
 }

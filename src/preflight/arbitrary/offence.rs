@@ -3,10 +3,9 @@
 use super::World;
 use super::clean::{self, add, blank, map, reference};
 use crate::model::*;
-use crate::preflight::RuleCode;
 
 macro_rules! offences {
-    ($( $name:ident => $rule:ident: $what:literal, )*) => {
+    ($( $name:ident => $rule:literal: $what:literal, )*) => {
         /// One thing that is wrong, named by the rule that objects to it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -16,66 +15,66 @@ macro_rules! offences {
             /// All offences, mildest last.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The rule that objects.
-            pub fn rule(self) -> RuleCode {
-                match self { $(Self::$name => RuleCode::$rule,)* }
+            /// The code of the rule that objects.
+            pub fn rule(self) -> &'static str {
+                match self { $(Self::$name => $rule,)* }
             }
         }
     };
 }
 
 offences! {
-    PoolingUnlicensed => PoolingUnlicensed: "The joiner's licence forbids pools.",
-    PoolSizeRestricted => PoolSizeRestricted: "The joiner's licence forbids large pools; the pool has three hosts.",
-    JoinerHa => JoinerHaEnabled: "HA is on on the joiner.",
-    JoinerClustered => JoinerClusteringEnabled: "The joiner is in a cluster of its own.",
-    ClusterOnVlan => ClusterNetworkOnVlan: "The pool's cluster runs on a VLAN.",
-    PoolHa => PoolHaEnabled: "HA is on in the pool.",
-    OtherHosts => JoinerHasOtherHosts: "The joiner knows another host.",
-    RunningVm => RunningVms: "A VM runs on the joiner.",
-    BusyVm => VmOperations: "A VM of the joiner is being exported.",
-    JoinerGuidance => JoinerPendingGuidance: "The joiner waits for a restart of its toolstack.",
-    MasterGuidance => MasterPendingGuidance: "The master waits for a restart of its toolstack.",
-    OtherPlatform => PlatformDiffers: "The joiner runs another platform.",
-    OtherSoftware => SoftwareVersionDiffers: "The joiner runs another build.",
-    OtherVendor => CpuVendorDiffers: "The joiner has CPUs of another vendor.",
-    SharedStorage => SharedStorage: "The joiner uses an NFS share.",
-    Bond => Bonds: "The joiner has a bond.",
-    Tunnel => Tunnels: "The joiner has a tunnel.",
-    Sriov => SriovNetworks: "The joiner has an SR-IOV network.",
-    Vlan => NonManagementVlans: "The joiner has a VLAN for guests.",
-    ManagementVlan => ManagementVlanDiffers: "The joiner is managed on a VLAN.",
-    Domain => ExternalAuthDiffers: "The joiner is in a domain.",
-    Edition => EditionDiffers: "The joiner has another edition, and nobody knows its rank.",
-    Backend => NetworkBackendDiffers: "The joiner uses the Linux bridge.",
-    Controller => SdnControllerDiffers: "The joiner is under an SDN controller.",
-    OtherApi => ApiVersionDiffers: "The joiner has another API.",
-    OtherSchema => DbSchemaDiffers: "The joiner has another database schema.",
-    ExtraUpdate => UpdatesDiffer: "The joiner has an update that all hosts must have.",
-    Ipv6 => PrimaryAddressTypeDiffers: "The joiner is managed over IPv6.",
-    Nbd => NbdPurposeDiffers: "Networks are for different kinds of NBD.",
-    Tls => TlsVerificationDiffers: "The joiner does not verify certificates.",
-    CaCertificate => CaCertificatesConflict: "Both trust another certificate under one name.",
-    TrustedCertificate => TrustedCertificatesConflict: "Both trust a certificate, the pool for more.",
-    JoinerUpdating => JoinerUpdating: "The joiner is being updated.",
-    PoolUpdating => PoolUpdating: "The pool is being updated.",
-    OldDriver => StorageDriversDiffer: "The joiner's NFS driver is old.",
-    HaltedVm => HaltedVms: "The joiner has a halted VM.",
-    SuspendedVm => SuspendedVms: "The joiner has a suspended VM.",
-    PausedVm => PausedVms: "The joiner has a paused VM.",
-    Template => CustomTemplates: "The joiner has a template of its own.",
-    SameVm => VmImportFails: "The joiner has a copy of a VM of the pool.",
-    SameSeed => MacSeedsClash: "The joiner has a VM with the MAC seed of one of the pool.",
-    LooseNetwork => ExtraNetworks: "The joiner has an internal network.",
-    ExtraNic => NetworksIntroduced: "The joiner has one NIC more.",
-    ExtraStorage => ExtraLocalStorage: "The joiner has a second local storage.",
-    Tag => TagsLost: "The joiner is tagged.",
-    SkewedClock => ClocksDiffer: "The joiner's clock is ten minutes ahead.",
-    OldCpu => PoolCpuLevelDrops: "The joiner's CPU lacks a feature.",
-    NewCpu => JoinerCpuReduced: "The joiner's CPU has one feature more.",
-    DeadMember => MembersDead: "A member is dead.",
-    Expired => CertificatesOutOfDate: "The joiner's certificate ran out.",
-    Rotation => SecretRotationPending: "A rotation of the pool secret is pending.",
+    PoolingUnlicensed => "pooling-unlicensed": "The joiner's licence forbids pools.",
+    PoolSizeRestricted => "pool-size-restricted": "The joiner's licence forbids large pools; the pool has three hosts.",
+    JoinerHa => "joiner-ha-enabled": "HA is on on the joiner.",
+    JoinerClustered => "joiner-clustering-enabled": "The joiner is in a cluster of its own.",
+    ClusterOnVlan => "cluster-network-on-vlan": "The pool's cluster runs on a VLAN.",
+    PoolHa => "pool-ha-enabled": "HA is on in the pool.",
+    OtherHosts => "joiner-has-other-hosts": "The joiner knows another host.",
+    RunningVm => "running-vms": "A VM runs on the joiner.",
+    BusyVm => "vm-operations": "A VM of the joiner is being exported.",
+    JoinerGuidance => "joiner-pending-guidance": "The joiner waits for a restart of its toolstack.",
+    MasterGuidance => "master-pending-guidance": "The master waits for a restart of its toolstack.",
+    OtherPlatform => "platform-differs": "The joiner runs another platform.",
+    OtherSoftware => "software-version-differs": "The joiner runs another build.",
+    OtherVendor => "cpu-vendor-differs": "The joiner has CPUs of another vendor.",
+    SharedStorage => "shared-storage": "The joiner uses an NFS share.",
+    Bond => "bonds": "The joiner has a bond.",
+    Tunnel => "tunnels": "The joiner has a tunnel.",
+    Sriov => "sriov-networks": "The joiner has an SR-IOV network.",
+    Vlan => "non-management-vlans": "The joiner has a VLAN for guests.",
+    ManagementVlan => "management-vlan-differs": "The joiner is managed on a VLAN.",
+    Domain => "external-auth-differs": "The joiner is in a domain.",
+    Edition => "edition-differs": "The joiner has another edition, and nobody knows its rank.",
+    Backend => "network-backend-differs": "The joiner uses the Linux bridge.",
+    Controller => "sdn-controller-differs": "The joiner is under an SDN controller.",
+    OtherApi => "api-version-differs": "The joiner has another API.",
+    OtherSchema => "db-schema-differs": "The joiner has another database schema.",
+    ExtraUpdate => "updates-differ": "The joiner has an update that all hosts must have.",
+    Ipv6 => "primary-address-type-differs": "The joiner is managed over IPv6.",
+    Nbd => "nbd-purpose-differs": "Networks are for different kinds of NBD.",
+    Tls => "tls-verification-differs": "The joiner does not verify certificates.",
+    CaCertificate => "ca-certificates-conflict": "Both trust another certificate under one name.",
+    TrustedCertificate => "trusted-certificates-conflict": "Both trust a certificate, the pool for more.",
+    JoinerUpdating => "joiner-updating": "The joiner is being updated.",
+    PoolUpdating => "pool-updating": "The pool is being updated.",
+    OldDriver => "storage-drivers-differ": "The joiner's NFS driver is old.",
+    HaltedVm => "halted-vms": "The joiner has a halted VM.",
+    SuspendedVm => "suspended-vms": "The joiner has a suspended VM.",
+    PausedVm => "paused-vms": "The joiner has a paused VM.",
+    Template => "custom-templates": "The joiner has a template of its own.",
+    SameVm => "vm-import-fails": "The joiner has a copy of a VM of the pool.",
+    SameSeed => "mac-seeds-clash": "The joiner has a VM with the MAC seed of one of the pool.",
+    LooseNetwork => "extra-networks": "The joiner has an internal network.",
+    ExtraNic => "networks-introduced": "The joiner has one NIC more.",
+    ExtraStorage => "extra-local-storage": "The joiner has a second local storage.",
+    Tag => "tags-lost": "The joiner is tagged.",
+    SkewedClock => "clocks-differ": "The joiner's clock is ten minutes ahead.",
+    OldCpu => "pool-cpu-level-drops": "The joiner's CPU lacks a feature.",
+    NewCpu => "joiner-cpu-reduced": "The joiner's CPU has one feature more.",
+    DeadMember => "members-dead": "A member is dead.",
+    Expired => "certificates-out-of-date": "The joiner's certificate ran out.",
+    Rotation => "secret-rotation-pending": "A rotation of the pool secret is pending.",
 }
 
 impl Offence {

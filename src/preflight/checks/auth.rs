@@ -2,15 +2,13 @@
 
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Remedy};
-use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Host};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Sees, Since, Which};
 
-pub(in crate::preflight) static EXTERNAL_AUTH_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const EXTERNAL_AUTH_DIFFERS: Check = Rule {
     check: Some("assert_external_auth_matches"),
     error: Some("POOL_JOINING_EXTERNAL_AUTH_MISMATCH"),
     side: Side::Both,
@@ -20,19 +18,19 @@ pub(in crate::preflight) static EXTERNAL_AUTH_DIFFERS: Rule = Rule {
     reads: &[
         Reads::joiner(
             Class::Host,
-            Scope::Local,
+            Which::Local,
             &["external_auth_type", "external_auth_service_name"],
         ),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
         Reads::pool(
             Class::Host,
-            Scope::Local,
+            Which::Local,
             &["external_auth_type", "external_auth_service_name"],
         ),
     ],
-    run: external_auth_differs,
-    ..Rule::of(RuleCode::ExternalAuthDiffers)
-};
+    ..Rule::of("external-auth-differs")
+}
+.run::<Preflight>(external_auth_differs);
 
 fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -68,24 +66,22 @@ fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(),
         )),
     };
     found.push(
-        Finding::new(
-            &EXTERNAL_AUTH_DIFFERS,
-            format!(
+        facts
+            .finding(format!(
                 "external authentication differs: {} in the pool, {} on the joiner",
                 told(master),
                 told(me)
-            ),
-        )
-        .fault(Fault::bare("POOL_JOINING_EXTERNAL_AUTH_MISMATCH"))
-        .objects([object(reference, me), object(master_ref, master)])
-        .expected(told(master))
-        .actual(told(me))
-        .remedy(remedy),
+            ))
+            .refused()
+            .objects([object(reference, me), object(master_ref, master)])
+            .expected(told(master))
+            .actual(told(me))
+            .remedy(remedy),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static TLS_VERIFICATION_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const TLS_VERIFICATION_DIFFERS: Check = Rule {
     check: Some("assert_tls_verification_matches"),
     error: Some("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH"),
     since: Since::of(1, 297, 0),
@@ -93,12 +89,12 @@ pub(in crate::preflight) static TLS_VERIFICATION_DIFFERS: Rule = Rule {
     compares: "joiner and pool both verify TLS certificates, or neither does",
     remedy: "enable TLS verification on the side that does not verify",
     reads: &[
-        Reads::joiner(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
-        Reads::pool(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::joiner(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::pool(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
     ],
-    run: tls_verification_differs,
-    ..Rule::of(RuleCode::TlsVerificationDiffers)
-};
+    ..Rule::of("tls-verification-differs")
+}
+.run::<Preflight>(tls_verification_differs);
 
 fn tls_verification_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (my_ref, mine) = facts.joiner.pool()?;
@@ -110,7 +106,7 @@ fn tls_verification_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
         Some(true) => (Side::Joiner, my_ref, mine),
         _ => (Side::Pool, their_ref, theirs),
     };
-    let whose = facts.side(side).whose();
+    let whose = facts.view(side).whose();
     let object = object(reference, pool);
     let enable = Choice::new(
         "enable",
@@ -128,20 +124,18 @@ fn tls_verification_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
         None => "does not say whether it verifies certificates",
     };
     found.push(
-        Finding::new(
-            &TLS_VERIFICATION_DIFFERS,
-            format!(
+        facts
+            .finding(format!(
                 "the pool {}, the joiner {}",
                 told(theirs.tls_verification_enabled),
                 told(mine.tls_verification_enabled)
-            ),
-        )
-        .fault(Fault::bare("POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH"))
-        .objects([object])
-        .side(side)
-        .expected(told(theirs.tls_verification_enabled))
-        .actual(told(mine.tls_verification_enabled))
-        .remedy(Remedy::default().or(enable)),
+            ))
+            .refused()
+            .objects([object])
+            .side(side)
+            .expected(told(theirs.tls_verification_enabled))
+            .actual(told(mine.tls_verification_enabled))
+            .remedy(Remedy::default().or(enable)),
     );
     Ok(())
 }

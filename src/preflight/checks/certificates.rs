@@ -7,10 +7,9 @@ use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
 use crate::model::Object;
 use crate::model::{Certificate, CertificateType, Class, Ref};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Since, View, Which};
 
 use super::vms::names;
 
@@ -49,7 +48,7 @@ fn named((reference, certificate): Held<'_>) -> Object {
     Object::of(reference, certificate, name)
 }
 
-pub(in crate::preflight) static CA_CERTIFICATES_CONFLICT: Rule = Rule {
+pub(in crate::preflight) const CA_CERTIFICATES_CONFLICT: Check = Rule {
     check: Some("assert_legacy_ca_certificates_compatible"),
     error: Some("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT"),
     since: Since::of(1, 302, 0),
@@ -57,14 +56,14 @@ pub(in crate::preflight) static CA_CERTIFICATES_CONFLICT: Rule = Rule {
     compares: "no CA certificate has the same name on both sides and a different SHA-256 fingerprint",
     remedy: "uninstall the joiner's certificate; it gets the pool's",
     reads: &[
-        Reads::joiner(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
-        Reads::joiner(Class::Certificate, Scope::Each, &["fingerprint"]),
-        Reads::pool(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["fingerprint"]),
+        Reads::joiner(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::joiner(Class::Certificate, Which::Each, &["fingerprint"]),
+        Reads::pool(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["fingerprint"]),
     ],
-    run: ca_certificates_conflict,
-    ..Rule::of(RuleCode::CaCertificatesConflict)
-};
+    ..Rule::of("ca-certificates-conflict")
+}
+.run::<Preflight>(ca_certificates_conflict);
 
 fn ca_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     fn legacy(certificate: &Certificate) -> bool {
@@ -96,26 +95,24 @@ fn ca_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
     };
     let objects = conflicts.iter().map(|(_, mine, _)| named(*mine));
     found.push(
-        Finding::new(
-            &CA_CERTIFICATES_CONFLICT,
-            format!(
+        facts
+            .finding(format!(
                 "both sides have CA certificates of the same name that are not the same: {}",
                 names(objects.clone())
-            ),
-        )
-        .fault(Fault::new(
-            "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT",
-            conflicts.iter().rev().map(|(name, ..)| *name),
-        ))
-        .objects(objects)
-        .expected(prints(|(name, _, theirs)| format!("{name} {}", fingerprint(theirs.1))))
-        .actual(prints(|(name, mine, _)| format!("{name} {}", fingerprint(mine.1))))
-        .remedy(Remedy::default().or(uninstall)),
+            ))
+            .fault(Fault::new(
+                "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT",
+                conflicts.iter().rev().map(|(name, ..)| *name),
+            ))
+            .objects(objects)
+            .expected(prints(|(name, _, theirs)| format!("{name} {}", fingerprint(theirs.1))))
+            .actual(prints(|(name, mine, _)| format!("{name} {}", fingerprint(mine.1))))
+            .remedy(Remedy::default().or(uninstall)),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static TRUSTED_CERTIFICATES_CONFLICT: Rule = Rule {
+pub(in crate::preflight) const TRUSTED_CERTIFICATES_CONFLICT: Check = Rule {
     check: Some("assert_trusted_certificates_compatible"),
     error: Some("POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT"),
     since: Since::of(26, 13, 0),
@@ -124,16 +121,16 @@ pub(in crate::preflight) static TRUSTED_CERTIFICATES_CONFLICT: Rule = Rule {
                on both, or for none in common",
     remedy: "uninstall the joiner's certificate; it gets the pool's",
     reads: &[
-        Reads::joiner(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
-        Reads::joiner(Class::Certificate, Scope::Each, &["fingerprint_sha256"]).since(24, 20, 0),
-        Reads::joiner(Class::Certificate, Scope::Each, &["purpose"]).since(26, 13, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["name", "type"]).since(1, 294, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["fingerprint_sha256"]).since(24, 20, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["purpose"]).since(26, 13, 0),
+        Reads::joiner(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::joiner(Class::Certificate, Which::Each, &["fingerprint_sha256"]).since(24, 20, 0),
+        Reads::joiner(Class::Certificate, Which::Each, &["purpose"]).since(26, 13, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["fingerprint_sha256"]).since(24, 20, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["purpose"]).since(26, 13, 0),
     ],
-    run: trusted_certificates_conflict,
-    ..Rule::of(RuleCode::TrustedCertificatesConflict)
-};
+    ..Rule::of("trusted-certificates-conflict")
+}
+.run::<Preflight>(trusted_certificates_conflict);
 
 fn trusted_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     fn trusted(certificate: &Certificate) -> bool {
@@ -177,21 +174,19 @@ fn trusted_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Re
         conflicts.iter().map(|(theirs, mine)| (purposes(theirs.1), purposes(mine.1))).unzip();
     let objects = conflicts.iter().map(|(_, mine)| named(*mine));
     found.push(
-        Finding::new(
-            &TRUSTED_CERTIFICATES_CONFLICT,
-            format!(
+        facts
+            .finding(format!(
                 "both sides trust the same certificates for purposes that only overlap: {}",
                 names(objects.clone())
-            ),
-        )
-        .fault(Fault::new(
-            "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT",
-            [first_theirs.0.to_string(), first_mine.0.to_string()],
-        ))
-        .objects(objects)
-        .expected(expected.join(", "))
-        .actual(actual.join(", "))
-        .remedy(Remedy::default().or(uninstall)),
+            ))
+            .fault(Fault::new(
+                "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT",
+                [first_theirs.0.to_string(), first_mine.0.to_string()],
+            ))
+            .objects(objects)
+            .expected(expected.join(", "))
+            .actual(actual.join(", "))
+            .remedy(Remedy::default().or(uninstall)),
     );
     Ok(())
 }

@@ -8,21 +8,20 @@ use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, ClusterHost, Pif};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Which};
 
-pub(in crate::preflight) static JOINER_CLUSTERING_ENABLED: Rule = Rule {
+pub(in crate::preflight) const JOINER_CLUSTERING_ENABLED: Check = Rule {
     check: Some("clustering_is_not_enabled_on_me"),
     error: Some("CLUSTERING_ENABLED"),
     side: Side::Joiner,
     compares: "the joiner is in no cluster, or its `Cluster_host` is disabled",
     remedy: "disable clustering on the joiner",
-    reads: &[Reads::joiner(Class::ClusterHost, Scope::Each, &["host", "enabled"])],
-    run: joiner_clustering_enabled,
-    ..Rule::of(RuleCode::JoinerClusteringEnabled)
-};
+    reads: &[Reads::joiner(Class::ClusterHost, Which::Each, &["host", "enabled"])],
+    ..Rule::of("joiner-clustering-enabled")
+}
+.run::<Preflight>(joiner_clustering_enabled);
 
 fn joiner_clustering_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (me, host) = facts.joiner.local()?;
@@ -39,14 +38,12 @@ fn joiner_clustering_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
                 facts.joiner.snapshot,
                 [Action::ClusterHostDisable { cluster_host: reference.clone() }],
             );
-            Finding::new(&JOINER_CLUSTERING_ENABLED, "clustering is enabled on the joiner")
+            facts.finding("clustering is enabled on the joiner")
                 .fault(Fault::new("CLUSTERING_ENABLED", [reference.to_string()]))
                 .actual("enabled")
                 .remedy(Remedy::default().or(disable))
         }
-        _ => Finding::new(
-            &JOINER_CLUSTERING_ENABLED,
-            format!("the joiner's database has {} cluster memberships for it", mine.len()),
+        _ => facts.finding(format!("the joiner's database has {} cluster memberships for it", mine.len()),
         )
         .fault(Fault::new(
             "INTERNAL_ERROR",
@@ -64,9 +61,9 @@ fn joiner_clustering_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
 
 /// What is read to find the pool's cluster network.
 const CLUSTER_NETWORK: [Reads; 3] = [
-    Reads::pool(Class::ClusterHost, Scope::All, &["cluster", "PIF"]),
-    Reads::pool(Class::Cluster, Scope::All, &["pool_auto_join"]),
-    Reads::pool(Class::Pif, Scope::Each, &["VLAN", "management"]),
+    Reads::pool(Class::ClusterHost, Which::All, &["cluster", "PIF"]),
+    Reads::pool(Class::Cluster, Which::All, &["pool_auto_join"]),
+    Reads::pool(Class::Pif, Which::Each, &["VLAN", "management"]),
 ];
 
 /// The interface of the cluster that the joiner will be taken into; none if there is none such.
@@ -88,27 +85,25 @@ fn on_a_vlan(pif: &Pif) -> bool {
     pif.VLAN > 0 && !pif.management
 }
 
-pub(in crate::preflight) static CLUSTER_NETWORK_ON_VLAN: Rule = Rule {
+pub(in crate::preflight) const CLUSTER_NETWORK_ON_VLAN: Check = Rule {
     check: Some("one_ip_configured_on_joining_cluster_network"),
     error: Some("POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK"),
-    since: crate::preflight::rule::Since::of(25, 8, 0),
+    since: crate::rules::Since::of(25, 8, 0),
     side: Side::Pool,
     compares: "the network of the pool's cluster, if joiners are taken into it, is no VLAN but the \
                management network",
     remedy: "by hand: move the cluster to another network, or stop it for the join",
     reads: &CLUSTER_NETWORK,
-    run: cluster_network_on_vlan,
-    ..Rule::of(RuleCode::ClusterNetworkOnVlan)
-};
+    ..Rule::of("cluster-network-on-vlan")
+}
+.run::<Preflight>(cluster_network_on_vlan);
 
 fn cluster_network_on_vlan(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     if let Some((object, pif)) = cluster_pif(facts)?
         && on_a_vlan(pif)
     {
         found.push(
-            Finding::new(
-                &CLUSTER_NETWORK_ON_VLAN,
-                format!("the pool's cluster runs on VLAN {}, which a joiner does not have", pif.VLAN),
+            facts.finding(format!("the pool's cluster runs on VLAN {}, which a joiner does not have", pif.VLAN),
             )
             .fault(Fault::new(
                 "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK",
@@ -126,10 +121,10 @@ fn cluster_network_on_vlan(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
     Ok(())
 }
 
-pub(in crate::preflight) static CLUSTER_NETWORK_ADDRESS: Rule = Rule {
+pub(in crate::preflight) const CLUSTER_NETWORK_ADDRESS: Check = Rule {
     check: Some("one_ip_configured_on_joining_cluster_network"),
     error: Some("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK"),
-    since: crate::preflight::rule::Since::of(25, 8, 0),
+    since: crate::rules::Since::of(25, 8, 0),
     side: Side::Joiner,
     compares: "the joiner has exactly one IP address on the bridges of the pool's cluster network \
                (of the NICs below it, if it is a bond)",
@@ -137,15 +132,15 @@ pub(in crate::preflight) static CLUSTER_NETWORK_ADDRESS: Rule = Rule {
     reads: &[
         CLUSTER_NETWORK[0],
         CLUSTER_NETWORK[1],
-        Reads::pool(Class::Pif, Scope::Each, &["VLAN", "management", "network", "bond_master_of"]),
-        Reads::pool(Class::Bond, Scope::Each, &["slaves"]),
-        Reads::pool(Class::Network, Scope::Each, &["bridge"]),
-        Reads::joiner(Class::Pif, Scope::All, &["host", "IP", "network"]),
-        Reads::joiner(Class::Network, Scope::Each, &["bridge"]),
+        Reads::pool(Class::Pif, Which::Each, &["VLAN", "management", "network", "bond_master_of"]),
+        Reads::pool(Class::Bond, Which::Each, &["slaves"]),
+        Reads::pool(Class::Network, Which::Each, &["bridge"]),
+        Reads::joiner(Class::Pif, Which::All, &["host", "IP", "network"]),
+        Reads::joiner(Class::Network, Which::Each, &["bridge"]),
     ],
-    run: cluster_network_address,
-    ..Rule::of(RuleCode::ClusterNetworkAddress)
-};
+    ..Rule::of("cluster-network-address")
+}
+.run::<Preflight>(cluster_network_address);
 
 fn cluster_network_address(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let Some((cluster_object, pif)) = cluster_pif(facts)? else { return Ok(()) };
@@ -176,27 +171,25 @@ fn cluster_network_address(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
     let bridges: Vec<_> = bridges.into_iter().collect();
     let addresses: Vec<_> = there.iter().map(|(_, pif)| pif.IP.as_str()).collect();
     found.push(
-        Finding::new(
-            &CLUSTER_NETWORK_ADDRESS,
-            format!(
+        facts
+            .finding(format!(
                 "the joiner has {} addresses on the pool's cluster network (bridge {}), and must \
                  have one",
                 there.len(),
                 bridges.join(", ")
-            ),
-        )
-        .fault(Fault::bare("POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK"))
-        .objects(there.iter().map(|(reference, pif)| object(reference, *pif)))
-        .objects([cluster_object])
-        .expected(format!("1 address on bridge {}", bridges.join(", ")))
-        .actual(match addresses.is_empty() {
-            true => "none".to_owned(),
-            false => addresses.join(", "),
-        })
-        .remedy(Remedy::by_person(
-            "give exactly one of the joiner's interfaces on the cluster network an address \
+            ))
+            .refused()
+            .objects(there.iter().map(|(reference, pif)| object(reference, *pif)))
+            .objects([cluster_object])
+            .expected(format!("1 address on bridge {}", bridges.join(", ")))
+            .actual(match addresses.is_empty() {
+                true => "none".to_owned(),
+                false => addresses.join(", "),
+            })
+            .remedy(Remedy::by_person(
+                "give exactly one of the joiner's interfaces on the cluster network an address \
              (xe pif-reconfigure-ip), and take it from the others",
-        )),
+            )),
     );
     Ok(())
 }

@@ -2,57 +2,54 @@
 
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Remedy};
-use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Pool, Ref};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Finding, Found, Lost, Reads, Rule, View, Which};
 
-pub(in crate::preflight) static JOINER_HA_ENABLED: Rule = Rule {
+pub(in crate::preflight) const JOINER_HA_ENABLED: Check = Rule {
     check: Some("ha_is_not_enable_on_me"),
     error: Some("HA_IS_ENABLED"),
     side: Side::Joiner,
     compares: "HA is off on the joiner",
     remedy: "disable HA on the joiner",
-    reads: &[Reads::joiner(Class::Pool, Scope::All, &["ha_enabled"])],
-    run: joiner_ha_enabled,
-    ..Rule::of(RuleCode::JoinerHaEnabled)
-};
+    reads: &[Reads::joiner(Class::Pool, Which::All, &["ha_enabled"])],
+    ..Rule::of("joiner-ha-enabled")
+}
+.run::<Preflight>(joiner_ha_enabled);
 
 fn joiner_ha_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
     if pool.ha_enabled {
         let message = "HA is enabled on the joiner itself; a host under HA cannot join";
-        found.push(finding(&JOINER_HA_ENABLED, facts, facts.joiner, reference, pool, message));
+        found.push(finding(facts, facts.joiner, reference, pool, message));
     }
     Ok(())
 }
 
-pub(in crate::preflight) static POOL_HA_ENABLED: Rule = Rule {
+pub(in crate::preflight) const POOL_HA_ENABLED: Check = Rule {
     check: Some("ha_is_not_enable_on_the_distant_pool"),
     error: Some("HA_IS_ENABLED"),
     side: Side::Pool,
     compares: "HA is off in the pool",
     remedy: "disable HA in the pool, enable it again after the join",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["ha_enabled"])],
-    run: pool_ha_enabled,
-    ..Rule::of(RuleCode::PoolHaEnabled)
-};
+    reads: &[Reads::pool(Class::Pool, Which::All, &["ha_enabled"])],
+    ..Rule::of("pool-ha-enabled")
+}
+.run::<Preflight>(pool_ha_enabled);
 
 fn pool_ha_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.pool.pool()?;
     if pool.ha_enabled {
         let message = "HA is enabled in the pool; no host can join until it is off, and its VMs are \
                        not restarted by themselves meanwhile";
-        found.push(finding(&POOL_HA_ENABLED, facts, facts.pool, reference, pool, message));
+        found.push(finding(facts, facts.pool, reference, pool, message));
     }
     Ok(())
 }
 
 fn finding(
-    rule: &Rule,
     facts: &Facts<'_>,
     view: View<'_>,
     reference: &Ref<Pool>,
@@ -80,8 +77,9 @@ fn finding(
         facts.joiner.snapshot,
         [disable],
     );
-    Finding::new(rule, message)
-        .fault(Fault::bare("HA_IS_ENABLED"))
+    facts
+        .finding(message)
+        .refused()
         .objects([object])
         .expected("ha_enabled = false")
         .actual("ha_enabled = true")

@@ -5,21 +5,21 @@ use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::Class;
 use crate::model::object;
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Which};
 
-pub(in crate::preflight) static POOL_UNREADABLE: Rule = Rule {
+pub(in crate::preflight) const POOL_UNREADABLE: Check = Rule {
     check: Some("get_pool"),
     error: Some("INTERNAL_ERROR"),
     side: Side::Pool,
     compares: "the pool's database has exactly one pool record; nothing else is checked otherwise",
     remedy: "by hand: take a snapshot of one pool; a server that answers so is damaged",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &[])],
-    run: pool_unreadable,
-    ..Rule::of(RuleCode::PoolUnreadable)
-};
+    ends_checks: true,
+    reads: &[Reads::pool(Class::Pool, Which::All, &[])],
+    ..Rule::of("pool-unreadable")
+}
+.run::<Preflight>(pool_unreadable);
 
 fn pool_unreadable(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let pools = &facts.pool.snapshot.pool;
@@ -36,7 +36,8 @@ fn pool_unreadable(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
         ),
     };
     found.push(
-        Finding::new(&POOL_UNREADABLE, format!("{message}; nothing else can be checked"))
+        facts
+            .finding(format!("{message}; nothing else can be checked"))
             .fault(Fault::new("INTERNAL_ERROR", [text]))
             .objects(pools.iter().map(|(reference, pool)| object(reference, pool)))
             .expected("1 pool record")
@@ -49,21 +50,21 @@ fn pool_unreadable(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     Ok(())
 }
 
-pub(in crate::preflight) static JOINING_ITSELF: Rule = Rule {
+pub(in crate::preflight) const JOINING_ITSELF: Check = Rule {
     check: Some("assert_not_joining_myself"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
     compares: "the joiner's uuid is not that of the pool's master",
     remedy: "by hand: give the address of another pool's master",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["uuid"]),
-        Reads::joiner(Class::Host, Scope::Each, &[]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["uuid"]),
+        Reads::joiner(Class::Host, Which::Local, &["uuid"]),
+        Reads::joiner(Class::Host, Which::Each, &[]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["uuid"]),
     ],
-    run: joining_itself,
-    ..Rule::of(RuleCode::JoiningItself)
-};
+    ..Rule::of("joining-itself")
+}
+.run::<Preflight>(joining_itself);
 
 fn joining_itself(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (_, master) = facts.pool.local()?;
@@ -78,7 +79,8 @@ fn joining_itself(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
         _ => ("the joiner is the master of this very pool", "Host is already part of a pool"),
     };
     found.push(
-        Finding::new(&JOINING_ITSELF, message)
+        facts
+            .finding(message)
             .fault(Fault::new("OPERATION_NOT_ALLOWED", [text]))
             .objects([object(reference, joiner)])
             .expected("two different hosts")
@@ -91,16 +93,16 @@ fn joining_itself(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     Ok(())
 }
 
-pub(in crate::preflight) static JOINER_HAS_OTHER_HOSTS: Rule = Rule {
+pub(in crate::preflight) const JOINER_HAS_OTHER_HOSTS: Check = Rule {
     check: Some("assert_i_know_of_no_other_hosts"),
     error: Some("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS"),
     side: Side::Joiner,
     compares: "the joiner's database has one host only",
     remedy: "by hand: eject the other hosts, which wipes their local disks, or choose another joiner",
-    reads: &[Reads::joiner(Class::Host, Scope::Each, &[])],
-    run: joiner_has_other_hosts,
-    ..Rule::of(RuleCode::JoinerHasOtherHosts)
-};
+    reads: &[Reads::joiner(Class::Host, Which::Each, &[])],
+    ..Rule::of("joiner-has-other-hosts")
+}
+.run::<Preflight>(joiner_has_other_hosts);
 
 fn joiner_has_other_hosts(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let hosts = &facts.joiner.snapshot.host;
@@ -110,11 +112,9 @@ fn joiner_has_other_hosts(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<()
     let me = facts.joiner.local()?.0;
     let others = hosts.iter().filter(|(reference, _)| *reference != me);
     found.push(
-        Finding::new(
-            &JOINER_HAS_OTHER_HOSTS,
-            format!("the joiner is the master of a pool with {} hosts", hosts.len()),
+        facts.finding(format!("the joiner is the master of a pool with {} hosts", hosts.len()),
         )
-        .fault(Fault::bare("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS"))
+        .refused()
         .objects(others.map(|(reference, host)| object(reference, host)))
         .expected("1 host")
         .actual(format!("{} hosts", hosts.len()))

@@ -5,47 +5,44 @@ use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Host, Pool};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::policy::Editions;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::options::Editions;
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Which};
 
 /// A restricted pool may have so many hosts (`Xapi_globs.restricted_pool_size`).
 const RESTRICTED_POOL_SIZE: usize = 3;
 
-pub(in crate::preflight) static POOLING_UNLICENSED: Rule = Rule {
+pub(in crate::preflight) const POOLING_UNLICENSED: Check = Rule {
     check: Some("assert_pooling_licensed"),
     error: Some("LICENCE_RESTRICTION"),
     side: Side::Joiner,
     compares: "the joiner's `pool.restrictions` permits pooling: `restrict_pooling` is \"false\"",
     remedy: "by hand: apply a licence that permits pooling",
-    reads: &[Reads::joiner(Class::Pool, Scope::All, &["restrictions"])],
-    run: pooling_unlicensed,
-    ..Rule::of(RuleCode::PoolingUnlicensed)
-};
+    reads: &[Reads::joiner(Class::Pool, Which::All, &["restrictions"])],
+    ..Rule::of("pooling-unlicensed")
+}
+.run::<Preflight>(pooling_unlicensed);
 
 fn pooling_unlicensed(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
     if restricted(pool, "restrict_pooling") {
         found.push(
-            Finding::new(
-                &POOLING_UNLICENSED,
-                "the joiner's licence does not permit it to be in a pool",
-            )
-            .fault(Fault::bare("LICENCE_RESTRICTION"))
-            .objects([object(reference, pool)])
-            .expected("restrict_pooling = false")
-            .actual(stated(pool, "restrict_pooling"))
-            .remedy(Remedy::by_person(
-                "apply a licence that permits pooling to the joiner (xe host-apply-edition)",
-            )),
+            facts
+                .finding("the joiner's licence does not permit it to be in a pool")
+                .refused()
+                .objects([object(reference, pool)])
+                .expected("restrict_pooling = false")
+                .actual(stated(pool, "restrict_pooling"))
+                .remedy(Remedy::by_person(
+                    "apply a licence that permits pooling to the joiner (xe host-apply-edition)",
+                )),
         );
     }
     Ok(())
 }
 
-pub(in crate::preflight) static POOL_SIZE_RESTRICTED: Rule = Rule {
+pub(in crate::preflight) const POOL_SIZE_RESTRICTED: Check = Rule {
     check: Some("assert_pool_size_unrestricted"),
     error: Some("LICENCE_RESTRICTION"),
     side: Side::Joiner,
@@ -53,21 +50,19 @@ pub(in crate::preflight) static POOL_SIZE_RESTRICTED: Rule = Rule {
                than three hosts",
     remedy: "by hand: apply a licence without this limit",
     reads: &[
-        Reads::joiner(Class::Pool, Scope::All, &["restrictions"]),
-        Reads::pool(Class::Host, Scope::All, &[]),
+        Reads::joiner(Class::Pool, Which::All, &["restrictions"]),
+        Reads::pool(Class::Host, Which::All, &[]),
     ],
-    run: pool_size_restricted,
-    ..Rule::of(RuleCode::PoolSizeRestricted)
-};
+    ..Rule::of("pool-size-restricted")
+}
+.run::<Preflight>(pool_size_restricted);
 
 fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
     let hosts = facts.pool.snapshot.host.len();
     if restricted(pool, "restrict_pool_size") && hosts >= RESTRICTED_POOL_SIZE {
         found.push(
-            Finding::new(
-                &POOL_SIZE_RESTRICTED,
-                format!(
+            facts.finding(format!(
                     "the joiner's licence limits pools to {RESTRICTED_POOL_SIZE} hosts, and the \
                      pool has {hosts}"
                 ),
@@ -96,7 +91,7 @@ fn stated(pool: &Pool, key: &str) -> String {
     }
 }
 
-pub(in crate::preflight) static EDITION_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const EDITION_DIFFERS: Check = Rule {
     check: Some("assert_restrictions_match"),
     error: Some("LICENSE_HOST_POOL_MISMATCH"),
     side: Side::Both,
@@ -104,12 +99,12 @@ pub(in crate::preflight) static EDITION_DIFFERS: Rule = Rule {
                the joiner's licence daemon",
     remedy: "apply the pool's edition to the joiner",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["edition"]),
-        Reads::pool(Class::Host, Scope::All, &["edition"]),
+        Reads::joiner(Class::Host, Which::Local, &["edition"]),
+        Reads::pool(Class::Host, Which::All, &["edition"]),
     ],
-    run: edition_differs,
-    ..Rule::of(RuleCode::EditionDiffers)
-};
+    ..Rule::of("edition-differs")
+}
+.run::<Preflight>(edition_differs);
 
 fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -209,7 +204,8 @@ fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
         ),
     };
     found.push(
-        Finding::new(&EDITION_DIFFERS, message)
+        facts
+            .finding(message)
             .fault(fault)
             .objects([object])
             .expected(editions.join(", "))

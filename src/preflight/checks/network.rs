@@ -6,33 +6,30 @@ use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object_at;
 use crate::model::{Bond, Class, Network, NetworkSriov, Pif, Record, Ref, Tunnel, Vlan};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Finding, Found, Lost, Reads, Rule, Which};
 
 use super::vms::names;
 
-pub(in crate::preflight) static MANAGEMENT_INTERFACE_MISSING: Rule = Rule {
+pub(in crate::preflight) const MANAGEMENT_INTERFACE_MISSING: Check = Rule {
     check: Some("assert_management_interface_exists"),
     error: Some("HOST_STILL_BOOTING"),
     side: Side::Joiner,
     compares: "the joiner has a management interface",
     remedy: "by hand: wait until the host has started, or configure a management interface",
-    reads: &[Reads::joiner(Class::Pif, Scope::Each, &["host", "management"])],
-    run: management_interface_missing,
-    ..Rule::of(RuleCode::ManagementInterfaceMissing)
-};
+    reads: &[Reads::joiner(Class::Pif, Which::Each, &["host", "management"])],
+    ..Rule::of("management-interface-missing")
+}
+.run::<Preflight>(management_interface_missing);
 
 fn management_interface_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, host) = facts.joiner.local()?;
     if facts.joiner.management_pif().is_none() {
         found.push(
-            Finding::new(
-                &MANAGEMENT_INTERFACE_MISSING,
-                "the joiner has no management interface: it is still starting, or none is configured",
+            facts.finding("the joiner has no management interface: it is still starting, or none is configured",
             )
-            .fault(Fault::bare("HOST_STILL_BOOTING"))
+            .refused()
             .objects([crate::model::object(reference, host)])
             .expected("one management interface")
             .actual("none")
@@ -63,7 +60,6 @@ fn upon<T: Record>(
 
 /// One finding for all objects that must go, with the call that removes each.
 fn must_go<T>(
-    rule: &Rule,
     facts: &Facts<'_>,
     what: &str,
     objects: Vec<(Ref<T>, Object)>,
@@ -79,8 +75,9 @@ fn must_go<T>(
     let count = objects.len();
     let objects = objects.into_iter().map(|(_, object)| object);
     Some(
-        Finding::new(rule, format!("the joiner has {what}: {}", names(objects.clone())))
-            .fault(Fault::bare(rule.error.unwrap_or_default()))
+        facts
+            .finding(format!("the joiner has {what}: {}", names(objects.clone())))
+            .refused()
             .objects(objects)
             .expected("none")
             .actual(count)
@@ -88,79 +85,78 @@ fn must_go<T>(
     )
 }
 
-pub(in crate::preflight) static BONDS: Rule = Rule {
+pub(in crate::preflight) const BONDS: Check = Rule {
     check: Some("assert_no_bonds_on_me"),
     error: Some("POOL_JOINING_HOST_HAS_BONDS"),
     side: Side::Joiner,
     compares: "the joiner has no bond; it gets those of the pool's master after the join",
     remedy: "destroy the bonds",
-    reads: &[Reads::joiner(Class::Bond, Scope::Each, &[])],
-    run: |facts, found| {
-        let bonds = upon::<Bond>(facts, |bond| &bond.master, |device, _| device.to_owned());
-        let choice = Choice::new(
-            "destroy",
-            "destroy the bonds; addresses and management move to each bond's primary NIC",
-        );
-        let remove = |bond| Action::BondDestroy { bond };
-        found.extend(must_go(&BONDS, facts, "bonds", bonds, choice, remove));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::Bonds)
-};
+    reads: &[Reads::joiner(Class::Bond, Which::Each, &[])],
+    ..Rule::of("bonds")
+}
+.run::<Preflight>(|facts, found| {
+    let bonds = upon::<Bond>(facts, |bond| &bond.master, |device, _| device.to_owned());
+    let choice = Choice::new(
+        "destroy",
+        "destroy the bonds; addresses and management move to each bond's primary NIC",
+    );
+    let remove = |bond| Action::BondDestroy { bond };
+    found.extend(must_go(facts, "bonds", bonds, choice, remove));
+    Ok(())
+});
 
-pub(in crate::preflight) static TUNNELS: Rule = Rule {
+pub(in crate::preflight) const TUNNELS: Check = Rule {
     check: Some("assert_no_tunnels_on_me"),
     error: Some("POOL_JOINING_HOST_HAS_TUNNELS"),
     side: Side::Joiner,
     compares: "the joiner has no tunnel",
     remedy: "destroy the tunnels",
-    reads: &[Reads::joiner(Class::Tunnel, Scope::Each, &[])],
-    run: |facts, found| {
-        let tunnels =
-            upon::<Tunnel>(facts, |tunnel| &tunnel.transport_PIF, |device, _| device.to_owned());
-        let choice =
-            Choice::new("destroy", "destroy the tunnels; their networks stay, unconnected");
-        let remove = |tunnel| Action::TunnelDestroy { tunnel };
-        found.extend(must_go(&TUNNELS, facts, "tunnels", tunnels, choice, remove));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::Tunnels)
-};
+    reads: &[Reads::joiner(Class::Tunnel, Which::Each, &[])],
+    ..Rule::of("tunnels")
+}
+.run::<Preflight>(|facts, found| {
+    let tunnels =
+        upon::<Tunnel>(facts, |tunnel| &tunnel.transport_PIF, |device, _| device.to_owned());
+    let choice = Choice::new("destroy", "destroy the tunnels; their networks stay, unconnected");
+    let remove = |tunnel| Action::TunnelDestroy { tunnel };
+    found.extend(must_go(facts, "tunnels", tunnels, choice, remove));
+    Ok(())
+});
 
-pub(in crate::preflight) static SRIOV_NETWORKS: Rule = Rule {
+pub(in crate::preflight) const SRIOV_NETWORKS: Check = Rule {
     check: Some("assert_no_network_sriovs_on_me"),
     error: Some("POOL_JOINING_HOST_HAS_NETWORK_SRIOVS"),
     side: Side::Joiner,
     compares: "the joiner has no SR-IOV network",
     remedy: "destroy the SR-IOV networks",
-    reads: &[Reads::joiner(Class::NetworkSriov, Scope::Each, &[])],
-    run: |facts, found| {
-        let sriovs =
-            upon::<NetworkSriov>(facts, |sriov| &sriov.physical_PIF, |device, _| device.to_owned());
-        let choice = Choice::new(
-            "destroy",
-            "destroy the SR-IOV networks; some NICs need a reboot of the host for it",
-        );
-        let remove = |network_sriov| Action::NetworkSriovDestroy { network_sriov };
-        found.extend(must_go(&SRIOV_NETWORKS, facts, "SR-IOV networks", sriovs, choice, remove));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::SriovNetworks)
-};
+    reads: &[Reads::joiner(Class::NetworkSriov, Which::Each, &[])],
+    ..Rule::of("sriov-networks")
+}
+.run::<Preflight>(|facts, found| {
+    let sriovs =
+        upon::<NetworkSriov>(facts, |sriov| &sriov.physical_PIF, |device, _| device.to_owned());
+    let choice = Choice::new(
+        "destroy",
+        "destroy the SR-IOV networks; some NICs need a reboot of the host for it",
+    );
+    let remove = |network_sriov| Action::NetworkSriovDestroy { network_sriov };
+    found.extend(must_go(facts, "SR-IOV networks", sriovs, choice, remove));
+    Ok(())
+});
 
-pub(in crate::preflight) static NON_MANAGEMENT_VLANS: Rule = Rule {
+pub(in crate::preflight) const NON_MANAGEMENT_VLANS: Check = Rule {
     check: Some("assert_no_non_management_vlans_on_me"),
     error: Some("POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS"),
     side: Side::Joiner,
     compares: "the interface of each VLAN of the joiner is the management interface",
     remedy: "destroy the VLANs, or the VLANs and their networks",
     reads: &[
-        Reads::joiner(Class::Vlan, Scope::Each, &["untagged_PIF"]),
-        Reads::joiner(Class::Pif, Scope::Each, &["management"]),
+        Reads::joiner(Class::Vlan, Which::Each, &["untagged_PIF"]),
+        Reads::joiner(Class::Pif, Which::Each, &["management"]),
     ],
-    run: non_management_vlans,
-    ..Rule::of(RuleCode::NonManagementVlans)
-};
+    ..Rule::of("non-management-vlans")
+}
+.run::<Preflight>(non_management_vlans);
 
 fn non_management_vlans(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let snapshot = facts.joiner.snapshot;
@@ -217,19 +213,17 @@ fn non_management_vlans(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
     }
     let objects = wrong.into_iter().map(|(.., object)| object);
     found.push(
-        Finding::new(
-            &NON_MANAGEMENT_VLANS,
-            format!(
+        facts
+            .finding(format!(
                 "the joiner has VLANs beside its management VLAN: {}; it gets those of the pool's \
                  master after the join",
                 names(objects.clone())
-            ),
-        )
-        .fault(fault)
-        .objects(objects.clone())
-        .expected("none but the management VLAN")
-        .actual(objects.len())
-        .remedy(remedy),
+            ))
+            .fault(fault)
+            .objects(objects.clone())
+            .expected("none but the management VLAN")
+            .actual(objects.len())
+            .remedy(remedy),
     );
     Ok(())
 }
@@ -241,14 +235,14 @@ fn unused_but_for(snapshot: &crate::model::Snapshot, pif: &Pif) -> Option<Ref<Ne
 }
 
 const MANAGEMENT: [Reads; 3] = [
-    Reads::joiner(Class::Pif, Scope::Each, &["host", "management"]),
-    Reads::pool(Class::Pool, Scope::All, &["master"]),
-    Reads::pool(Class::Pif, Scope::Each, &["host", "management"]),
+    Reads::joiner(Class::Pif, Which::Each, &["host", "management"]),
+    Reads::pool(Class::Pool, Which::All, &["master"]),
+    Reads::pool(Class::Pif, Which::Each, &["host", "management"]),
 ];
 
 /// Both management interfaces; XAPI stumbles where one is missing.
 fn management_pifs<'a>(facts: &Facts<'a>) -> Result<[(Object, &'a Pif); 2], Lost> {
-    let pif = |view: crate::preflight::facts::View<'a>| {
+    let pif = |view: crate::rules::View<'a>| {
         let (reference, pif) = view.management_pif().ok_or_else(|| {
             Lost::fault(
                 Fault::new("INTERNAL_ERROR", ["Not_found"]),
@@ -266,7 +260,7 @@ fn management_pifs<'a>(facts: &Facts<'a>) -> Result<[(Object, &'a Pif); 2], Lost
     Ok([pif(facts.joiner)?, pif(facts.pool)?])
 }
 
-pub(in crate::preflight) static MANAGEMENT_VLAN_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const MANAGEMENT_VLAN_DIFFERS: Check = Rule {
     check: Some("assert_management_vlan_are_same"),
     error: Some("POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH"),
     side: Side::Both,
@@ -276,12 +270,12 @@ pub(in crate::preflight) static MANAGEMENT_VLAN_DIFFERS: Rule = Rule {
         MANAGEMENT[0],
         MANAGEMENT[1],
         MANAGEMENT[2],
-        Reads::joiner(Class::Pif, Scope::Management, &["VLAN"]),
-        Reads::pool(Class::Pif, Scope::Management, &["VLAN"]),
+        Reads::joiner(Class::Pif, Which::Management, &["VLAN"]),
+        Reads::pool(Class::Pif, Which::Management, &["VLAN"]),
     ],
-    run: management_vlan_differs,
-    ..Rule::of(RuleCode::ManagementVlanDiffers)
-};
+    ..Rule::of("management-vlan-differs")
+}
+.run::<Preflight>(management_vlan_differs);
 
 fn management_vlan_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let [(my_object, mine), (their_object, theirs)] = management_pifs(facts)?;
@@ -293,9 +287,7 @@ fn management_vlan_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
         tag => format!("VLAN {tag}"),
     };
     found.push(
-        Finding::new(
-            &MANAGEMENT_VLAN_DIFFERS,
-            format!(
+        facts.finding(format!(
                 "the management networks differ: {} in the pool, {} on the joiner",
                 told(theirs.VLAN),
                 told(mine.VLAN)
@@ -317,7 +309,7 @@ fn management_vlan_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
     Ok(())
 }
 
-pub(in crate::preflight) static PRIMARY_ADDRESS_TYPE_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const PRIMARY_ADDRESS_TYPE_DIFFERS: Check = Rule {
     check: Some("assert_homogeneous_primary_address_type"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
@@ -328,12 +320,12 @@ pub(in crate::preflight) static PRIMARY_ADDRESS_TYPE_DIFFERS: Rule = Rule {
         MANAGEMENT[0],
         MANAGEMENT[1],
         MANAGEMENT[2],
-        Reads::joiner(Class::Pif, Scope::Management, &["primary_address_type"]),
-        Reads::pool(Class::Pif, Scope::Management, &["primary_address_type"]),
+        Reads::joiner(Class::Pif, Which::Management, &["primary_address_type"]),
+        Reads::pool(Class::Pif, Which::Management, &["primary_address_type"]),
     ],
-    run: primary_address_type_differs,
-    ..Rule::of(RuleCode::PrimaryAddressTypeDiffers)
-};
+    ..Rule::of("primary-address-type-differs")
+}
+.run::<Preflight>(primary_address_type_differs);
 
 fn primary_address_type_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let [(my_object, mine), (their_object, theirs)] = management_pifs(facts)?;
@@ -341,22 +333,20 @@ fn primary_address_type_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Res
         return Ok(());
     }
     found.push(
-        Finding::new(
-            &PRIMARY_ADDRESS_TYPE_DIFFERS,
-            format!(
+        facts
+            .finding(format!(
                 "the pool is managed over {}, the joiner over {}",
                 theirs.primary_address_type, mine.primary_address_type
-            ),
-        )
-        .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Primary address type differs"]))
-        .objects([my_object, their_object])
-        .expected(&theirs.primary_address_type)
-        .actual(&mine.primary_address_type)
-        .remedy(Remedy::by_person(format!(
-            "manage the joiner over {} too (xe pif-set-primary-address-type, then \
+            ))
+            .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Primary address type differs"]))
+            .objects([my_object, their_object])
+            .expected(&theirs.primary_address_type)
+            .actual(&mine.primary_address_type)
+            .remedy(Remedy::by_person(format!(
+                "manage the joiner over {} too (xe pif-set-primary-address-type, then \
              xe host-management-reconfigure, on its console)",
-            theirs.primary_address_type
-        ))),
+                theirs.primary_address_type
+            ))),
     );
     Ok(())
 }

@@ -7,12 +7,11 @@ use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Sm};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Since, Which};
 
-pub(in crate::preflight) static STORAGE_DRIVERS_DIFFER: Rule = Rule {
+pub(in crate::preflight) const STORAGE_DRIVERS_DIFFER: Check = Rule {
     check: Some("assert_sm_features_compatible"),
     error: Some("POOL_JOINING_SM_FEATURES_INCOMPATIBLE"),
     since: Since::of(24, 37, 0),
@@ -21,12 +20,12 @@ pub(in crate::preflight) static STORAGE_DRIVERS_DIFFER: Rule = Rule {
                every feature in the same version or a newer one",
     remedy: "by hand: install or update the joiner's storage drivers",
     reads: &[
-        Reads::joiner(Class::Sm, Scope::All, &["type", "features"]),
-        Reads::pool(Class::Sm, Scope::Each, &["type", "features"]),
+        Reads::joiner(Class::Sm, Which::All, &["type", "features"]),
+        Reads::pool(Class::Sm, Which::Each, &["type", "features"]),
     ],
-    run: storage_drivers_differ,
-    ..Rule::of(RuleCode::StorageDriversDiffer)
-};
+    ..Rule::of("storage-drivers-differ")
+}
+.run::<Preflight>(storage_drivers_differ);
 
 fn storage_drivers_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let mut mine = BTreeMap::<&str, Vec<_>>::new();
@@ -81,9 +80,7 @@ fn storage_drivers_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<()
     }
     let Some(fault) = fault else { return Ok(()) };
     found.push(
-        Finding::new(
-            &STORAGE_DRIVERS_DIFFER,
-            format!(
+        facts.finding(format!(
                 "the joiner's storage drivers cannot do what the pool's can: {}",
                 actual.join("; ")
             ),

@@ -7,15 +7,14 @@ use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Class, Host, PoolUpdate, Ref};
 use crate::model::{object, object_at};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::{Finding, Severity};
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, Since, View, Which};
 
 const SOFTWARE_VERSIONS: [Reads; 3] = [
-    Reads::joiner(Class::Host, Scope::Local, &["software_version"]),
-    Reads::pool(Class::Pool, Scope::All, &["master"]),
-    Reads::pool(Class::Host, Scope::Local, &["software_version"]),
+    Reads::joiner(Class::Host, Which::Local, &["software_version"]),
+    Reads::pool(Class::Pool, Which::All, &["master"]),
+    Reads::pool(Class::Host, Which::Local, &["software_version"]),
 ];
 
 const SAME_LEVEL: &str = "bring both to the same update level (yum update on the joiner, a rolling \
@@ -48,7 +47,7 @@ fn differing(pairs: &[(&str, Option<&str>, Option<&str>)]) -> (String, String) {
     (pool.join(", "), joiner.join(", "))
 }
 
-pub(in crate::preflight) static PLATFORM_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const PLATFORM_DIFFERS: Check = Rule {
     check: Some("assert_hosts_compatible"),
     error: Some("HOSTS_NOT_COMPATIBLE"),
     side: Side::Both,
@@ -56,9 +55,9 @@ pub(in crate::preflight) static PLATFORM_DIFFERS: Rule = Rule {
                equal",
     remedy: "by hand: install or upgrade one of them to the other's product version",
     reads: &SOFTWARE_VERSIONS,
-    run: platform_differs,
-    ..Rule::of(RuleCode::PlatformDiffers)
-};
+    ..Rule::of("platform-differs")
+}
+.run::<Preflight>(platform_differs);
 
 fn platform_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -72,22 +71,20 @@ fn platform_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost
     }
     let (pool, joiner) = differing(&compared);
     found.push(
-        Finding::new(
-            &PLATFORM_DIFFERS,
-            format!("the products differ: the pool has {pool}, the joiner {joiner}"),
-        )
-        .fault(Fault::bare("HOSTS_NOT_COMPATIBLE"))
-        .objects([object(reference, me), object(master_ref, master)])
-        .expected(pool)
-        .actual(joiner)
-        .remedy(Remedy::by_person(
-            "install or upgrade one side so that both run the same product version",
-        )),
+        facts
+            .finding(format!("the products differ: the pool has {pool}, the joiner {joiner}"))
+            .refused()
+            .objects([object(reference, me), object(master_ref, master)])
+            .expected(pool)
+            .actual(joiner)
+            .remedy(Remedy::by_person(
+                "install or upgrade one side so that both run the same product version",
+            )),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static SOFTWARE_VERSION_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const SOFTWARE_VERSION_DIFFERS: Check = Rule {
     check: Some("assert_hosts_homogeneous"),
     error: Some("HOSTS_NOT_HOMOGENEOUS"),
     severity: Severity::Forceable,
@@ -96,9 +93,9 @@ pub(in crate::preflight) static SOFTWARE_VERSION_DIFFERS: Rule = Rule {
                `xs:linux` pack are equal on joiner and master",
     remedy: "by hand: bring both to the same update level; join_force skips the check",
     reads: &SOFTWARE_VERSIONS,
-    run: software_version_differs,
-    ..Rule::of(RuleCode::SoftwareVersionDiffers)
-};
+    ..Rule::of("software-version-differs")
+}
+.run::<Preflight>(software_version_differs);
 
 fn software_version_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -122,20 +119,18 @@ fn software_version_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
     }
     let (pool, joiner) = differing(&compared);
     found.push(
-        Finding::new(
-            &SOFTWARE_VERSION_DIFFERS,
-            format!("the software differs: the pool has {pool}, the joiner {joiner}"),
-        )
-        .fault(Fault::new("HOSTS_NOT_HOMOGENEOUS", ["Software version differs"]))
-        .objects([object(reference, me), object(master_ref, master)])
-        .expected(pool)
-        .actual(joiner)
-        .remedy(Remedy::by_person(SAME_LEVEL)),
+        facts
+            .finding(format!("the software differs: the pool has {pool}, the joiner {joiner}"))
+            .fault(Fault::new("HOSTS_NOT_HOMOGENEOUS", ["Software version differs"]))
+            .objects([object(reference, me), object(master_ref, master)])
+            .expected(pool)
+            .actual(joiner)
+            .remedy(Remedy::by_person(SAME_LEVEL)),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static CPU_VENDOR_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const CPU_VENDOR_DIFFERS: Check = Rule {
     check: Some("assert_hosts_homogeneous"),
     error: Some("HOSTS_NOT_HOMOGENEOUS"),
     severity: Severity::Forceable,
@@ -143,12 +138,12 @@ pub(in crate::preflight) static CPU_VENDOR_DIFFERS: Rule = Rule {
     compares: "the joiner's `host.cpu_info` and the pool's `pool.cpu_info` name the same vendor",
     remedy: "by hand: use a host with CPUs of the pool's vendor; join_force skips the check",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["cpu_info"]),
-        Reads::pool(Class::Pool, Scope::All, &["cpu_info"]),
+        Reads::joiner(Class::Host, Which::Local, &["cpu_info"]),
+        Reads::pool(Class::Pool, Which::All, &["cpu_info"]),
     ],
-    run: cpu_vendor_differs,
-    ..Rule::of(RuleCode::CpuVendorDiffers)
-};
+    ..Rule::of("cpu-vendor-differs")
+}
+.run::<Preflight>(cpu_vendor_differs);
 
 fn cpu_vendor_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -157,17 +152,13 @@ fn cpu_vendor_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lo
     let (theirs, mine) = (vendor(&pool.cpu_info), vendor(&me.cpu_info));
     let finding = match (&theirs, &mine) {
         (Some(theirs), Some(mine)) if theirs == mine => return Ok(()),
-        (Some(theirs), Some(mine)) => Finding::new(
-            &CPU_VENDOR_DIFFERS,
-            format!(
+        (Some(theirs), Some(mine)) => facts.finding(format!(
                 "the CPUs are of different vendors, {theirs} in the pool and {mine} in the joiner: \
                  VMs will never migrate between them while they run"
             ),
         )
         .fault(Fault::new("HOSTS_NOT_HOMOGENEOUS", ["CPUs differ"])),
-        _ => Finding::new(
-            &CPU_VENDOR_DIFFERS,
-            "the CPU vendor is not stated, on which XAPI stumbles; a host states it once it has \
+        _ => facts.finding("the CPU vendor is not stated, on which XAPI stumbles; a host states it once it has \
              started completely",
         )
         .fault(Fault::new("INTERNAL_ERROR", ["Not_found"])),
@@ -184,20 +175,20 @@ fn cpu_vendor_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lo
     Ok(())
 }
 
-pub(in crate::preflight) static API_VERSION_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const API_VERSION_DIFFERS: Check = Rule {
     check: Some("assert_api_version_matches"),
     error: Some("POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION"),
     side: Side::Both,
     compares: "`API_version_major` and `API_version_minor` of joiner and master are equal",
     remedy: "by hand: bring both to the same update level",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["API_version_major", "API_version_minor"]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["API_version_major", "API_version_minor"]),
+        Reads::joiner(Class::Host, Which::Local, &["API_version_major", "API_version_minor"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["API_version_major", "API_version_minor"]),
     ],
-    run: api_version_differs,
-    ..Rule::of(RuleCode::ApiVersionDiffers)
-};
+    ..Rule::of("api-version-differs")
+}
+.run::<Preflight>(api_version_differs);
 
 fn api_version_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -210,32 +201,30 @@ fn api_version_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
         return Ok(());
     }
     found.push(
-        Finding::new(
-            &API_VERSION_DIFFERS,
-            format!("the API versions differ: {theirs} in the pool, {mine} on the joiner"),
-        )
-        .fault(Fault::new(
-            "POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION",
-            [mine.as_str(), theirs.as_str()],
-        ))
-        .objects([object(reference, me), object(master_ref, master)])
-        .expected(theirs)
-        .actual(mine)
-        .remedy(Remedy::by_person(SAME_LEVEL)),
+        facts
+            .finding(format!("the API versions differ: {theirs} in the pool, {mine} on the joiner"))
+            .fault(Fault::new(
+                "POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION",
+                [mine.as_str(), theirs.as_str()],
+            ))
+            .objects([object(reference, me), object(master_ref, master)])
+            .expected(theirs)
+            .actual(mine)
+            .remedy(Remedy::by_person(SAME_LEVEL)),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static DB_SCHEMA_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const DB_SCHEMA_DIFFERS: Check = Rule {
     check: Some("assert_db_schema_matches"),
     error: Some("POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA"),
     side: Side::Both,
     compares: "`db_schema` of joiner and master is stated, not empty, and equal",
     remedy: "by hand: bring both to the same update level",
     reads: &SOFTWARE_VERSIONS,
-    run: db_schema_differs,
-    ..Rule::of(RuleCode::DbSchemaDiffers)
-};
+    ..Rule::of("db-schema-differs")
+}
+.run::<Preflight>(db_schema_differs);
 
 fn db_schema_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
@@ -255,7 +244,8 @@ fn db_schema_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Los
         ),
     };
     found.push(
-        Finding::new(&DB_SCHEMA_DIFFERS, message)
+        facts
+            .finding(message)
             .fault(Fault::new(
                 "POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA",
                 [mine.as_str(), theirs.as_str()],
@@ -268,22 +258,22 @@ fn db_schema_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Los
     Ok(())
 }
 
-pub(in crate::preflight) static UPDATES_DIFFER: Rule = Rule {
+pub(in crate::preflight) const UPDATES_DIFFER: Check = Rule {
     check: Some("assert_homogeneous_updates"),
     error: Some("HOSTS_NOT_HOMOGENEOUS"),
     side: Side::Both,
     compares: "joiner and master have the same updates among those that enforce homogeneity, by uuid",
     remedy: "by hand: apply the missing updates",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["updates"]),
-        Reads::joiner(Class::PoolUpdate, Scope::Each, &["uuid", "enforce_homogeneity"]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["updates"]),
-        Reads::pool(Class::PoolUpdate, Scope::Each, &["uuid", "enforce_homogeneity"]),
+        Reads::joiner(Class::Host, Which::Local, &["updates"]),
+        Reads::joiner(Class::PoolUpdate, Which::Each, &["uuid", "enforce_homogeneity"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["updates"]),
+        Reads::pool(Class::PoolUpdate, Which::Each, &["uuid", "enforce_homogeneity"]),
     ],
-    run: updates_differ,
-    ..Rule::of(RuleCode::UpdatesDiffer)
-};
+    ..Rule::of("updates-differ")
+}
+.run::<Preflight>(updates_differ);
 
 fn updates_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     type Enforced<'a> = Vec<(&'a Ref<PoolUpdate>, &'a PoolUpdate)>;
@@ -323,9 +313,7 @@ fn updates_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
         .map(|(update, _)| object_at(facts.pool.snapshot, update))
         .chain(extra.map(|(update, _)| object_at(facts.joiner.snapshot, update)));
     found.push(
-        Finding::new(
-            &UPDATES_DIFFER,
-            "joiner and master differ in updates that all hosts of a pool must have",
+        facts.finding("joiner and master differ in updates that all hosts of a pool must have",
         )
         .fault(Fault::new(
             "HOSTS_NOT_HOMOGENEOUS",

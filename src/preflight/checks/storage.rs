@@ -2,26 +2,24 @@
 
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Remedy};
-use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Pbd, Ref, Sr};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Which};
 
 use super::vms::names;
 
-pub(in crate::preflight) static SHARED_STORAGE: Rule = Rule {
+pub(in crate::preflight) const SHARED_STORAGE: Check = Rule {
     check: Some("assert_no_shared_srs_on_me"),
     error: Some("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS"),
     side: Side::Joiner,
     compares: "the joiner has no shared SR but that of the guest tools; detached ones count too",
     remedy: "disconnect and forget the SR (its data stays), or destroy it",
-    reads: &[Reads::joiner(Class::Sr, Scope::Each, &["shared", "is_tools_sr"])],
-    run: shared_storage,
-    ..Rule::of(RuleCode::SharedStorage)
-};
+    reads: &[Reads::joiner(Class::Sr, Which::Each, &["shared", "is_tools_sr"])],
+    ..Rule::of("shared-storage")
+}
+.run::<Preflight>(shared_storage);
 
 fn shared_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let shared: Vec<_> =
@@ -53,20 +51,18 @@ fn shared_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     let disks: usize = shared.iter().map(|(_, sr)| sr.VDIs.len()).sum();
     let objects = shared.iter().map(|(reference, sr)| object(reference, sr));
     found.push(
-        Finding::new(
-            &SHARED_STORAGE,
-            format!(
+        facts
+            .finding(format!(
                 "the joiner has shared storage: {}; VMs keep no disks on it once it is forgotten \
                  ({disks} {} there)",
                 names(objects.clone()),
                 if disks == 1 { "disk lies" } else { "disks lie" }
-            ),
-        )
-        .fault(Fault::bare("JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS"))
-        .objects(objects)
-        .expected("no shared SR beside the guest tools")
-        .actual(shared.iter().map(|(_, sr)| sr.r#type.as_str()).collect::<Vec<_>>().join(", "))
-        .remedy(Remedy::default().or(forget).or(destroy)),
+            ))
+            .refused()
+            .objects(objects)
+            .expected("no shared SR beside the guest tools")
+            .actual(shared.iter().map(|(_, sr)| sr.r#type.as_str()).collect::<Vec<_>>().join(", "))
+            .remedy(Remedy::default().or(forget).or(destroy)),
     );
     Ok(())
 }

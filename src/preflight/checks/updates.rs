@@ -5,33 +5,31 @@ use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Host, Pool, PoolOperation, Ref, UpdateGuidance};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope, Since};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Finding, Found, Lost, Reads, Rule, Since, View, Which};
 
-pub(in crate::preflight) static JOINER_PENDING_GUIDANCE: Rule = Rule {
+pub(in crate::preflight) const JOINER_PENDING_GUIDANCE: Check = Rule {
     check: Some("assert_no_host_pending_mandatory_guidance"),
     error: Some("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY"),
     since: Since::of(24, 31, 0),
     side: Side::Joiner,
     compares: "the joiner has no mandatory guidance pending after updates",
     remedy: "restart the joiner's toolstack, or reboot the joiner, as the guidance asks",
-    reads: &[Reads::joiner(Class::Host, Scope::Local, &["pending_guidances"]).since(1, 303, 0)],
-    run: joiner_pending_guidance,
-    ..Rule::of(RuleCode::JoinerPendingGuidance)
-};
+    reads: &[Reads::joiner(Class::Host, Which::Local, &["pending_guidances"]).since(1, 303, 0)],
+    ..Rule::of("joiner-pending-guidance")
+}
+.run::<Preflight>(joiner_pending_guidance);
 
 fn joiner_pending_guidance(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, host) = facts.joiner.local()?;
-    let rule = &JOINER_PENDING_GUIDANCE;
-    if let Some(finding) = pending_guidance(rule, facts, facts.joiner, reference, host) {
+    if let Some(finding) = pending_guidance(facts, facts.joiner, reference, host) {
         found.push(finding);
     }
     Ok(())
 }
 
-pub(in crate::preflight) static MASTER_PENDING_GUIDANCE: Rule = Rule {
+pub(in crate::preflight) const MASTER_PENDING_GUIDANCE: Check = Rule {
     check: Some("assert_no_host_pending_mandatory_guidance"),
     error: Some("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY"),
     since: Since::of(24, 31, 0),
@@ -39,24 +37,22 @@ pub(in crate::preflight) static MASTER_PENDING_GUIDANCE: Rule = Rule {
     compares: "the pool's master has no mandatory guidance pending after updates",
     remedy: "restart the master's toolstack, as the guidance asks; by hand: reboot the master",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["pending_guidances"]).since(1, 303, 0),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["pending_guidances"]).since(1, 303, 0),
     ],
-    run: master_pending_guidance,
-    ..Rule::of(RuleCode::MasterPendingGuidance)
-};
+    ..Rule::of("master-pending-guidance")
+}
+.run::<Preflight>(master_pending_guidance);
 
 fn master_pending_guidance(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, host) = facts.pool.local()?;
-    let rule = &MASTER_PENDING_GUIDANCE;
-    if let Some(finding) = pending_guidance(rule, facts, facts.pool, reference, host) {
+    if let Some(finding) = pending_guidance(facts, facts.pool, reference, host) {
         found.push(finding);
     }
     Ok(())
 }
 
 fn pending_guidance(
-    rule: &Rule,
     facts: &Facts<'_>,
     view: View<'_>,
     reference: &Ref<Host>,
@@ -100,7 +96,8 @@ fn pending_guidance(
         _ => "the joiner",
     };
     Some(
-        Finding::new(rule, format!("updates of {whose} are not in force yet: {told} is pending"))
+        facts
+            .finding(format!("updates of {whose} are not in force yet: {told} is pending"))
             .fault(Fault::new("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", [reference.to_string()]))
             .objects([object])
             .expected("no pending guidance")
@@ -109,48 +106,47 @@ fn pending_guidance(
     )
 }
 
-pub(in crate::preflight) static JOINER_UPDATING: Rule = Rule {
+pub(in crate::preflight) const JOINER_UPDATING: Check = Rule {
     check: Some("assert_not_in_updating_on_me"),
     error: Some("NOT_SUPPORTED_DURING_UPGRADE"),
     since: Since::of(1, 301, 0),
     side: Side::Joiner,
     compares: "no updates are being applied on the joiner",
     remedy: "wait until the updates are applied",
-    reads: &[Reads::joiner(Class::Pool, Scope::All, &["current_operations"])],
-    run: joiner_updating,
-    ..Rule::of(RuleCode::JoinerUpdating)
-};
+    reads: &[Reads::joiner(Class::Pool, Which::All, &["current_operations"])],
+    ..Rule::of("joiner-updating")
+}
+.run::<Preflight>(joiner_updating);
 
 fn joiner_updating(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
-    if let Some(finding) = updating(&JOINER_UPDATING, facts, facts.joiner, reference, pool) {
+    if let Some(finding) = updating(facts, facts.joiner, reference, pool) {
         found.push(finding);
     }
     Ok(())
 }
 
-pub(in crate::preflight) static POOL_UPDATING: Rule = Rule {
+pub(in crate::preflight) const POOL_UPDATING: Check = Rule {
     check: Some("assert_no_hosts_in_updating"),
     error: Some("NOT_SUPPORTED_DURING_UPGRADE"),
     since: Since::of(1, 301, 0),
     side: Side::Pool,
     compares: "no updates are being applied in the pool",
     remedy: "wait until the updates are applied",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["current_operations"])],
-    run: pool_updating,
-    ..Rule::of(RuleCode::PoolUpdating)
-};
+    reads: &[Reads::pool(Class::Pool, Which::All, &["current_operations"])],
+    ..Rule::of("pool-updating")
+}
+.run::<Preflight>(pool_updating);
 
 fn pool_updating(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.pool.pool()?;
-    if let Some(finding) = updating(&POOL_UPDATING, facts, facts.pool, reference, pool) {
+    if let Some(finding) = updating(facts, facts.pool, reference, pool) {
         found.push(finding);
     }
     Ok(())
 }
 
 fn updating(
-    rule: &Rule,
     facts: &Facts<'_>,
     view: View<'_>,
     reference: &Ref<Pool>,
@@ -170,17 +166,15 @@ fn updating(
         [wait],
     );
     Some(
-        Finding::new(
-            rule,
-            match view.side {
+        facts
+            .finding(match view.side {
                 Side::Pool => "updates are being applied in the pool",
                 _ => "updates are being applied on the joiner",
-            },
-        )
-        .fault(Fault::bare("NOT_SUPPORTED_DURING_UPGRADE"))
-        .objects([object])
-        .expected("no apply_updates in progress")
-        .actual("apply_updates in progress")
-        .remedy(Remedy::default().or(choice)),
+            })
+            .refused()
+            .objects([object])
+            .expected("no apply_updates in progress")
+            .actual("apply_updates in progress")
+            .remedy(Remedy::default().or(choice)),
     )
 }

@@ -2,28 +2,26 @@
 
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Condition, Remedy};
-use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, PowerState, Record, Ref, VbdType, Vdi, Vm};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Which};
 
-pub(in crate::preflight) static RUNNING_VMS: Rule = Rule {
+pub(in crate::preflight) const RUNNING_VMS: Check = Rule {
     check: Some("assert_no_running_vms_on_me"),
     error: Some("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS"),
     side: Side::Joiner,
     compares: "no VM of the joiner but its control domain is Running; Paused and Suspended ones pass",
     remedy: "shut the VMs down, suspend them, move them into the pool, or delete them",
     reads: &[
-        Reads::joiner(Class::Vm, Scope::Each, &["power_state", "is_control_domain", "resident_on"]),
-        Reads::joiner(Class::Host, Scope::All, &["control_domain"]),
+        Reads::joiner(Class::Vm, Which::Each, &["power_state", "is_control_domain", "resident_on"]),
+        Reads::joiner(Class::Host, Which::All, &["control_domain"]),
     ],
-    run: running_vms,
-    ..Rule::of(RuleCode::RunningVms)
-};
+    ..Rule::of("running-vms")
+}
+.run::<Preflight>(running_vms);
 
 fn running_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let snapshot = facts.joiner.snapshot;
@@ -52,18 +50,16 @@ fn running_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
         ));
     }
     found.push(
-        Finding::new(
-            &RUNNING_VMS,
-            match running.len() {
+        facts
+            .finding(match running.len() {
                 1 => format!("a VM runs on the joiner: {}", running[0].1.name_label),
                 n => format!("{n} VMs run on the joiner: {}", names_of(&running)),
-            },
-        )
-        .fault(Fault::bare("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS"))
-        .objects(running.iter().map(|(reference, vm)| object(reference, vm)))
-        .expected("no VM in power state Running")
-        .actual(format!("{} in power state Running", running.len()))
-        .remedy(remedy),
+            })
+            .refused()
+            .objects(running.iter().map(|(reference, vm)| object(reference, vm)))
+            .expected("no VM in power state Running")
+            .actual(format!("{} in power state Running", running.len()))
+            .remedy(remedy),
     );
     Ok(())
 }
@@ -205,17 +201,17 @@ fn into_the_pool(
     })
 }
 
-pub(in crate::preflight) static VM_OPERATIONS: Rule = Rule {
+pub(in crate::preflight) const VM_OPERATIONS: Check = Rule {
     check: Some("assert_no_vms_with_current_ops"),
     error: Some("JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS"),
     side: Side::Joiner,
     compares: "no VM of the joiner, templates, snapshots and its control domain included, has a \
                current operation",
     remedy: "wait until the operations end, or cancel their tasks",
-    reads: &[Reads::joiner(Class::Vm, Scope::Each, &["current_operations"])],
-    run: vm_operations,
-    ..Rule::of(RuleCode::VmOperations)
-};
+    reads: &[Reads::joiner(Class::Vm, Which::Each, &["current_operations"])],
+    ..Rule::of("vm-operations")
+}
+.run::<Preflight>(vm_operations);
 
 fn vm_operations(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let busy: Vec<_> =
@@ -256,15 +252,13 @@ fn vm_operations(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
         })
         .collect();
     found.push(
-        Finding::new(
-            &VM_OPERATIONS,
-            format!("operations are going on with VMs of the joiner: {}", names_of(&busy)),
-        )
-        .fault(Fault::bare("JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS"))
-        .objects(busy.iter().map(|(reference, vm)| object(reference, vm)))
-        .expected("no current operation")
-        .actual(operations.join("; "))
-        .remedy(Remedy::default().or(wait).or(cancel)),
+        facts
+            .finding(format!("operations are going on with VMs of the joiner: {}", names_of(&busy)))
+            .refused()
+            .objects(busy.iter().map(|(reference, vm)| object(reference, vm)))
+            .expected("no current operation")
+            .actual(operations.join("; "))
+            .remedy(Remedy::default().or(wait).or(cancel)),
     );
     Ok(())
 }

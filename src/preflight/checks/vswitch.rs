@@ -5,10 +5,9 @@ use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
 use crate::model::object;
 use crate::model::{Class, Network, NetworkPurpose, Ref, SdnController};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::Finding;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, View, Which};
 
 const OPENVSWITCH: &str = "openvswitch";
 
@@ -17,7 +16,7 @@ fn pool_backend<'a>(facts: &Facts<'a>) -> Result<&'a str, Lost> {
     Ok(master.software_version.get("network_backend").map_or("bridge", String::as_str))
 }
 
-pub(in crate::preflight) static NETWORK_BACKEND_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const NETWORK_BACKEND_DIFFERS: Check = Rule {
     check: Some("assert_homogeneous_vswitch_configuration"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
@@ -25,13 +24,13 @@ pub(in crate::preflight) static NETWORK_BACKEND_DIFFERS: Rule = Rule {
                `software_version` (missing: bridge)",
     remedy: "by hand: switch the joiner's network backend",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["software_version"]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["software_version"]),
+        Reads::joiner(Class::Host, Which::Local, &["software_version"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["software_version"]),
     ],
-    run: network_backend_differs,
-    ..Rule::of(RuleCode::NetworkBackendDiffers)
-};
+    ..Rule::of("network-backend-differs")
+}
+.run::<Preflight>(network_backend_differs);
 
 fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let theirs = pool_backend(facts)?;
@@ -49,9 +48,7 @@ fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
         return Ok(());
     }
     found.push(
-        Finding::new(
-            &NETWORK_BACKEND_DIFFERS,
-            format!("the network backends differ: {theirs:?} in the pool, {mine:?} on the joiner"),
+        facts.finding(format!("the network backends differ: {theirs:?} in the pool, {mine:?} on the joiner"),
         )
         .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Network backends differ"]))
         .objects([object(reference, me)])
@@ -65,7 +62,7 @@ fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
     Ok(())
 }
 
-pub(in crate::preflight) static SDN_CONTROLLER_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const SDN_CONTROLLER_DIFFERS: Check = Rule {
     check: Some("assert_homogeneous_vswitch_configuration"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
@@ -73,14 +70,14 @@ pub(in crate::preflight) static SDN_CONTROLLER_DIFFERS: Rule = Rule {
                protocol, address and port",
     remedy: "forget the joiner's SDN controller",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["software_version"]),
-        Reads::joiner(Class::SdnController, Scope::All, &["protocol", "address", "port"]),
-        Reads::pool(Class::SdnController, Scope::All, &["protocol", "address", "port"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["software_version"]),
+        Reads::joiner(Class::SdnController, Which::All, &["protocol", "address", "port"]),
+        Reads::pool(Class::SdnController, Which::All, &["protocol", "address", "port"]),
     ],
-    run: sdn_controller_differs,
-    ..Rule::of(RuleCode::SdnControllerDiffers)
-};
+    ..Rule::of("sdn-controller-differs")
+}
+.run::<Preflight>(sdn_controller_differs);
 
 fn sdn_controller_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     // Where the joiner has another backend, it must get the pool's first, and is then compared.
@@ -111,20 +108,21 @@ fn sdn_controller_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<()
         },
     );
     found.push(
-        Finding::new(
-            &SDN_CONTROLLER_DIFFERS,
-            format!("the joiner is under an SDN controller that is not the pool's: {}", told(mine)),
-        )
-        .fault(Fault::new("OPERATION_NOT_ALLOWED", ["SDN controller differs"]))
-        .objects(facts.joiner.each::<SdnController>().map(|(r, sdn)| object(r, sdn)))
-        .expected(theirs.map_or("none".to_owned(), told))
-        .actual(told(mine))
-        .remedy(Remedy::default().or(forget)),
+        facts
+            .finding(format!(
+                "the joiner is under an SDN controller that is not the pool's: {}",
+                told(mine)
+            ))
+            .fault(Fault::new("OPERATION_NOT_ALLOWED", ["SDN controller differs"]))
+            .objects(facts.joiner.each::<SdnController>().map(|(r, sdn)| object(r, sdn)))
+            .expected(theirs.map_or("none".to_owned(), told))
+            .actual(told(mine))
+            .remedy(Remedy::default().or(forget)),
     );
     Ok(())
 }
 
-pub(in crate::preflight) static NBD_PURPOSE_DIFFERS: Rule = Rule {
+pub(in crate::preflight) const NBD_PURPOSE_DIFFERS: Check = Rule {
     check: Some("assert_compatible_network_purpose"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
@@ -132,12 +130,12 @@ pub(in crate::preflight) static NBD_PURPOSE_DIFFERS: Rule = Rule {
                other",
     remedy: "take the purpose from the joiner's networks",
     reads: &[
-        Reads::joiner(Class::Network, Scope::All, &["purpose"]),
-        Reads::pool(Class::Network, Scope::All, &["purpose"]),
+        Reads::joiner(Class::Network, Which::All, &["purpose"]),
+        Reads::pool(Class::Network, Which::All, &["purpose"]),
     ],
-    run: nbd_purpose_differs,
-    ..Rule::of(RuleCode::NbdPurposeDiffers)
-};
+    ..Rule::of("nbd-purpose-differs")
+}
+.run::<Preflight>(nbd_purpose_differs);
 
 /// The first purpose of the NBD kind that the server walks over.
 fn nbd<'a>(view: View<'a>) -> Option<&'a NetworkPurpose> {
@@ -173,18 +171,16 @@ fn nbd_purpose_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
         },
     );
     found.push(
-        Finding::new(
-            &NBD_PURPOSE_DIFFERS,
-            format!("networks are for {theirs} in the pool and for {mine} on the joiner"),
-        )
-        .fault(Fault::new(
-            "OPERATION_NOT_ALLOWED",
-            ["Incompatible network purposes: nbd and insecure_nbd"],
-        ))
-        .objects(offending.iter().map(|(reference, network)| object(*reference, *network)))
-        .expected(theirs)
-        .actual(mine)
-        .remedy(Remedy::default().or(remove)),
+        facts
+            .finding(format!("networks are for {theirs} in the pool and for {mine} on the joiner"))
+            .fault(Fault::new(
+                "OPERATION_NOT_ALLOWED",
+                ["Incompatible network purposes: nbd and insecure_nbd"],
+            ))
+            .objects(offending.iter().map(|(reference, network)| object(*reference, *network)))
+            .expected(theirs)
+            .actual(mine)
+            .remedy(Remedy::default().or(remove)),
     );
     Ok(())
 }

@@ -8,28 +8,27 @@ use crate::actions::Remedy;
 use crate::actions::Side;
 use crate::model::object;
 use crate::model::{Class, Host, IpConfigurationMode, Pif};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::{Finding, Severity};
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, View, Which};
 
-pub(in crate::preflight) static MANAGEMENT_BY_DHCP: Rule = Rule {
+pub(in crate::preflight) const MANAGEMENT_BY_DHCP: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the joiner's management address is not given by DHCP; the documents want a static one, \
                or a static lease",
     remedy: "by hand: make the address static, or its lease",
     reads: &[
-        Reads::joiner(Class::Pif, Scope::Each, &["host", "management"]),
-        Reads::joiner(Class::Pif, Scope::Management, &["ip_configuration_mode"]),
+        Reads::joiner(Class::Pif, Which::Each, &["host", "management"]),
+        Reads::joiner(Class::Pif, Which::Management, &["ip_configuration_mode"]),
     ],
-    run: |facts, found| {
+    ..Rule::of("management-by-dhcp")
+}
+.run::<Preflight>(|facts, found| {
         if let Some((reference, pif)) = facts.joiner.management_pif()
             && pif.ip_configuration_mode == IpConfigurationMode::Dhcp
         {
-            let finding = Finding::new(
-                &MANAGEMENT_BY_DHCP,
-                format!("the joiner's management address, {}, is given by DHCP", pif.IP),
+            let finding = facts.finding(format!("the joiner's management address, {}, is given by DHCP", pif.IP),
             );
             found.push(
                 finding
@@ -43,25 +42,25 @@ pub(in crate::preflight) static MANAGEMENT_BY_DHCP: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::ManagementByDhcp)
-};
+    });
 
-pub(in crate::preflight) static MANAGEMENT_MTU: Rule = Rule {
+pub(in crate::preflight) const MANAGEMENT_MTU: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "the management networks of joiner and master have an MTU of 1500; others break joins",
     remedy: "by hand: set the MTU to 1500 for the join",
     reads: &[
-        Reads::joiner(Class::Pif, Scope::Each, &["host", "management"]),
-        Reads::joiner(Class::Pif, Scope::Management, &["network"]),
-        Reads::joiner(Class::Network, Scope::Each, &["MTU"]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Pif, Scope::Each, &["host", "management"]),
-        Reads::pool(Class::Pif, Scope::Management, &["network"]),
-        Reads::pool(Class::Network, Scope::Each, &["MTU"]),
+        Reads::joiner(Class::Pif, Which::Each, &["host", "management"]),
+        Reads::joiner(Class::Pif, Which::Management, &["network"]),
+        Reads::joiner(Class::Network, Which::Each, &["MTU"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Pif, Which::Each, &["host", "management"]),
+        Reads::pool(Class::Pif, Which::Management, &["network"]),
+        Reads::pool(Class::Network, Which::Each, &["MTU"]),
     ],
-    run: |facts, found| {
+    ..Rule::of("management-mtu")
+}
+.run::<Preflight>(|facts, found| {
         /// What every switch carries.
         const USUAL: i64 = 1500;
         let network = |view: View<'_>| {
@@ -77,9 +76,7 @@ pub(in crate::preflight) static MANAGEMENT_MTU: Rule = Rule {
                 None => "not known".to_owned(),
             };
             found.push(
-                Finding::new(
-                    &MANAGEMENT_MTU,
-                    format!(
+                facts.finding(format!(
                         "the MTU of the management network is {} in the pool and {} on the joiner; \
                          where they are not 1500, joins were seen to break",
                         told(&theirs),
@@ -95,106 +92,102 @@ pub(in crate::preflight) static MANAGEMENT_MTU: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::ManagementMtu)
-};
+    });
 
-pub(in crate::preflight) static ADDRESSES_CLASH: Rule = Rule {
+pub(in crate::preflight) const ADDRESSES_CLASH: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "no address of the joiner is an address of a host of the pool",
     remedy: "by hand: give the joiner addresses of its own",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["uuid", "address"]),
-        Reads::joiner(Class::Pif, Scope::Each, &["host", "IP"]),
-        Reads::pool(Class::Host, Scope::Each, &["uuid", "address"]),
-        Reads::pool(Class::Pif, Scope::Each, &["host", "IP"]),
+        Reads::joiner(Class::Host, Which::Local, &["uuid", "address"]),
+        Reads::joiner(Class::Pif, Which::Each, &["host", "IP"]),
+        Reads::pool(Class::Host, Which::Each, &["uuid", "address"]),
+        Reads::pool(Class::Pif, Which::Each, &["host", "IP"]),
     ],
-    run: |facts, found| {
-        let (me, host) = facts.joiner.local()?;
-        let mut theirs = BTreeMap::new();
-        for (reference, other) in facts.pool.each::<Host>().filter(|(_, o)| o.uuid != host.uuid) {
-            theirs.insert(other.address.as_str(), object(reference, other));
+    ..Rule::of("addresses-clash")
+}
+.run::<Preflight>(|facts, found| {
+    let (me, host) = facts.joiner.local()?;
+    let mut theirs = BTreeMap::new();
+    for (reference, other) in facts.pool.each::<Host>().filter(|(_, o)| o.uuid != host.uuid) {
+        theirs.insert(other.address.as_str(), object(reference, other));
+    }
+    for (_, pif) in facts.pool.each::<Pif>() {
+        if let Some(other) = facts.pool.snapshot.get(&pif.host)
+            && other.uuid != host.uuid
+        {
+            theirs.entry(&pif.IP).or_insert_with(|| object(&pif.host, other));
         }
-        for (_, pif) in facts.pool.each::<Pif>() {
-            if let Some(other) = facts.pool.snapshot.get(&pif.host)
-                && other.uuid != host.uuid
-            {
-                theirs.entry(&pif.IP).or_insert_with(|| object(&pif.host, other));
-            }
-        }
-        let pifs = facts.joiner.each::<Pif>().filter(|(_, pif)| pif.host == *me);
-        let mut mine: Vec<_> =
-            pifs.map(|(_, pif)| pif.IP.as_str()).chain([host.address.as_str()]).collect();
-        mine.sort_unstable();
-        mine.dedup();
-        let clashing: Vec<_> = mine
-            .into_iter()
-            .filter(|address| !address.is_empty())
-            .filter_map(|address| Some((address, theirs.get(address)?.clone())))
-            .collect();
-        let addresses: Vec<_> = clashing.iter().map(|(address, _)| *address).collect();
-        let objects = clashing.iter().map(|(_, object)| object.clone()).collect();
-        let finding = about(&ADDRESSES_CLASH, objects, |_, names| {
-            format!("the joiner has addresses of {names}: {}", addresses.join(", "))
-        });
-        found.extend(finding.map(|finding| {
-            finding.actual(addresses.join(", ")).remedy(Remedy::by_person(
-                "give the joiner addresses of its own (xe pif-reconfigure-ip)",
-            ))
-        }));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::AddressesClash)
-};
+    }
+    let pifs = facts.joiner.each::<Pif>().filter(|(_, pif)| pif.host == *me);
+    let mut mine: Vec<_> =
+        pifs.map(|(_, pif)| pif.IP.as_str()).chain([host.address.as_str()]).collect();
+    mine.sort_unstable();
+    mine.dedup();
+    let clashing: Vec<_> = mine
+        .into_iter()
+        .filter(|address| !address.is_empty())
+        .filter_map(|address| Some((address, theirs.get(address)?.clone())))
+        .collect();
+    let addresses: Vec<_> = clashing.iter().map(|(address, _)| *address).collect();
+    let objects = clashing.iter().map(|(_, object)| object.clone()).collect();
+    let finding = about(facts, objects, |_, names| {
+        format!("the joiner has addresses of {names}: {}", addresses.join(", "))
+    });
+    found.extend(finding.map(|finding| {
+        finding.actual(addresses.join(", ")).remedy(Remedy::by_person(
+            "give the joiner addresses of its own (xe pif-reconfigure-ip)",
+        ))
+    }));
+    Ok(())
+});
 
-pub(in crate::preflight) static HOST_NAME_TAKEN: Rule = Rule {
+pub(in crate::preflight) const HOST_NAME_TAKEN: Check = Rule {
     severity: Severity::Notice,
     side: Side::Both,
     compares: "no host of the pool has the joiner's name or hostname",
     remedy: "by hand: rename one of them",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["uuid", "name_label", "hostname"]),
-        Reads::pool(Class::Host, Scope::Each, &["uuid", "name_label", "hostname"]),
+        Reads::joiner(Class::Host, Which::Local, &["uuid", "name_label", "hostname"]),
+        Reads::pool(Class::Host, Which::Each, &["uuid", "name_label", "hostname"]),
     ],
-    run: |facts, found| {
-        let (_, me) = facts.joiner.local()?;
-        let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
-        let others = facts.pool.each::<Host>().filter(|(_, host)| {
-            host.uuid != me.uuid
-                && (same(&host.name_label, &me.name_label) || same(&host.hostname, &me.hostname))
-        });
-        let objects = others.map(|(reference, host)| object(reference, host)).collect();
-        let finding = about(&HOST_NAME_TAKEN, objects, |_, names| {
-            format!("a host of the pool has the joiner's name or hostname: {names}")
-        });
-        found.extend(finding.map(|finding| {
-            finding.actual(format!("{}, hostname {}", me.name_label, me.hostname)).remedy(
-                Remedy::by_person(
-                    "rename one of them (xe host-set-hostname-live, xe host-param-set)",
-                ),
-            )
-        }));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::HostNameTaken)
-};
+    ..Rule::of("host-name-taken")
+}
+.run::<Preflight>(|facts, found| {
+    let (_, me) = facts.joiner.local()?;
+    let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
+    let others = facts.pool.each::<Host>().filter(|(_, host)| {
+        host.uuid != me.uuid
+            && (same(&host.name_label, &me.name_label) || same(&host.hostname, &me.hostname))
+    });
+    let objects = others.map(|(reference, host)| object(reference, host)).collect();
+    let finding = about(facts, objects, |_, names| {
+        format!("a host of the pool has the joiner's name or hostname: {names}")
+    });
+    found.extend(finding.map(|finding| {
+        finding.actual(format!("{}, hostname {}", me.name_label, me.hostname)).remedy(
+            Remedy::by_person("rename one of them (xe host-set-hostname-live, xe host-param-set)"),
+        )
+    }));
+    Ok(())
+});
 
-pub(in crate::preflight) static MASTER_ADDRESS_BY_NAME: Rule = Rule {
+pub(in crate::preflight) const MASTER_ADDRESS_BY_NAME: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the master's address, as evidence gives it, is an IP address; the joiner resolves a name \
                once and keeps the address",
     remedy: "give the master's management address",
     reads: &[],
-    run: |facts, found| {
+    ..Rule::of("master-address-by-name")
+}
+.run::<Preflight>(|facts, found| {
         if let Some(given) = &facts.evidence.master_address
             && ip(given).is_none()
         {
             found.push(
-                Finding::new(
-                    &MASTER_ADDRESS_BY_NAME,
-                    format!(
+                facts.finding(format!(
                         "the joiner must be able to resolve {given:?}, and will keep the address"
                     ),
                 )
@@ -204,51 +197,47 @@ pub(in crate::preflight) static MASTER_ADDRESS_BY_NAME: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::MasterAddressByName)
-};
+    });
 
-pub(in crate::preflight) static MASTER_ADDRESS_ELSEWHERE: Rule = Rule {
+pub(in crate::preflight) const MASTER_ADDRESS_ELSEWHERE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
     compares: "the master's address, as evidence gives it, is one of the master's own, not of a \
                forwarder before it",
     remedy: "give the master's management address",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Local, &["address"]),
-        Reads::pool(Class::Pif, Scope::Each, &["host", "IP", "IPv6"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Local, &["address"]),
+        Reads::pool(Class::Pif, Which::Each, &["host", "IP", "IPv6"]),
     ],
-    run: |facts, found| {
-        let Some(given) = facts.evidence.master_address.as_deref().and_then(ip) else {
-            return Ok(());
-        };
-        let (reference, master) = facts.pool.local()?;
-        let pifs = facts.pool.each::<Pif>().filter(|(_, pif)| pif.host == *reference);
-        let known = pifs
-            .flat_map(|(_, pif)| pif.IPv6.iter().chain([&pif.IP]))
-            .chain([&master.address])
-            .filter_map(|address| ip(address))
-            .any(|address| address == given);
-        if !known {
-            found.push(
-                Finding::new(
-                    &MASTER_ADDRESS_ELSEWHERE,
-                    format!(
-                        "{given} is no address of the master: the joiner will look for its pool there \
+    ..Rule::of("master-address-elsewhere")
+}
+.run::<Preflight>(|facts, found| {
+    let Some(given) = facts.evidence.master_address.as_deref().and_then(ip) else {
+        return Ok(());
+    };
+    let (reference, master) = facts.pool.local()?;
+    let pifs = facts.pool.each::<Pif>().filter(|(_, pif)| pif.host == *reference);
+    let known = pifs
+        .flat_map(|(_, pif)| pif.IPv6.iter().chain([&pif.IP]))
+        .chain([&master.address])
+        .filter_map(|address| ip(address))
+        .any(|address| address == given);
+    if !known {
+        found.push(
+            facts
+                .finding(format!(
+                    "{given} is no address of the master: the joiner will look for its pool there \
                          from now on"
-                    ),
-                )
+                ))
                 .objects([object(reference, master)])
                 .expected(&master.address)
                 .actual(given)
                 .remedy(Remedy::by_person("give the master's management IP address")),
-            );
-        }
-        Ok(())
-    },
-    ..Rule::of(RuleCode::MasterAddressElsewhere)
-};
+        );
+    }
+    Ok(())
+});
 
 /// An IP address, also with brackets or a prefix length.
 fn ip(text: &str) -> Option<IpAddr> {
@@ -256,15 +245,15 @@ fn ip(text: &str) -> Option<IpAddr> {
     text.split('/').next()?.parse().ok()
 }
 
-pub(in crate::preflight) static CLOCKS_DIFFER: Rule = Rule {
+pub(in crate::preflight) const CLOCKS_DIFFER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "the clocks of joiner and master, as evidence gives them, are less than a minute apart",
     remedy: "by hand: let both use the same time servers",
     reads: &[],
-    run: clocks_differ,
-    ..Rule::of(RuleCode::ClocksDiffer)
-};
+    ..Rule::of("clocks-differ")
+}
+.run::<Preflight>(clocks_differ);
 
 /// Seconds. Certificates made by one host must be valid for the other at once, and domain logins end
 /// at five minutes; a minute is far from what hosts with working time servers ever show.
@@ -282,15 +271,13 @@ fn clocks_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     if skew.abs() >= MOST_SKEW {
         let direction = if skew > 0 { "ahead of" } else { "behind" };
         found.push(
-            Finding::new(
-                &CLOCKS_DIFFER,
-                format!("the joiner's clock is {} s {direction} the master's", skew.abs()),
-            )
-            .expected(theirs)
-            .actual(mine)
-            .remedy(Remedy::by_person(
-                "let both sides use the same time servers, and wait until the clocks agree",
-            )),
+            facts
+                .finding(format!("the joiner's clock is {} s {direction} the master's", skew.abs()))
+                .expected(theirs)
+                .actual(mine)
+                .remedy(Remedy::by_person(
+                    "let both sides use the same time servers, and wait until the clocks agree",
+                )),
         );
     }
     Ok(())

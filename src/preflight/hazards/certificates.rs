@@ -8,26 +8,25 @@ use crate::actions::Side;
 use crate::model::Object;
 use crate::model::{Certificate, CertificateType, Class, Host, Pool};
 use crate::model::{object, object_at};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::{Facts, View};
-use crate::preflight::finding::Severity;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, View, Which};
 
-pub(in crate::preflight) static CERTIFICATES_OUT_OF_DATE: Rule = Rule {
+pub(in crate::preflight) const CERTIFICATES_OUT_OF_DATE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "no certificate of a host is expired or not yet valid, by evidence of the time, or by the \
                pool's latest measurements",
     remedy: "by hand: refresh the certificate, or set the clocks",
     reads: &[
-        Reads::joiner(Class::Certificate, Scope::Each, &["host", "not_before", "not_after"]),
-        Reads::joiner(Class::Certificate, Scope::Each, &["type"]).since(1, 294, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["host", "not_before", "not_after"]),
-        Reads::pool(Class::Certificate, Scope::Each, &["type"]).since(1, 294, 0),
+        Reads::joiner(Class::Certificate, Which::Each, &["host", "not_before", "not_after"]),
+        Reads::joiner(Class::Certificate, Which::Each, &["type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["host", "not_before", "not_after"]),
+        Reads::pool(Class::Certificate, Which::Each, &["type"]).since(1, 294, 0),
     ],
-    run: certificates_out_of_date,
-    ..Rule::of(RuleCode::CertificatesOutOfDate)
-};
+    ..Rule::of("certificates-out-of-date")
+}
+.run::<Preflight>(certificates_out_of_date);
 
 fn certificates_out_of_date(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let any = !facts.pool.snapshot.certificate.is_empty()
@@ -55,9 +54,8 @@ fn certificates_out_of_date(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
             actual.push(state);
         }
     }
-    let finding = about(&CERTIFICATES_OUT_OF_DATE, objects, |_, names| {
-        format!("certificates are not valid at {now}: {names}")
-    });
+    let finding =
+        about(facts, objects, |_, names| format!("certificates are not valid at {now}: {names}"));
     found.extend(finding.map(|finding| {
         finding.expected(format!("valid at {now}")).actual(actual.join(", ")).remedy(
             Remedy::by_person(
@@ -80,20 +78,20 @@ fn name(view: View<'_>, certificate: &Certificate) -> String {
     }
 }
 
-pub(in crate::preflight) static HOST_CERTIFICATES_MISSING: Rule = Rule {
+pub(in crate::preflight) const HOST_CERTIFICATES_MISSING: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "the joiner and all hosts of the pool have a certificate for calls within the pool; one \
                that the pool's bundle lacks fails the join halfway",
     remedy: "by hand: refresh the host's certificate",
     reads: &[
-        Reads::joiner(Class::Certificate, Scope::Each, &["host", "type"]).since(1, 294, 0),
-        Reads::pool(Class::Certificate, Scope::Each, &["host", "type"]).since(1, 294, 0),
-        Reads::pool(Class::Host, Scope::Each, &[]),
+        Reads::joiner(Class::Certificate, Which::Each, &["host", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Certificate, Which::Each, &["host", "type"]).since(1, 294, 0),
+        Reads::pool(Class::Host, Which::Each, &[]),
     ],
-    run: host_certificates_missing,
-    ..Rule::of(RuleCode::HostCertificatesMissing)
-};
+    ..Rule::of("host-certificates-missing")
+}
+.run::<Preflight>(host_certificates_missing);
 
 fn host_certificates_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let certified = |view: View<'_>| {
@@ -109,7 +107,7 @@ fn host_certificates_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
     let members = facts.pool.each::<Host>().filter(|(reference, _)| !theirs.contains(*reference));
     let objects =
         mine.into_iter().chain(members.map(|(reference, host)| object(reference, host))).collect();
-    let finding = about(&HOST_CERTIFICATES_MISSING, objects, |_, names| {
+    let finding = about(facts, objects, |_, names| {
         format!("hosts have no certificate for calls within the pool: {names}")
     });
     found.extend(finding.map(|finding| {
@@ -121,18 +119,20 @@ fn host_certificates_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
     Ok(())
 }
 
-pub(in crate::preflight) static TLS_VERIFICATION_UNEVEN: Rule = Rule {
+pub(in crate::preflight) const TLS_VERIFICATION_UNEVEN: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "each host verifies certificates exactly if its pool says so",
     remedy: "by hand: enable verification for all",
     reads: &[
-        Reads::joiner(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
-        Reads::joiner(Class::Host, Scope::Local, &["tls_verification_enabled"]).since(1, 313, 0),
-        Reads::pool(Class::Pool, Scope::All, &["tls_verification_enabled"]).since(1, 290, 0),
-        Reads::pool(Class::Host, Scope::Each, &["tls_verification_enabled"]).since(1, 313, 0),
+        Reads::joiner(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::joiner(Class::Host, Which::Local, &["tls_verification_enabled"]).since(1, 313, 0),
+        Reads::pool(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::pool(Class::Host, Which::Each, &["tls_verification_enabled"]).since(1, 313, 0),
     ],
-    run: |facts, found| {
+    ..Rule::of("tls-verification-uneven")
+}
+.run::<Preflight>(|facts, found| {
         let (_, pool) = facts.pool.pool()?;
         let (_, mine) = facts.joiner.pool()?;
         let (me_ref, me) = facts.joiner.local()?;
@@ -146,7 +146,7 @@ pub(in crate::preflight) static TLS_VERIFICATION_UNEVEN: Rule = Rule {
             .map(|(reference, host)| object(reference, host))
             .chain(differs(me, mine).then(|| object(me_ref, me)))
             .collect();
-        let finding = about(&TLS_VERIFICATION_UNEVEN, objects, |_, names| {
+        let finding = about(facts, objects, |_, names| {
             format!("whether they verify certificates differs from what their pool says: {names}")
         });
         found.extend(finding.map(|finding| {
@@ -157,6 +157,4 @@ pub(in crate::preflight) static TLS_VERIFICATION_UNEVEN: Rule = Rule {
             ))
         }));
         Ok(())
-    },
-    ..Rule::of(RuleCode::TlsVerificationUneven)
-};
+    });

@@ -9,18 +9,17 @@ use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, PowerState, Ref, Vm};
 use crate::preflight::checks::vms::delete;
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Severity;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, Which};
 
 /// Joiner's and pool's VM of the same uuid.
 type Pair<'a> = ((&'a Ref<Vm>, &'a Vm), (&'a Ref<Vm>, &'a Vm));
 
 const SAME_UUID: &[Reads] = &[
-    Reads::joiner(Class::Vm, Scope::Each, VM_KIND),
-    Reads::joiner(Class::Vm, Scope::Each, &["uuid", "version"]),
-    Reads::pool(Class::Vm, Scope::Each, &["uuid", "version", "power_state"]),
+    Reads::joiner(Class::Vm, Which::Each, VM_KIND),
+    Reads::joiner(Class::Vm, Which::Each, &["uuid", "version"]),
+    Reads::pool(Class::Vm, Which::Each, &["uuid", "version", "power_state"]),
 ];
 
 fn pairs<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Pair<'a>> + use<'a> {
@@ -44,22 +43,22 @@ fn deleted<'a>(facts: &Facts<'_>, vms: impl Iterator<Item = (&'a Ref<Vm>, &'a Vm
     })
 }
 
-pub(in crate::preflight) static VM_IMPORT_FAILS: Rule = Rule {
+pub(in crate::preflight) const VM_IMPORT_FAILS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "no VM of the joiner has the uuid of a pool's VM that is not Halted, or whose `version` \
                is not lower; one such VM keeps all VMs of the joiner out",
     remedy: "delete the joiner's VM, or by hand: import it under a new uuid",
     reads: SAME_UUID,
-    run: vm_import_fails,
-    ..Rule::of(RuleCode::VmImportFails)
-};
+    ..Rule::of("vm-import-fails")
+}
+.run::<Preflight>(vm_import_fails);
 
 fn vm_import_fails(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let clashing: Vec<_> =
         pairs(facts).filter(|((_, mine), (_, theirs))| !replaces(mine, theirs)).collect();
     let objects = clashing.iter().map(|((reference, vm), _)| object(*reference, *vm)).collect();
-    let finding = about(&VM_IMPORT_FAILS, objects, |_, names| {
+    let finding = about(facts, objects, |_, names| {
         format!(
             "the pool has VMs with the uuid of {names}: the join will succeed, and not one VM of the \
              joiner will be in the pool"
@@ -80,16 +79,16 @@ fn vm_import_fails(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     Ok(())
 }
 
-pub(in crate::preflight) static VM_REPLACES_ANOTHER: Rule = Rule {
+pub(in crate::preflight) const VM_REPLACES_ANOTHER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "no VM of the joiner has the uuid of a Halted VM of the pool and a higher `version`; it \
                would take that VM's place",
     remedy: "delete the joiner's VM, or by hand: import it under a new uuid",
     reads: SAME_UUID,
-    run: vm_replaces_another,
-    ..Rule::of(RuleCode::VmReplacesAnother)
-};
+    ..Rule::of("vm-replaces-another")
+}
+.run::<Preflight>(vm_replaces_another);
 
 fn vm_replaces_another(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let replacing: Vec<_> =
@@ -100,7 +99,7 @@ fn vm_replaces_another(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
             [object(*mine_ref, *mine), object(*their_ref, *theirs)]
         })
         .collect();
-    let finding = about(&VM_REPLACES_ANOTHER, objects, |n, _| {
+    let finding = about(facts, objects, |n, _| {
         let names: Vec<_> =
             replacing.iter().take(5).map(|(_, (_, vm))| vm.name_label.as_str()).collect();
         format!(
@@ -116,20 +115,20 @@ fn vm_replaces_another(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
     Ok(())
 }
 
-pub(in crate::preflight) static MAC_SEEDS_CLASH: Rule = Rule {
+pub(in crate::preflight) const MAC_SEEDS_CLASH: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "no VM of the joiner has the `mac_seed` of a pool's VM with another uuid; one such VM \
                keeps all VMs of the joiner out",
     remedy: "remove the seed from the joiner's VM: the import gives it a new one",
     reads: &[
-        Reads::joiner(Class::Vm, Scope::Each, VM_KIND),
-        Reads::joiner(Class::Vm, Scope::Each, &["uuid"]),
-        Reads::pool(Class::Vm, Scope::Each, &["uuid", "other_config"]),
+        Reads::joiner(Class::Vm, Which::Each, VM_KIND),
+        Reads::joiner(Class::Vm, Which::Each, &["uuid"]),
+        Reads::pool(Class::Vm, Which::Each, &["uuid", "other_config"]),
     ],
-    run: mac_seeds_clash,
-    ..Rule::of(RuleCode::MacSeedsClash)
-};
+    ..Rule::of("mac-seeds-clash")
+}
+.run::<Preflight>(mac_seeds_clash);
 
 fn mac_seeds_clash(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let mut seeds = HashMap::<&str, Vec<(&Ref<Vm>, &Vm)>>::new();
@@ -149,7 +148,7 @@ fn mac_seeds_clash(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
         }
     }
     let objects = clashing.iter().map(|(reference, (vm, _))| object(*reference, *vm)).collect();
-    let finding = about(&MAC_SEEDS_CLASH, objects, |_, names| {
+    let finding = about(facts, objects, |_, names| {
         format!(
             "the pool has VMs with the MAC seed of {names}: the join will succeed, and not one VM of \
              the joiner will be in the pool"

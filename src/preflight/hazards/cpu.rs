@@ -7,10 +7,9 @@ use crate::actions::Remedy;
 use crate::actions::Side;
 use crate::model::object;
 use crate::model::{Class, DomainType, Vm};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::{Finding, Severity};
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, Which};
 
 /// A set of CPU features, as XAPI writes it: words of hexadecimal digits, separated by dashes.
 struct Features(Vec<u32>);
@@ -57,24 +56,24 @@ fn told(lacking: &[(&str, &str, Features)]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-pub(in crate::preflight) static POOL_CPU_LEVEL_DROPS: Rule = Rule {
+pub(in crate::preflight) const POOL_CPU_LEVEL_DROPS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "the joiner's CPU has all features of the pool's level; else the level goes down, and \
                VMs that run with more cannot migrate to it until they are shut down and started",
     remedy: "by hand: shut the affected VMs down and start them after the join",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["cpu_info"]),
-        Reads::pool(Class::Pool, Scope::All, &["cpu_info"]),
+        Reads::joiner(Class::Host, Which::Local, &["cpu_info"]),
+        Reads::pool(Class::Pool, Which::All, &["cpu_info"]),
         Reads::pool(
             Class::Vm,
-            Scope::Each,
+            Which::Each,
             &["power_state", "is_control_domain", "last_boot_CPU_flags", "domain_type"],
         ),
     ],
-    run: pool_cpu_level_drops,
-    ..Rule::of(RuleCode::PoolCpuLevelDrops)
-};
+    ..Rule::of("pool-cpu-level-drops")
+}
+.run::<Preflight>(pool_cpu_level_drops);
 
 fn pool_cpu_level_drops(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (_, me) = facts.joiner.local()?;
@@ -104,7 +103,7 @@ fn pool_cpu_level_drops(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
         .each::<Vm>()
         .filter(|(_, vm)| is_active(vm) && !vm.is_control_domain && affected(vm));
     let objects: Vec<_> = vms.map(|(reference, vm)| object(reference, vm)).collect();
-    let message = match about(&POOL_CPU_LEVEL_DROPS, objects.clone(), |n, names| {
+    let message = match about(facts, objects.clone(), |n, names| {
         format!("{} cannot migrate to the joiner until restarted: {names}", count(n, "VM"))
     }) {
         Some(finding) => finding.message,
@@ -112,9 +111,7 @@ fn pool_cpu_level_drops(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
     };
     let bits: u32 = lost.iter().map(|(.., features)| features.count()).sum();
     found.push(
-        Finding::new(
-            &POOL_CPU_LEVEL_DROPS,
-            format!(
+        facts.finding(format!(
                 "the joiner's CPU lacks {} of the pool's level, which goes down; {message}",
                 count(bits as usize, "feature")
             ),
@@ -130,35 +127,33 @@ fn pool_cpu_level_drops(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(in crate::preflight) static JOINER_CPU_REDUCED: Rule = Rule {
+pub(in crate::preflight) const JOINER_CPU_REDUCED: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the pool's level has all features of the joiner's CPU; else VMs do not see them",
     remedy: "nothing need be done",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["cpu_info"]),
-        Reads::pool(Class::Pool, Scope::All, &["cpu_info"]),
+        Reads::joiner(Class::Host, Which::Local, &["cpu_info"]),
+        Reads::pool(Class::Pool, Which::All, &["cpu_info"]),
     ],
-    run: |facts, found| {
-        let (reference, me) = facts.joiner.local()?;
-        let (_, pool) = facts.pool.pool()?;
-        let hidden = lacking(&me.cpu_info, &pool.cpu_info);
-        if !hidden.is_empty() {
-            let bits: u32 = hidden.iter().map(|(.., features)| features.count()).sum();
-            found.push(
-                Finding::new(
-                    &JOINER_CPU_REDUCED,
-                    format!(
-                        "VMs will not see {} of the joiner's CPU, which the pool does not have",
-                        count(bits as usize, "feature")
-                    ),
-                )
+    ..Rule::of("joiner-cpu-reduced")
+}
+.run::<Preflight>(|facts, found| {
+    let (reference, me) = facts.joiner.local()?;
+    let (_, pool) = facts.pool.pool()?;
+    let hidden = lacking(&me.cpu_info, &pool.cpu_info);
+    if !hidden.is_empty() {
+        let bits: u32 = hidden.iter().map(|(.., features)| features.count()).sum();
+        found.push(
+            facts
+                .finding(format!(
+                    "VMs will not see {} of the joiner's CPU, which the pool does not have",
+                    count(bits as usize, "feature")
+                ))
                 .objects([object(reference, me)])
                 .expected("the pool's level")
                 .actual(format!("more by {}", told(&hidden))),
-            );
-        }
-        Ok(())
-    },
-    ..Rule::of(RuleCode::JoinerCpuReduced)
-};
+        );
+    }
+    Ok(())
+});

@@ -7,22 +7,24 @@ use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, Host, PoolOperation};
-use crate::preflight::engine::Lost;
-use crate::preflight::finding::{Finding, Severity};
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::Check;
+use crate::preflight::set::Preflight;
+use crate::rules::{Lost, Reads, Rule, Severity, Which};
 
-pub(in crate::preflight) static HOST_ALREADY_IN_POOL: Rule = Rule {
+pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "the pool has no member with the joiner's uuid; its stale record would be used, with a \
                second set of interfaces",
     remedy: "forget the stale host in the pool",
     reads: &[
-        Reads::joiner(Class::Host, Scope::Local, &["uuid"]),
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::All, &["uuid"]),
+        Reads::joiner(Class::Host, Which::Local, &["uuid"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::All, &["uuid"]),
     ],
-    run: |facts, found| {
+    ..Rule::of("host-already-in-pool")
+}
+.run::<Preflight>(|facts, found| {
         let (_, me) = facts.joiner.local()?;
         let (master, _) = facts.pool.local()?;
         let stale = facts
@@ -38,9 +40,7 @@ pub(in crate::preflight) static HOST_ALREADY_IN_POOL: Rule = Rule {
                 [Action::HostDestroy { host: reference.clone() }],
             );
             found.push(
-                Finding::new(
-                    &HOST_ALREADY_IN_POOL,
-                    format!(
+                facts.finding(format!(
                         "the pool has the joiner on record already, as {:?}: the join would keep that \
                          record's old fields and interfaces",
                         host.name_label
@@ -53,22 +53,22 @@ pub(in crate::preflight) static HOST_ALREADY_IN_POOL: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::HostAlreadyInPool)
-};
+    });
 
-pub(in crate::preflight) static POOL_SIZE_LIMIT: Rule = Rule {
+pub(in crate::preflight) const POOL_SIZE_LIMIT: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "the master's licence permits one more host; else the join succeeds, and the pool has no \
                record of the joiner",
     remedy: "by hand: apply a licence without this limit to the pool",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["restrictions"]),
-        Reads::pool(Class::Host, Scope::All, &["uuid"]),
-        Reads::joiner(Class::Host, Scope::Local, &["uuid"]),
+        Reads::pool(Class::Pool, Which::All, &["restrictions"]),
+        Reads::pool(Class::Host, Which::All, &["uuid"]),
+        Reads::joiner(Class::Host, Which::Local, &["uuid"]),
     ],
-    run: |facts, found| {
+    ..Rule::of("pool-size-limit")
+}
+.run::<Preflight>(|facts, found| {
         let (reference, pool) = facts.pool.pool()?;
         let (_, me) = facts.joiner.local()?;
         let others = facts.pool.snapshot.host.records().filter(|host| host.uuid != me.uuid).count();
@@ -76,9 +76,7 @@ pub(in crate::preflight) static POOL_SIZE_LIMIT: Rule = Rule {
             pool.restrictions.get("restrict_pool_size").map(String::as_str) != Some("false");
         if restricted && others >= 3 {
             found.push(
-                Finding::new(
-                    &POOL_SIZE_LIMIT,
-                    format!(
+                facts.finding(format!(
                         "the pool's licence limits it to 3 hosts, and it has {others}: the join would \
                          succeed, and leave the joiner without a pool"
                     ),
@@ -92,190 +90,185 @@ pub(in crate::preflight) static POOL_SIZE_LIMIT: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::PoolSizeLimit)
-};
+    });
 
-pub(in crate::preflight) static MEMBERS_DEAD: Rule = Rule {
+pub(in crate::preflight) const MEMBERS_DEAD: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "all hosts of the pool are live; certificates cannot be given to one that is not",
     remedy: "by hand: bring the host back, or forget it",
     reads: &[
-        Reads::pool(Class::Host, Scope::Each, &["metrics"]),
-        Reads::pool(Class::HostMetrics, Scope::Each, &["live"]),
+        Reads::pool(Class::Host, Which::Each, &["metrics"]),
+        Reads::pool(Class::HostMetrics, Which::Each, &["live"]),
     ],
-    run: |facts, found| {
-        let (mut dead, mut unknown) = (Vec::new(), Vec::new());
-        for (reference, host) in facts.pool.each::<Host>() {
-            match facts.pool.snapshot.get(&host.metrics) {
-                Some(metrics) if metrics.live => {}
-                Some(_) => dead.push(object(reference, host)),
-                None => unknown.push(object(reference, host)),
-            }
+    ..Rule::of("members-dead")
+}
+.run::<Preflight>(|facts, found| {
+    let (mut dead, mut unknown) = (Vec::new(), Vec::new());
+    for (reference, host) in facts.pool.each::<Host>() {
+        match facts.pool.snapshot.get(&host.metrics) {
+            Some(metrics) if metrics.live => {}
+            Some(_) => dead.push(object(reference, host)),
+            None => unknown.push(object(reference, host)),
         }
-        let finding = about(&MEMBERS_DEAD, dead, |n, names| {
-            format!(
-                "{} of the pool not live: {names}; a member that is not gone for good gets the \
+    }
+    let finding = about(facts, dead, |n, names| {
+        format!(
+            "{} of the pool not live: {names}; a member that is not gone for good gets the \
                  joiner's certificate later, and one that dies unnoticed costs a join minutes",
-                count(n, "host")
-            )
-        });
-        found.extend(finding.map(|finding| {
-            finding.remedy(Remedy::by_person(
-                "bring the hosts back, or forget those that are gone for good (xe host-forget)",
-            ))
-        }));
-        match unknown.is_empty() {
-            true => Ok(()),
-            false => Err(Lost::Unknown {
-                message: "hosts of the pool have no host_metrics that say whether they live".into(),
-                objects: unknown,
-            }),
-        }
-    },
-    ..Rule::of(RuleCode::MembersDead)
-};
+            count(n, "host")
+        )
+    });
+    found.extend(finding.map(|finding| {
+        finding.remedy(Remedy::by_person(
+            "bring the hosts back, or forget those that are gone for good (xe host-forget)",
+        ))
+    }));
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(Lost::Unknown {
+            message: "hosts of the pool have no host_metrics that say whether they live".into(),
+            objects: unknown,
+        }),
+    }
+});
 
-pub(in crate::preflight) static MEMBERS_DISABLED: Rule = Rule {
+pub(in crate::preflight) const MEMBERS_DISABLED: Check = Rule {
     severity: Severity::Notice,
     side: Side::Pool,
     compares: "all hosts of the pool are enabled",
     remedy: "nothing need be done, or enable the host",
-    reads: &[Reads::pool(Class::Host, Scope::Each, &["enabled"])],
-    run: |facts, found| {
-        let disabled = facts.pool.each::<Host>().filter(|(_, host)| !host.enabled);
-        let objects = disabled.map(|(reference, host)| object(reference, host)).collect();
-        found.extend(about(&MEMBERS_DISABLED, objects, |n, names| {
-            format!("{} of the pool disabled, for maintenance perhaps: {names}", count(n, "host"))
-        }));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::MembersDisabled)
-};
+    reads: &[Reads::pool(Class::Host, Which::Each, &["enabled"])],
+    ..Rule::of("members-disabled")
+}
+.run::<Preflight>(|facts, found| {
+    let disabled = facts.pool.each::<Host>().filter(|(_, host)| !host.enabled);
+    let objects = disabled.map(|(reference, host)| object(reference, host)).collect();
+    found.extend(about(facts, objects, |n, names| {
+        format!("{} of the pool disabled, for maintenance perhaps: {names}", count(n, "host"))
+    }));
+    Ok(())
+});
 
-pub(in crate::preflight) static MEMBERS_DIFFER: Rule = Rule {
+pub(in crate::preflight) const MEMBERS_DIFFER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "all hosts of the pool run the master's software; XAPI looks at the master's only",
     remedy: "by hand: finish updating the pool",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Each, &["software_version"]),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Each, &["software_version"]),
     ],
-    run: |facts, found| {
-        const KEYS: [&str; 6] =
-            ["product_brand", "platform_name", "platform_version", "xapi", "git_id", "db_schema"];
-        let (_, master) = facts.pool.local()?;
-        let level = |host: &Host| KEYS.map(|key| host.software_version.get(key).cloned());
-        let theirs = level(master);
-        let others: Vec<_> =
-            facts.pool.each::<Host>().filter(|(_, host)| level(host) != theirs).collect();
-        let objects = others.iter().map(|(reference, host)| object(*reference, *host)).collect();
-        let finding = about(&MEMBERS_DIFFER, objects, |_, names| {
-            format!("hosts of the pool do not run the master's software: {names}")
-        });
-        found.extend(finding.map(|finding| {
-            let told = |host: &Host| {
-                let values = KEYS.iter().zip(level(host)).filter(|(_, value)| value.is_some());
-                let values =
-                    values.map(|(key, value)| format!("{key} {}", value.unwrap_or_default()));
-                values.collect::<Vec<_>>().join(", ")
-            };
-            let mut actual: Vec<_> = others.iter().map(|(_, host)| told(host)).collect();
-            actual.sort_unstable();
-            actual.dedup();
-            finding.expected(told(master)).actual(actual.join("; ")).remedy(Remedy::by_person(
-                "finish updating the pool, the master first, then every member",
-            ))
-        }));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::MembersDiffer)
-};
+    ..Rule::of("members-differ")
+}
+.run::<Preflight>(|facts, found| {
+    const KEYS: [&str; 6] =
+        ["product_brand", "platform_name", "platform_version", "xapi", "git_id", "db_schema"];
+    let (_, master) = facts.pool.local()?;
+    let level = |host: &Host| KEYS.map(|key| host.software_version.get(key).cloned());
+    let theirs = level(master);
+    let others: Vec<_> =
+        facts.pool.each::<Host>().filter(|(_, host)| level(host) != theirs).collect();
+    let objects = others.iter().map(|(reference, host)| object(*reference, *host)).collect();
+    let finding = about(facts, objects, |_, names| {
+        format!("hosts of the pool do not run the master's software: {names}")
+    });
+    found.extend(finding.map(|finding| {
+        let told = |host: &Host| {
+            let values = KEYS.iter().zip(level(host)).filter(|(_, value)| value.is_some());
+            let values = values.map(|(key, value)| format!("{key} {}", value.unwrap_or_default()));
+            values.collect::<Vec<_>>().join(", ")
+        };
+        let mut actual: Vec<_> = others.iter().map(|(_, host)| told(host)).collect();
+        actual.sort_unstable();
+        actual.dedup();
+        finding.expected(told(master)).actual(actual.join("; ")).remedy(Remedy::by_person(
+            "finish updating the pool, the master first, then every member",
+        ))
+    }));
+    Ok(())
+});
 
-pub(in crate::preflight) static ROLLING_UPGRADE: Rule = Rule {
+pub(in crate::preflight) const ROLLING_UPGRADE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "no rolling upgrade of the pool is in progress",
     remedy: "by hand: finish the upgrade",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["other_config"])],
-    run: |facts, found| {
-        let (reference, pool) = facts.pool.pool()?;
-        if pool.other_config.contains_key("rolling_upgrade_in_progress") {
-            found.push(
-                Finding::new(
-                    &ROLLING_UPGRADE,
+    reads: &[Reads::pool(Class::Pool, Which::All, &["other_config"])],
+    ..Rule::of("rolling-upgrade")
+}
+.run::<Preflight>(|facts, found| {
+    let (reference, pool) = facts.pool.pool()?;
+    if pool.other_config.contains_key("rolling_upgrade_in_progress") {
+        found.push(
+            facts
+                .finding(
                     "the pool is in the middle of a rolling upgrade; many operations are refused",
                 )
                 .objects([object(reference, pool)])
                 .remedy(Remedy::by_person("finish the upgrade of all hosts before the join")),
-            );
-        }
-        Ok(())
-    },
-    ..Rule::of(RuleCode::RollingUpgrade)
-};
+        );
+    }
+    Ok(())
+});
 
-pub(in crate::preflight) static POOL_OPERATIONS: Rule = Rule {
+pub(in crate::preflight) const POOL_OPERATIONS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "no operation is in progress in the pool; the join waits for it, up to two hours",
     remedy: "wait until the operations end",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["current_operations"])],
-    run: |facts, found| {
-        let (reference, pool) = facts.pool.pool()?;
-        let operations: Vec<_> = pool
-            .current_operations
-            .values()
-            .filter(|operation| **operation != PoolOperation::ApplyUpdates)
-            .map(ToString::to_string)
-            .collect();
-        if !operations.is_empty() {
-            let object = object(reference, pool);
-            let wait = Choice::new("wait", "wait until the operations have ended").with(
-                &object,
-                facts.pool.snapshot,
-                facts.joiner.snapshot,
-                [Action::Await {
-                    side: Side::Pool,
-                    object: object.clone(),
-                    until: Condition::PoolIdle,
-                }],
-            );
-            found.push(
-                Finding::new(
-                    &POOL_OPERATIONS,
-                    format!(
-                        "the join will wait, for up to two hours, for what is in progress in the pool: \
+    reads: &[Reads::pool(Class::Pool, Which::All, &["current_operations"])],
+    ..Rule::of("pool-operations")
+}
+.run::<Preflight>(|facts, found| {
+    let (reference, pool) = facts.pool.pool()?;
+    let operations: Vec<_> = pool
+        .current_operations
+        .values()
+        .filter(|operation| **operation != PoolOperation::ApplyUpdates)
+        .map(ToString::to_string)
+        .collect();
+    if !operations.is_empty() {
+        let object = object(reference, pool);
+        let wait = Choice::new("wait", "wait until the operations have ended").with(
+            &object,
+            facts.pool.snapshot,
+            facts.joiner.snapshot,
+            [Action::Await {
+                side: Side::Pool,
+                object: object.clone(),
+                until: Condition::PoolIdle,
+            }],
+        );
+        found.push(
+            facts
+                .finding(format!(
+                    "the join will wait, for up to two hours, for what is in progress in the pool: \
                          {}",
-                        operations.join(", ")
-                    ),
-                )
+                    operations.join(", ")
+                ))
                 .objects([object])
                 .expected("no current operation")
                 .actual(operations.join(", "))
                 .remedy(Remedy::default().or(wait)),
-            );
-        }
-        Ok(())
-    },
-    ..Rule::of(RuleCode::PoolOperations)
-};
+        );
+    }
+    Ok(())
+});
 
-pub(in crate::preflight) static SECRET_ROTATION_PENDING: Rule = Rule {
+pub(in crate::preflight) const SECRET_ROTATION_PENDING: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
     compares: "no rotation of the pool secret is pending; the join would pass its checks and then fail",
     remedy: "by hand: finish the rotation",
-    reads: &[Reads::pool(Class::Pool, Scope::All, &["is_psr_pending"]).since(1, 250, 0)],
-    run: |facts, found| {
+    reads: &[Reads::pool(Class::Pool, Which::All, &["is_psr_pending"]).since(1, 250, 0)],
+    ..Rule::of("secret-rotation-pending")
+}
+.run::<Preflight>(|facts, found| {
         let (reference, pool) = facts.pool.pool()?;
         if pool.is_psr_pending == Some(true) {
             found.push(
-                Finding::new(
-                    &SECRET_ROTATION_PENDING,
-                    format!(
+                facts.finding(format!(
                         "a rotation of the pool secret is half done: the join would fail with {}",
                         Fault::bare("POOL_SECRET_ROTATION_PENDING")
                     ),
@@ -287,81 +280,78 @@ pub(in crate::preflight) static SECRET_ROTATION_PENDING: Rule = Rule {
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::SecretRotationPending)
-};
+    });
 
-pub(in crate::preflight) static MEMBERS_PENDING_GUIDANCE: Rule = Rule {
+pub(in crate::preflight) const MEMBERS_PENDING_GUIDANCE: Check = Rule {
     severity: Severity::Notice,
     side: Side::Pool,
     compares: "no member but the master has mandatory guidance pending; XAPI looks at the master's only",
     remedy: "by hand: restart the members as the guidance asks",
     reads: &[
-        Reads::pool(Class::Pool, Scope::All, &["master"]),
-        Reads::pool(Class::Host, Scope::Each, &["pending_guidances"]).since(1, 303, 0),
+        Reads::pool(Class::Pool, Which::All, &["master"]),
+        Reads::pool(Class::Host, Which::Each, &["pending_guidances"]).since(1, 303, 0),
     ],
-    run: |facts, found| {
+    ..Rule::of("members-pending-guidance")
+}
+.run::<Preflight>(|facts, found| {
         let (master, _) = facts.pool.local()?;
         let pending = facts.pool.each::<Host>().filter(|(reference, host)| {
             *reference != master && host.pending_guidances.iter().flatten().next().is_some()
         });
         let objects = pending.map(|(reference, host)| object(reference, host)).collect();
-        let finding = about(&MEMBERS_PENDING_GUIDANCE, objects, |n, names| {
+        let finding = about(facts, objects, |n, names| {
             format!("updates of {} are not in force yet: {names}", count(n, "member"))
         });
         found.extend(finding.map(|finding| {
             finding.remedy(Remedy::by_person("restart the members as their guidance asks"))
         }));
         Ok(())
-    },
-    ..Rule::of(RuleCode::MembersPendingGuidance)
-};
+    });
 
-pub(in crate::preflight) static RECOMMENDED_GUIDANCE: Rule = Rule {
+pub(in crate::preflight) const RECOMMENDED_GUIDANCE: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the joiner has no recommended guidance pending after updates",
     remedy: "nothing need be done, or restart the joiner before",
-    reads: &[Reads::joiner(Class::Host, Scope::Local, &["pending_guidances_recommended"])
+    reads: &[Reads::joiner(Class::Host, Which::Local, &["pending_guidances_recommended"])
         .since(24, 10, 0)],
-    run: |facts, found| {
-        let (reference, host) = facts.joiner.local()?;
-        let pending = host.pending_guidances_recommended.iter().flatten();
-        let pending: Vec<_> = pending.map(ToString::to_string).collect();
-        if !pending.is_empty() {
-            found.push(
-                Finding::new(
-                    &RECOMMENDED_GUIDANCE,
-                    format!("after its updates the joiner should still do: {}", pending.join(", ")),
-                )
+    ..Rule::of("recommended-guidance")
+}
+.run::<Preflight>(|facts, found| {
+    let (reference, host) = facts.joiner.local()?;
+    let pending = host.pending_guidances_recommended.iter().flatten();
+    let pending: Vec<_> = pending.map(ToString::to_string).collect();
+    if !pending.is_empty() {
+        found.push(
+            facts
+                .finding(format!(
+                    "after its updates the joiner should still do: {}",
+                    pending.join(", ")
+                ))
                 .objects([object(reference, host)])
                 .actual(pending.join(", ")),
-            );
-        }
-        Ok(())
-    },
-    ..Rule::of(RuleCode::RecommendedGuidance)
-};
+        );
+    }
+    Ok(())
+});
 
-pub(in crate::preflight) static RELEASE_UNSTATED: Rule = Rule {
+pub(in crate::preflight) const RELEASE_UNSTATED: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the joiner states its release of XAPI, which decides what checks it makes",
     remedy: "nothing need be done",
-    reads: &[Reads::joiner(Class::Host, Scope::Local, &["software_version"])],
-    run: |facts, found| {
+    reads: &[Reads::joiner(Class::Host, Which::Local, &["software_version"])],
+    ..Rule::of("release-unstated")
+}
+.run::<Preflight>(|facts, found| {
         let (reference, host) = facts.joiner.local()?;
         if facts.joiner.release().is_none() {
             found.push(
-                Finding::new(
-                    &RELEASE_UNSTATED,
-                    "the joiner does not state its release of XAPI: the checks of the newest are taken",
+                facts.finding("the joiner does not state its release of XAPI: the checks of the newest are taken",
                 )
                 .objects([Object::of(reference, host, host.name_label.as_str())])
                 .expected("software_version: xapi"),
             );
         }
         Ok(())
-    },
-    ..Rule::of(RuleCode::ReleaseUnstated)
-};
+    });

@@ -18,14 +18,13 @@ use std::collections::BTreeMap;
 
 use super::checks::vms::names;
 use super::facts::Facts;
-use super::finding::Finding;
-use super::rule::Rule;
 use crate::model::Object;
 use crate::model::{Network, PowerState, Ref, Timestamp, Vm};
+use crate::rules::Finding;
 
 /// A finding about some objects, if there are any; the message takes their names.
 fn about(
-    rule: &Rule,
+    facts: &Facts<'_>,
     objects: Vec<Object>,
     message: impl FnOnce(usize, &str) -> String,
 ) -> Option<Finding> {
@@ -33,7 +32,7 @@ fn about(
         return None;
     }
     let names = names(objects.iter().cloned());
-    Some(Finding::new(rule, message(objects.len(), &names)).objects(objects))
+    Some(facts.finding(message(objects.len(), &names)).objects(objects))
 }
 
 /// "1 VM", "2 VMs".

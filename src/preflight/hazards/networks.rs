@@ -8,18 +8,17 @@ use crate::actions::{Action, Choice, Remedy};
 use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, Network, Pif, Ref};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Severity;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, Which};
 
 const NETWORK_FATE: [Reads; 3] = [
-    Reads::joiner(Class::Network, Scope::Each, &["bridge", "PIFs", "other_config"]),
-    Reads::joiner(Class::Pif, Scope::Each, &["physical"]),
-    Reads::pool(Class::Network, Scope::All, &["bridge"]),
+    Reads::joiner(Class::Network, Which::Each, &["bridge", "PIFs", "other_config"]),
+    Reads::joiner(Class::Pif, Which::Each, &["physical"]),
+    Reads::pool(Class::Network, Which::All, &["bridge"]),
 ];
 
-pub(in crate::preflight) static VIFS_MOVE: Rule = Rule {
+pub(in crate::preflight) const VIFS_MOVE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
     compares: "interfaces of the joiner's VMs stay on their network; the import follows a network's \
@@ -30,15 +29,15 @@ pub(in crate::preflight) static VIFS_MOVE: Rule = Rule {
         NETWORK_FATE[0],
         NETWORK_FATE[1],
         NETWORK_FATE[2],
-        Reads::joiner(Class::Network, Scope::Each, &["name_label"]),
-        Reads::pool(Class::Network, Scope::All, &["name_label"]),
-        Reads::joiner(Class::Vm, Scope::Each, VM_KIND),
-        Reads::joiner(Class::Vm, Scope::Each, &["VIFs"]),
-        Reads::joiner(Class::Vif, Scope::Each, &["network"]),
+        Reads::joiner(Class::Network, Which::Each, &["name_label"]),
+        Reads::pool(Class::Network, Which::All, &["name_label"]),
+        Reads::joiner(Class::Vm, Which::Each, VM_KIND),
+        Reads::joiner(Class::Vm, Which::Each, &["VIFs"]),
+        Reads::joiner(Class::Vif, Which::Each, &["network"]),
     ],
-    run: vifs_move,
-    ..Rule::of(RuleCode::VifsMove)
-};
+    ..Rule::of("vifs-move")
+}
+.run::<Preflight>(vifs_move);
 
 fn vifs_move(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let fates = Fates::new(facts);
@@ -80,7 +79,7 @@ fn vifs_move(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
             }
         }
     }
-    let finding = about(&VIFS_MOVE, objects, |n, names| {
+    let finding = about(facts, objects, |n, names| {
         format!(
             "{} of the joiner will be on another network in the pool: {names}",
             count(n, "VM interface")
@@ -96,7 +95,7 @@ fn vifs_move(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     Ok(())
 }
 
-pub(in crate::preflight) static NETWORKS_LOST: Rule = Rule {
+pub(in crate::preflight) const NETWORKS_LOST: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
     compares: "the joiner has no unused internal network whose bridge has a name of XAPI's own \
@@ -106,13 +105,13 @@ pub(in crate::preflight) static NETWORKS_LOST: Rule = Rule {
         NETWORK_FATE[0],
         NETWORK_FATE[1],
         NETWORK_FATE[2],
-        Reads::joiner(Class::Vm, Scope::Each, VM_KIND),
-        Reads::joiner(Class::Vm, Scope::Each, &["VIFs"]),
-        Reads::joiner(Class::Vif, Scope::Each, &["network"]),
+        Reads::joiner(Class::Vm, Which::Each, VM_KIND),
+        Reads::joiner(Class::Vm, Which::Each, &["VIFs"]),
+        Reads::joiner(Class::Vif, Which::Each, &["network"]),
     ],
-    run: networks_lost,
-    ..Rule::of(RuleCode::NetworksLost)
-};
+    ..Rule::of("networks-lost")
+}
+.run::<Preflight>(networks_lost);
 
 fn networks_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let fates = Fates::new(facts);
@@ -125,7 +124,7 @@ fn networks_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
         !used.contains(reference) && matches!(fates.of(facts, network), Fate::Refused)
     });
     let objects = lost.map(|(reference, network)| object(reference, network)).collect();
-    let finding = about(&NETWORKS_LOST, objects, |n, names| {
+    let finding = about(facts, objects, |n, names| {
         format!("{} of the joiner will not be in the pool: {names}", count(n, "internal network"))
     });
     let how = "make the network in the pool if it is needed there (xe network-create)";
@@ -133,19 +132,19 @@ fn networks_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     Ok(())
 }
 
-pub(in crate::preflight) static EXTRA_NETWORKS: Rule = Rule {
+pub(in crate::preflight) const EXTRA_NETWORKS: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     documented: true,
     compares: "the joiner has no networks but those of its NICs and its own internal one",
     remedy: "destroy the networks",
     reads: &[
-        Reads::joiner(Class::Network, Scope::Each, &["PIFs", "other_config"]),
-        Reads::joiner(Class::Pif, Scope::All, &["physical", "management"]),
+        Reads::joiner(Class::Network, Which::Each, &["PIFs", "other_config"]),
+        Reads::joiner(Class::Pif, Which::All, &["physical", "management"]),
     ],
-    run: extra_networks,
-    ..Rule::of(RuleCode::ExtraNetworks)
-};
+    ..Rule::of("extra-networks")
+}
+.run::<Preflight>(extra_networks);
 
 fn extra_networks(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     // Those of VLANs, bonds and tunnels stay behind when these go, as they must before the join.
@@ -161,7 +160,7 @@ fn extra_networks(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
         })
         .collect();
     let objects = extra.iter().map(|(reference, network)| object(*reference, *network)).collect();
-    let finding = about(&EXTRA_NETWORKS, objects, |n, names| {
+    let finding = about(facts, objects, |n, names| {
         format!("the joiner has {} beside those of its NICs: {names}", count(n, "network"))
     });
     found.extend(finding.map(|finding| {
@@ -178,32 +177,32 @@ fn extra_networks(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     Ok(())
 }
 
-pub(in crate::preflight) static NETWORKS_INTRODUCED: Rule = Rule {
+pub(in crate::preflight) const NETWORKS_INTRODUCED: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     compares: "the pool has a network for the bridge of each NIC of the joiner; else it gets new \
                networks, on which the other hosts are not",
     remedy: "nothing need be done",
     reads: &NETWORK_FATE,
-    run: |facts, found| {
-        let fates = Fates::new(facts);
-        let new = facts.joiner.each::<Network>().filter(|(_, network)| {
-            is_merged_by_bridge(facts, network) && matches!(fates.of(facts, network), Fate::New)
-        });
-        let objects = new.map(|(reference, network)| object(reference, network)).collect();
-        let finding = about(&NETWORKS_INTRODUCED, objects, |n, names| {
-            format!(
-                "the pool will get {} on which only the joiner is: {names}",
-                count(n, "new network")
-            )
-        });
-        found.extend(finding);
-        Ok(())
-    },
-    ..Rule::of(RuleCode::NetworksIntroduced)
-};
+    ..Rule::of("networks-introduced")
+}
+.run::<Preflight>(|facts, found| {
+    let fates = Fates::new(facts);
+    let new = facts.joiner.each::<Network>().filter(|(_, network)| {
+        is_merged_by_bridge(facts, network) && matches!(fates.of(facts, network), Fate::New)
+    });
+    let objects = new.map(|(reference, network)| object(reference, network)).collect();
+    let finding = about(facts, objects, |n, names| {
+        format!(
+            "the pool will get {} on which only the joiner is: {names}",
+            count(n, "new network")
+        )
+    });
+    found.extend(finding);
+    Ok(())
+});
 
-pub(in crate::preflight) static NETWORK_SETTINGS_LOST: Rule = Rule {
+pub(in crate::preflight) const NETWORK_SETTINGS_LOST: Check = Rule {
     severity: Severity::Notice,
     side: Side::Both,
     compares: "networks that become one have the same label and MTU; the pool's win",
@@ -212,12 +211,12 @@ pub(in crate::preflight) static NETWORK_SETTINGS_LOST: Rule = Rule {
         NETWORK_FATE[0],
         NETWORK_FATE[1],
         NETWORK_FATE[2],
-        Reads::joiner(Class::Network, Scope::Each, &["name_label", "MTU"]),
-        Reads::pool(Class::Network, Scope::All, &["name_label", "MTU"]),
+        Reads::joiner(Class::Network, Which::Each, &["name_label", "MTU"]),
+        Reads::pool(Class::Network, Which::All, &["name_label", "MTU"]),
     ],
-    run: network_settings_lost,
-    ..Rule::of(RuleCode::NetworkSettingsLost)
-};
+    ..Rule::of("network-settings-lost")
+}
+.run::<Preflight>(network_settings_lost);
 
 fn network_settings_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let fates = Fates::new(facts);
@@ -234,7 +233,7 @@ fn network_settings_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(),
         })
         .collect();
     let objects = differing.iter().map(|(reference, mine, _)| object(*reference, *mine)).collect();
-    let finding = about(&NETWORK_SETTINGS_LOST, objects, |n, names| {
+    let finding = about(facts, objects, |n, names| {
         format!("{} of the joiner will have the pool's label and MTU: {names}", count(n, "network"))
     });
     found.extend(finding.map(|finding| {

@@ -7,10 +7,9 @@ use crate::model::Object;
 use crate::model::object;
 use crate::model::{Class, Pbd, Ref, Sr};
 use crate::preflight::checks::storage::{destroying, forgetting, pbds};
-use crate::preflight::engine::{Found, Lost};
-use crate::preflight::facts::Facts;
-use crate::preflight::finding::Severity;
-use crate::preflight::rule::{Reads, Rule, RuleCode, Scope};
+use crate::preflight::facts::{Check, Facts};
+use crate::preflight::set::Preflight;
+use crate::rules::{Found, Lost, Reads, Rule, Severity, Which};
 
 /// Whether an installation makes this SR by itself: the first disks, the drives, the guest tools.
 fn is_of_the_installation(sr: &Sr) -> bool {
@@ -20,7 +19,7 @@ fn is_of_the_installation(sr: &Sr) -> bool {
     }
 }
 
-pub(in crate::preflight) static EXTRA_LOCAL_STORAGE: Rule = Rule {
+pub(in crate::preflight) const EXTRA_LOCAL_STORAGE: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
     documented: true,
@@ -28,12 +27,12 @@ pub(in crate::preflight) static EXTRA_LOCAL_STORAGE: Rule = Rule {
     remedy: "disconnect and forget the SR (its data stays), or destroy it",
     reads: &[Reads::joiner(
         Class::Sr,
-        Scope::Each,
+        Which::Each,
         &["shared", "is_tools_sr", "type", "other_config", "name_label"],
     )],
-    run: extra_local_storage,
-    ..Rule::of(RuleCode::ExtraLocalStorage)
-};
+    ..Rule::of("extra-local-storage")
+}
+.run::<Preflight>(extra_local_storage);
 
 fn extra_local_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let extra: Vec<_> = facts
@@ -42,7 +41,7 @@ fn extra_local_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
         .filter(|(_, sr)| !sr.shared && !is_of_the_installation(sr))
         .collect();
     let objects = extra.iter().map(|(reference, sr)| object(*reference, *sr)).collect();
-    let finding = about(&EXTRA_LOCAL_STORAGE, objects, |n, names| {
+    let finding = about(facts, objects, |n, names| {
         format!("{} of the joiner will move into the pool: {names}", count(n, "extra local SR"))
     });
     let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
@@ -72,19 +71,19 @@ fn extra_local_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
     Ok(())
 }
 
-pub(in crate::preflight) static STORAGE_SECRETS_LOST: Rule = Rule {
+pub(in crate::preflight) const STORAGE_SECRETS_LOST: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
     compares: "no connection (PBD) of the joiner's SRs has a secret in its `device_config`; it would \
                be lost, and its SR stay unconnected",
     remedy: "by hand: connect the SR again after the join",
     reads: &[
-        Reads::joiner(Class::Pbd, Scope::Each, &["device_config", "SR"]),
-        Reads::joiner(Class::Sr, Scope::Each, &["shared"]),
+        Reads::joiner(Class::Pbd, Which::Each, &["device_config", "SR"]),
+        Reads::joiner(Class::Sr, Which::Each, &["shared"]),
     ],
-    run: storage_secrets_lost,
-    ..Rule::of(RuleCode::StorageSecretsLost)
-};
+    ..Rule::of("storage-secrets-lost")
+}
+.run::<Preflight>(storage_secrets_lost);
 
 fn storage_secrets_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let secret = |pbd: &Pbd| pbd.device_config.keys().any(|key| key.ends_with("_secret"));
@@ -98,7 +97,7 @@ fn storage_secrets_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
             Some(Object::of(reference, pbd, sr.name_label.as_str()))
         })
         .collect();
-    let finding = about(&STORAGE_SECRETS_LOST, objects, |_, names| {
+    let finding = about(facts, objects, |_, names| {
         format!("the pool will know these SRs, but no longer how to connect to them: {names}")
     });
     found.extend(finding.map(|finding| {
@@ -110,33 +109,33 @@ fn storage_secrets_lost(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(in crate::preflight) static STORAGE_ALREADY_KNOWN: Rule = Rule {
+pub(in crate::preflight) const STORAGE_ALREADY_KNOWN: Check = Rule {
     severity: Severity::Notice,
     side: Side::Both,
     compares: "the pool knows no SR of the joiner's by uuid; its own record would be used",
     remedy: "by hand: forget the stale record in the pool",
     reads: &[
-        Reads::joiner(Class::Sr, Scope::Each, &["uuid", "is_tools_sr"]),
-        Reads::pool(Class::Sr, Scope::All, &["uuid"]),
+        Reads::joiner(Class::Sr, Which::Each, &["uuid", "is_tools_sr"]),
+        Reads::pool(Class::Sr, Which::All, &["uuid"]),
     ],
-    run: |facts, found| {
-        let known: Vec<(&Ref<Sr>, &Sr)> = facts
-            .joiner
-            .each::<Sr>()
-            .filter(|(_, sr)| !sr.is_tools_sr && !sr.uuid.is_empty())
-            .filter_map(|(_, sr)| facts.pool.snapshot.sr.by_uuid(&sr.uuid))
-            .collect();
-        let objects = known.into_iter().map(|(reference, sr)| object(reference, sr)).collect();
-        let finding = about(&STORAGE_ALREADY_KNOWN, objects, |_, names| {
-            format!("the pool has SRs of the joiner on record, and will use that record: {names}")
-        });
-        found.extend(finding.map(|finding| {
-            finding.remedy(Remedy::by_person(
-                "if the records are stale, of an earlier membership say, forget those SRs in the pool \
+    ..Rule::of("storage-already-known")
+}
+.run::<Preflight>(|facts, found| {
+    let known: Vec<(&Ref<Sr>, &Sr)> = facts
+        .joiner
+        .each::<Sr>()
+        .filter(|(_, sr)| !sr.is_tools_sr && !sr.uuid.is_empty())
+        .filter_map(|(_, sr)| facts.pool.snapshot.sr.by_uuid(&sr.uuid))
+        .collect();
+    let objects = known.into_iter().map(|(reference, sr)| object(reference, sr)).collect();
+    let finding = about(facts, objects, |_, names| {
+        format!("the pool has SRs of the joiner on record, and will use that record: {names}")
+    });
+    found.extend(finding.map(|finding| {
+        finding.remedy(Remedy::by_person(
+            "if the records are stale, of an earlier membership say, forget those SRs in the pool \
                  first (xe sr-forget)",
-            ))
-        }));
-        Ok(())
-    },
-    ..Rule::of(RuleCode::StorageAlreadyKnown)
-};
+        ))
+    }));
+    Ok(())
+});

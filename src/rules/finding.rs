@@ -1,15 +1,17 @@
 //! One finding: which rule, how bad, about what, and the way out.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::rule::{Rule, RuleCode};
+use super::code::RuleCode;
+use super::rule::Rule;
+use super::severity::Severity;
 use crate::actions::{Remedy, Side};
 use crate::error::Fault;
 use crate::model::Object;
 
-/// What a rule has to say about one join.
+/// What a rule has to say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -24,13 +26,13 @@ pub struct Finding {
     /// The error that this check would raise.
     ///
     /// None if XAPI does not object, for the second cause in a check that stops at its first, and for
-    /// a check that `pool.join_force` skips, if that is what will be called.
+    /// a check that the forced form of the call skips, if that is what will be called.
     pub fault: Option<Fault>,
     /// The objects that offend, by name.
     pub objects: Vec<Object>,
-    /// What the pool has, or what would be needed.
+    /// What would be needed, or what the other side has.
     pub expected: Option<String>,
-    /// What the joiner has, or what is there.
+    /// What is there.
     pub actual: Option<String>,
     /// What is wrong, what it means, in one line.
     pub message: String,
@@ -38,32 +40,15 @@ pub struct Finding {
     pub remedy: Remedy,
     /// Why the policy overrides this finding, if it does.
     pub overridden: Option<String>,
-    /// Whether XAPI or the policy can refuse the join for this rule.
+    /// Whether XAPI or the policy can refuse for this rule.
     #[serde(skip)]
-    pub(super) binding: bool,
-}
-
-/// How much a finding weighs, heaviest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Severity {
-    /// XAPI refuses the join, or the policy does.
-    Blocker,
-    /// `pool.join` refuses, `pool.join_force` does not.
-    Forceable,
-    /// Evidence is missing: it may be a blocker, it may be nothing.
-    Unknown,
-    /// XAPI accepts, and something is lost or fails later.
-    Hazard,
-    /// Good to know.
-    Notice,
+    pub(crate) binding: bool,
 }
 
 impl Finding {
-    pub(super) fn new(rule: &Rule, message: impl Into<String>) -> Self {
+    pub(super) fn new(rule: &'static Rule, message: impl Into<String>) -> Self {
         Self {
-            rule: rule.code,
+            rule: rule.into(),
             severity: rule.severity,
             side: rule.side,
             xapi_check: rule.check,
@@ -90,32 +75,71 @@ impl Finding {
         self.severity == Severity::Unknown && self.binding && self.overridden.is_none()
     }
 
-    pub(super) fn fault(mut self, fault: Fault) -> Self {
+    /// What there is to say beside the message, a line each.
+    pub(super) fn details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(reason) = &self.overridden {
+            lines.push(format!("overridden: {reason}"));
+        }
+        if let Some(expected) = &self.expected {
+            lines.push(format!("expected: {expected}"));
+        }
+        if let Some(actual) = &self.actual {
+            lines.push(format!("actual: {actual}"));
+        }
+        lines.extend(self.objects.iter().map(|object| format!("object: {object}")));
+        if let Some(check) = self.xapi_check {
+            match &self.fault {
+                Some(fault) => lines.push(format!("XAPI: {check} raises {fault}")),
+                None => lines.push(format!("XAPI: {check}")),
+            }
+        }
+        for choice in &self.remedy.choices {
+            let mut line = format!("remedy {}: {}", choice.code, choice.summary);
+            if !choice.destroys.is_empty() {
+                let losses: Vec<_> = choice.destroys.iter().map(ToString::to_string).collect();
+                let _ = write!(line, " DESTROYS {}", losses.join("; "));
+            }
+            lines.push(line);
+        }
+        if let Some(person) = &self.remedy.by_person {
+            lines.push(format!("by hand: {person}"));
+        }
+        lines
+    }
+
+    /// The error that the rule names, without parameters.
+    pub(crate) fn refused(mut self) -> Self {
+        self.fault = self.rule.rule().error.map(Fault::bare);
+        self
+    }
+
+    pub(crate) fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
     }
 
-    pub(super) fn objects(mut self, objects: impl IntoIterator<Item = Object>) -> Self {
+    pub(crate) fn objects(mut self, objects: impl IntoIterator<Item = Object>) -> Self {
         self.objects.extend(objects);
         self
     }
 
-    pub(super) fn expected(mut self, expected: impl fmt::Display) -> Self {
+    pub(crate) fn expected(mut self, expected: impl fmt::Display) -> Self {
         self.expected = Some(expected.to_string());
         self
     }
 
-    pub(super) fn actual(mut self, actual: impl fmt::Display) -> Self {
+    pub(crate) fn actual(mut self, actual: impl fmt::Display) -> Self {
         self.actual = Some(actual.to_string());
         self
     }
 
-    pub(super) fn side(mut self, side: Side) -> Self {
+    pub(crate) fn side(mut self, side: Side) -> Self {
         self.side = side;
         self
     }
 
-    pub(super) fn remedy(mut self, remedy: Remedy) -> Self {
+    pub(crate) fn remedy(mut self, remedy: Remedy) -> Self {
         self.remedy = remedy;
         self
     }
@@ -128,24 +152,5 @@ impl fmt::Display for Finding {
             Some(reason) => write!(f, " [overridden: {reason}]"),
             None => Ok(()),
         }
-    }
-}
-
-impl Severity {
-    /// The severity's name, as in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocker => "blocker",
-            Self::Forceable => "forceable",
-            Self::Unknown => "unknown",
-            Self::Hazard => "hazard",
-            Self::Notice => "notice",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }

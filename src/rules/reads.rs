@@ -1,0 +1,128 @@
+//! What a rule reads, and since which release there is something to read.
+
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::actions::Side;
+use crate::model::{Class, Version};
+
+/// Fields that a rule reads of one class on one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reads {
+    /// Whose database; never `Both`.
+    pub side: Side,
+    /// The class.
+    pub class: Class,
+    /// Of which records.
+    pub records: Which,
+    /// XAPI's names of the fields.
+    pub fields: &'static [&'static str],
+    /// The release of XAPI that brought the youngest of the fields; older sides are not asked.
+    pub since: Since,
+}
+
+/// Of which records of a class a rule reads fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Which {
+    /// Of all; an unreadable record leaves the verdict on the others as it is.
+    Each,
+    /// Of all, and none may be missing, since the verdict depends on the whole.
+    All,
+    /// Of the host itself, where the side is a single host, or of the pool's master.
+    Local,
+    /// Of the management interface of that host.
+    Management,
+}
+
+impl Reads {
+    pub(crate) const fn joiner(
+        class: Class,
+        records: Which,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self { side: Side::Joiner, class, records, fields, since: Since::ALWAYS }
+    }
+
+    pub(crate) const fn pool(
+        class: Class,
+        records: Which,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self { side: Side::Pool, class, records, fields, since: Since::ALWAYS }
+    }
+
+    pub(crate) const fn since(mut self, major: u64, minor: u64, patch: u64) -> Self {
+        self.since = Since::of(major, minor, patch);
+        self
+    }
+}
+
+impl Serialize for Reads {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut reads = serializer.serialize_struct("Reads", 5)?;
+        reads.serialize_field("side", &self.side)?;
+        reads.serialize_field("class", self.class.as_str())?;
+        reads.serialize_field("records", self.records.as_str())?;
+        reads.serialize_field("fields", self.fields)?;
+        reads.serialize_field("since", &self.since)?;
+        reads.end()
+    }
+}
+
+impl Which {
+    /// Its name, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Each => "each",
+            Self::All => "all",
+            Self::Local => "local",
+            Self::Management => "management",
+        }
+    }
+}
+
+/// The release of XAPI that brought something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Since([u64; 3]);
+
+impl Since {
+    /// Every release that this crate supports has it (8.2 and later).
+    pub const ALWAYS: Self = Self([0; 3]);
+
+    pub(crate) const fn of(major: u64, minor: u64, patch: u64) -> Self {
+        Self([major, minor, patch])
+    }
+
+    pub(super) const fn major(self) -> u64 {
+        self.0[0]
+    }
+
+    /// Whether a release has it.
+    pub fn is_in(self, release: &Version) -> bool {
+        let mut parts = release.parts().iter().copied().chain(std::iter::repeat(0));
+        let release = [(); 3].map(|()| parts.next().unwrap_or(0));
+        release >= self.0
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [0, 0, 0] => f.write_str("always"),
+            [major, minor, patch] => write!(f, "{major}.{minor}.{patch}"),
+        }
+    }
+}
+
+impl Serialize for Since {
+    /// As text; null where every supported release has it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self == Self::ALWAYS {
+            true => serializer.serialize_none(),
+            false => serializer.collect_str(self),
+        }
+    }
+}
