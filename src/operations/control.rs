@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
+use crate::plan::Plan;
 use crate::transport::{Cancel, Clock};
 
 /// Where an operation stands.
@@ -104,6 +105,15 @@ pub(super) enum Look<T> {
     Awaited(String),
 }
 
+impl<T> Look<T> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Look<U> {
+        match self {
+            Self::Seen(value) => Look::Seen(f(value)),
+            Self::Awaited(what) => Look::Awaited(what),
+        }
+    }
+}
+
 impl Run<'_, '_> {
     /// Says that a step begins.
     pub(super) fn step(&mut self, n: usize, summary: &str) -> Result<()> {
@@ -118,6 +128,16 @@ impl Run<'_, '_> {
         self.awaited.clear();
         self.tell(None, None);
         self.check()
+    }
+
+    /// Says that a step of the plan begins.
+    pub(super) fn step_of(&mut self, plan: &Plan, n: usize) -> Result<()> {
+        self.step(n, plan.steps.get(n).map_or("", |step| step.summary.as_str()))
+    }
+
+    /// Says that the last step of the plan begins, in which its end is awaited.
+    pub(super) fn last_step_of(&mut self, plan: &Plan) -> Result<()> {
+        self.step_of(plan, plan.steps.len().saturating_sub(1))
     }
 
     /// Tells the log that the step that runs, if one does, has come to its end.
@@ -224,7 +244,30 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Looks again and again until what is awaited is seen, also while who is looked at is away.
+    pub(super) fn until_answered<T>(
+        &mut self,
+        whom: &str,
+        mut look: impl FnMut(&mut Self) -> Result<Look<T>>,
+    ) -> Result<T> {
+        self.until(|run| look(run).or_else(|error| awaited(error, whom)))
+    }
+
     pub(super) fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    pub(super) fn since(&self, then: Duration) -> Duration {
+        self.now().saturating_sub(then)
+    }
+}
+
+/// What passes by itself while hosts restart is waited for; the rest ends the operation.
+pub(super) fn awaited<T>(error: Error, whom: &str) -> Result<Look<T>> {
+    match error.kind() {
+        ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Fault | ErrorKind::State => {
+            Ok(Look::Awaited(format!("{whom} to answer ({error})")))
+        }
+        _ => Err(error),
     }
 }

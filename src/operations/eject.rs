@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why, told};
-use super::steps::{self, Heard, awaited, same};
+use super::control::{Control, Look, Run, awaited};
+use super::outcome::{Outcome, Stage, Stop, Why, told};
+use super::steps::{self, Heard, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::{Host, Overview, Pbd, Ref, Snapshot, Uuid};
 use crate::plan::{self, Consent, Plan, Purpose, Work};
 
@@ -77,36 +77,34 @@ fn eject_as_planned(
     plan: &Plan,
     consent: &Consent,
     control: &mut Control<'_>,
-) -> Result<Outcome<Ejected>> {
+) -> Result<Ejected, Stop> {
     plan.check()?;
     let Purpose::Eject { .. } = &plan.purpose else {
-        return steps::other_purpose(plan, "an ejection");
+        return Err(steps::other_purpose(plan, "an ejection").into());
     };
-    let address = plan.steps.iter().find_map(|step| match &step.work {
+    let lack = "the plan does not say where the host will be";
+    let address = steps::said_in(plan, lack, |work| match work {
         Work::Alone { address } => Some(address.as_str()),
         _ => None,
-    });
-    let address = address.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, "the plan does not say where the host will be")
     })?;
     let mut run = control.begin(pool.clock(), plan.steps.len());
     let first = pool.settled_snapshot(Scope::Failover)?;
     same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
-    let leaving = Leaving { pool, plan, address };
+    let leaving = Leaving { pool, plan, consent, address };
     let mut before = None;
     if first.host.by_uuid(&plan.host.uuid).is_some() {
         before = Some(Overview::of(&first)?);
-        run.step(0, &plan.steps[0].summary)?;
-        if let Some(outcome) = leaving.leave(consent, &mut run)? {
-            return Ok(outcome);
-        }
+        run.step_of(plan, 0)?;
+        leaving.leave(&mut run)?;
     }
     leaving.come_back(before, &mut run)
 }
 
+/// A host that leaves, stage by stage.
 struct Leaving<'a> {
     pool: &'a Client,
     plan: &'a Plan,
+    consent: &'a Consent,
     address: &'a str,
 }
 
@@ -123,8 +121,8 @@ enum Stand {
 }
 
 impl Leaving<'_> {
-    /// Has the host leave; none once it has.
-    fn leave(&self, consent: &Consent, run: &mut Run<'_, '_>) -> Result<Option<Outcome<Ejected>>> {
+    /// Has the host leave; it has once this returns.
+    fn leave(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         // Somebody may be at it already: this caller, before it was interrupted.
         let now = run.until(|_| {
             Ok(match steps::is_under_way(self.pool, METHOD)? {
@@ -132,151 +130,123 @@ impl Leaving<'_> {
                 false => Look::Seen(self.pool.settled_snapshot(Scope::Failover)?),
             })
         });
-        let now = match now {
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                let why = Why::new("another pool.eject is under way").error(error);
-                return Ok(Some(Outcome::Unknown(why)));
-            }
-            now => now?,
-        };
-        let Some((reference, _)) = now.host.by_uuid(&self.plan.host.uuid) else { return Ok(None) };
-        let anew = plan::eject(&now, reference)?;
+        let now = now.or_unknown(|late| Why::new("another pool.eject is under way").error(late))?;
+        let Some((reference, _)) = now.host.by_uuid(&self.plan.host.uuid) else { return Ok(()) };
+        self.check(&now, reference)?;
+        let attached: Vec<_> = attached(&now, reference).cloned().collect();
+        if attached.is_empty() {
+            self.may_be_leaving(run)?;
+        }
+        let heard = steps::order(self.pool, METHOD, &(reference,), run)?;
+        self.look(&heard, &attached, run).map_err(|stop| stop.after(heard.error()))
+    }
+
+    /// Whether the host may leave as things stand now, and destroy no more than was agreed to.
+    fn check(&self, now: &Snapshot, host: &Ref<Host>) -> Result<(), Stop> {
+        let anew = plan::eject(now, host)?;
         if !anew.unsolved.is_empty() {
             let refusals = anew.unsolved.iter().map(ToString::to_string);
             let why = Why::new("the host cannot leave as things stand").seen(refusals);
-            return Ok(Some(Outcome::NotDone(why)));
+            return Err(Stop::NotDone(why));
         }
-        let new = steps::difference(self.plan, &anew);
-        if !consent.missing(&anew.losses().cloned().collect::<Vec<_>>()).is_empty() {
-            let why = Why::new("other things would be destroyed than were agreed to").seen(new);
-            return Ok(Some(Outcome::NotDone(why)));
+        if !self.consent.missing(&anew.losses().cloned().collect::<Vec<_>>()).is_empty() {
+            let why = Why::new("other things would be destroyed than were agreed to");
+            return Err(Stop::NotDone(why.seen(steps::difference(self.plan, &anew))));
         }
-        let attached: Vec<_> = attached(&now, reference).cloned().collect();
-        if attached.is_empty() {
-            if let Some(outcome) = self.may_be_leaving(run)? {
-                return Ok(Some(outcome));
-            }
-        }
-        let heard = steps::order(self.pool, METHOD, &(reference,), run)?;
-        self.look(heard, &attached, run)
+        Ok(())
     }
 
     /// Asks a host without attached storage whether it is leaving already, as one does that a call of
-    /// somebody else has detached; none if it is a member.
+    /// somebody else has detached.
     ///
     /// The master may have died in between, and know nothing of that call.
-    fn may_be_leaving(&self, run: &mut Run<'_, '_>) -> Result<Option<Outcome<Ejected>>> {
+    fn may_be_leaving(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
+        let why = || Why::new("it cannot be told whether the host is leaving already");
         let began = run.now();
-        let seen = run.until(|run| {
-            let waited = run.now().saturating_sub(began);
+        let stand = run.until(|run| {
+            let waited = run.since(began);
             // Until its restart it answers as ever.
-            let stand = match waited < RESTART_FUSE {
-                true => return Ok(Look::Awaited(String::from("the host to leave, if it is to"))),
-                false => self.stand(),
-            };
-            Ok(match stand {
-                Stand::Silent(error) if waited < ROLE_GRACE => {
-                    Look::Awaited(format!("the host to say whether it is leaving ({error})"))
-                }
-                stand => Look::Seen(stand),
-            })
-        });
-        let name = &self.plan.host.name;
-        let why = |seen: String| {
-            let why = Why::new("it cannot be told whether the host is leaving already");
-            Ok(Some(Outcome::Unknown(why.seen([seen]))))
-        };
-        match seen {
-            Ok(Stand::Member) => Ok(None),
-            Ok(Stand::Alone(own)) => Ok(Some(self.left_its_record(own, Why::new(LEFT)))),
-            Ok(Stand::Stranger(other) | Stand::Silent(other)) => {
-                why(format!("{name} at {}: {other}", self.address))
+            if waited < UNTIL_RESTART {
+                return Ok(Look::Awaited(String::from("the host to leave, if it is to")));
             }
-            Err(late) if late.kind() == ErrorKind::Timeout => why(late.to_string()),
-            Err(error) => Err(error),
+            Ok(self.stand_after(waited, "is leaving"))
+        });
+        match stand.or_unknown(|late| why().seen([late.to_string()]))? {
+            Stand::Member => Ok(()),
+            Stand::Alone(own) => Err(self.left_its_record(own)),
+            Stand::Stranger(other) | Stand::Silent(other) => {
+                Err(Stop::Unknown(why().seen([self.says(&other)])))
+            }
         }
     }
 
-    fn left_its_record(&self, own: Uuid, why: Why) -> Outcome<Ejected> {
-        Outcome::NotDone(why.seen([
+    fn left_its_record(&self, own: Uuid) -> Stop {
+        let why = Why::new("the host left, but the pool still has its record");
+        Stop::NotDone(why.seen([
             format!("{} is the master of pool {own}", self.plan.host.name),
             String::from("host.destroy removes its record once it is not live any more"),
         ]))
     }
 
-    /// Sees what became of the call; none if the host has left.
+    /// Sees what became of the call: that the host has left, or why not.
     fn look(
         &self,
-        heard: Heard,
+        heard: &Heard,
         attached: &[Ref<Pbd>],
         run: &mut Run<'_, '_>,
-    ) -> Result<Option<Outcome<Ejected>>> {
+    ) -> Result<(), Stop> {
+        let why = || Why::new("it cannot be told whether the host left");
         let called = run.now();
-        let refused = matches!(heard, Heard::Fault(_));
-        let said_done = matches!(heard, Heard::Done);
-        let seen = run.until(|run| {
-            let look = || -> Result<(bool, bool)> {
-                let under_way = steps::is_under_way(self.pool, METHOD)?;
-                let snapshot = self.pool.snapshot(Scope::Overview)?;
-                Ok((snapshot.host.by_uuid(&self.plan.host.uuid).is_some(), under_way))
+        let seen = run.until_answered("the pool's master", |run| {
+            let under_way = steps::is_under_way(self.pool, METHOD)?;
+            let snapshot = self.pool.snapshot(Scope::Overview)?;
+            if snapshot.host.by_uuid(&self.plan.host.uuid).is_none() {
+                return Ok(Look::Seen(None));
+            }
+            let waited = run.since(called);
+            let may_come = match heard {
+                Heard::Done => true,
+                Heard::Fault(_) => false,
+                Heard::Nothing(_) => waited < steps::SILENCE_GRACE,
             };
-            let under_way = match look() {
-                Ok((false, _)) => return Ok(Look::Seen(None)),
-                Ok((true, under_way)) => under_way,
-                Err(error) => return awaited(error, "the pool's master"),
-            };
-            let waited = run.now().saturating_sub(called);
-            if under_way || said_done || (!refused && waited < steps::SILENCE_GRACE) {
+            if under_way || may_come {
                 return Ok(Look::Awaited(String::from("the pool to forget the host")));
             }
-            Ok(match self.stand() {
-                Stand::Silent(error) if waited < ROLE_GRACE => {
-                    Look::Awaited(format!("the host to say whether it left ({error})"))
-                }
-                stand => Look::Seen(Some(stand)),
-            })
+            Ok(self.stand_after(waited, "left").map(Some))
         });
-        let error = heard.error();
-        let why = |reason: &str| {
-            let why = Why::new(reason.to_owned());
-            match error {
-                Some(error) => why.error(error),
-                None => why,
-            }
-        };
-        let name = &self.plan.host.name;
-        match seen {
-            Ok(None) => Ok(None),
-            Ok(Some(Stand::Member)) => {
+        match seen.or_unknown(|late| why().seen([late.to_string()]))? {
+            None => Ok(()),
+            Some(Stand::Member) => {
                 let again = self.attach_again(attached, run);
-                let why = why("the host is still a member").seen(again);
-                Ok(Some(Outcome::NotDone(why)))
+                Err(Stop::NotDone(Why::new("the host is still a member").seen(again)))
             }
-            Ok(Some(Stand::Alone(own))) => Ok(Some(self.left_its_record(own, why(LEFT)))),
-            Ok(Some(Stand::Stranger(other) | Stand::Silent(other))) => {
-                let seen = format!("{name} at {}: {other}", self.address);
-                Ok(Some(Outcome::Unknown(
-                    why("it cannot be told whether the host left").seen([seen]),
-                )))
+            Some(Stand::Alone(own)) => Err(self.left_its_record(own)),
+            Some(Stand::Stranger(other) | Stand::Silent(other)) => {
+                Err(Stop::Unknown(why().seen([self.says(&other)])))
             }
-            Err(late) if late.kind() == ErrorKind::Timeout => Ok(Some(Outcome::Unknown(
-                why("it cannot be told whether the host left").seen([late.to_string()]),
-            ))),
-            Err(error) => Err(error),
         }
     }
 
+    /// What the host says of itself, once it says anything, or after a while all the same.
+    fn stand_after(&self, waited: Duration, what: &str) -> Look<Stand> {
+        match self.stand() {
+            Stand::Silent(error) if waited < ROLE_GRACE => {
+                Look::Awaited(format!("the host to say whether it {what} ({error})"))
+            }
+            stand => Look::Seen(stand),
+        }
+    }
+
+    /// What answers where the host was.
+    fn says(&self, error: &Error) -> String {
+        format!("{} at {}: {error}", self.plan.host.name, self.address)
+    }
+
     /// Waits until the host is back as a pool of its own.
-    fn come_back(
-        &self,
-        before: Option<Overview>,
-        run: &mut Run<'_, '_>,
-    ) -> Result<Outcome<Ejected>> {
-        let summary = self.plan.steps.last().map_or("", |step| step.summary.as_str());
-        let last = self.plan.steps.len().saturating_sub(1);
+    fn come_back(&self, before: Option<Overview>, run: &mut Run<'_, '_>) -> Result<Ejected, Stop> {
         let name = &self.plan.host.name;
-        let back = run.step(last, summary).and_then(|()| {
-            run.until(|_| {
+        let back = run.last_step_of(self.plan).and_then(|()| {
+            run.until_answered("the pool's master", |_| {
                 let (alone, notes) = match self.stand() {
                     Stand::Member => return Ok(Look::Awaited(format!("{name} to leave"))),
                     Stand::Silent(error) => {
@@ -292,23 +262,15 @@ impl Leaving<'_> {
                         }
                     }
                 };
-                match self.pool.snapshot(Scope::Failover) {
-                    Ok(after) => Ok(Look::Seen((alone, notes, after))),
-                    Err(error) => awaited(error, "the pool's master"),
-                }
+                Ok(Look::Seen((alone, notes, self.pool.snapshot(Scope::Failover)?)))
             })
         });
-        let (alone, notes, after) = match back {
-            Ok(back) => back,
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                let why = Why::new("the host left the pool, but is not back on its own yet");
-                return Ok(Outcome::Unknown(why.error(error)));
-            }
-            Err(error) => return Err(error),
-        };
+        let (alone, notes, after) = back.or_unknown(|late| {
+            Why::new("the host left the pool, but is not back on its own yet").error(late)
+        })?;
         let after = Overview::of(&after)?;
         let (host, already_gone) = (self.plan.host.uuid.clone(), before.is_none());
-        Ok(Outcome::Done(Ejected { host, already_gone, alone, before, after, notes }))
+        Ok(Ejected { host, already_gone, alone, before, after, notes })
     }
 
     /// Whether this is the host, and what is to be known of it.
@@ -378,8 +340,5 @@ fn stranger(name: &str, error: &Error) -> String {
 
 const METHOD: &str = "pool.eject";
 
-const LEFT: &str = "the host left, but the pool still has its record";
-
-/// How long a host that leaves answers as a member: the fuse of its restart (`Constants.fuse_time`),
-/// and some more.
-const RESTART_FUSE: Duration = Duration::from_secs(15);
+/// How long a host that leaves may answer as a member: until its toolstack restarts, and some more.
+const UNTIL_RESTART: Duration = steps::RESTART_FUSE.saturating_add(Duration::from_secs(5));

@@ -1,5 +1,6 @@
 //! Another host becomes master.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use serde::Serialize;
 
 use super::control::{Control, Look, Run};
 use super::diagnose::evidence;
-use super::outcome::{Outcome, Why, told};
-use super::steps::{self, Heard, awaited, same};
+use super::outcome::{Outcome, Stage, Stop, Why, told};
+use super::steps::{self, Heard, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
-use crate::election;
-use crate::error::{Error, ErrorKind, Result};
+use crate::election::{self, Confirmation};
+use crate::error::{ErrorKind, Result};
 use crate::model::{Overview, Snapshot, TaskStatus, Timestamp, Uuid};
 use crate::plan::{self, Member, Plan, Purpose, Work};
 
@@ -46,9 +47,9 @@ impl fmt::Display for HandedOver {
 
 /// How long after a hand-over that was said to be done the hosts may still have their old roles.
 ///
-/// They change them when the restart fuse has burnt down (`Constants.fuse_time`, 10 s); a second
-/// hand-over in between breaks pools.
-const FUSE: i64 = 60;
+/// They change them when their toolstacks restart, after ten seconds; a second hand-over in between
+/// breaks pools. In seconds, by the master's clock.
+const FRESH: i64 = 60;
 
 /// How long hosts that start are waited for before the call: their toolstack restarts in less.
 const RESTART_GRACE: Duration = Duration::from_secs(300);
@@ -88,55 +89,32 @@ fn hand_over_as_planned(
     pool: &Client,
     plan: &Plan,
     control: &mut Control<'_>,
-) -> Result<Outcome<HandedOver>> {
+) -> Result<HandedOver, Stop> {
     plan.check()?;
     let Purpose::HandOver { members, confirmed, .. } = &plan.purpose else {
-        return steps::other_purpose(plan, "a hand-over");
+        return Err(steps::other_purpose(plan, "a hand-over").into());
     };
-    let address = plan.steps.iter().find_map(|step| match &step.work {
+    let lack = "the plan does not say where the new master is";
+    let address = steps::said_in(plan, lack, |work| match work {
         Work::Follow { address } => Some(address.as_str()),
         _ => None,
-    });
-    let address = address.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, "the plan does not say where the new master is")
     })?;
     let mut run = control.begin(pool.clock(), plan.steps.len());
     run.step(0, "see who is master, and whether that is about to change")?;
-    let hand = HandOver { pool, plan, members, address };
-    let now = match hand.stand(&mut run)? {
-        Stand::Broken(why) => return Ok(Outcome::NotDone(why)),
-        Stand::Open(why) => return Ok(Outcome::Unknown(why)),
-        Stand::Master => return hand.settle(None, &mut run),
-        Stand::Free(now) => now,
+    let hand = HandOver { pool, plan, members, confirmed, address };
+    let before = match hand.stand(&mut run)? {
+        Stand::Master => None,
+        Stand::Free(now) => Some(hand.designate(&now, &mut run)?),
     };
-    let mut evidence = evidence(pool, &now)?;
-    run.check()?;
-    evidence.confirmed.clone_from(confirmed);
-    let Some((target, _)) = now.host.by_uuid(&plan.host.uuid) else {
-        return Ok(Outcome::NotDone(Why::new("the pool does not know the host any more")));
-    };
-    let anew = plan::hand_over(&now, &evidence, target)?;
-    let open = election::planned(&now, &evidence)?.confirmations;
-    if !anew.unsolved.is_empty() || !open.is_empty() {
-        let refusals = anew.unsolved.iter().map(ToString::to_string);
-        let open = open.iter().map(|confirm| format!("not known, to be confirmed: {confirm:?}"));
-        let why = Why::new("the pool cannot be handed over as things stand").seen(refusals);
-        return Ok(Outcome::NotDone(why.seen(open)));
-    }
-    let before = Overview::of(&now)?;
-    run.step(0, &plan.steps[0].summary)?;
-    // The task stays, for others to see that the hosts are about to change their roles.
-    let heard = steps::order_and_keep(pool, METHOD, &(target,), &mut run)?;
-    match hand.look(heard, &mut run)? {
-        Some(outcome) => Ok(outcome),
-        None => hand.settle(Some(before), &mut run),
-    }
+    hand.settle(before, &mut run)
 }
 
+/// A change of master, stage by stage.
 struct HandOver<'a> {
     pool: &'a Client,
     plan: &'a Plan,
     members: &'a [Member],
+    confirmed: &'a BTreeSet<Confirmation>,
     address: &'a str,
 }
 
@@ -146,13 +124,9 @@ enum Stand {
     Master,
     /// Another host is, and no hand-over is under way.
     Free(Box<Snapshot>),
-    /// Nobody is.
-    Broken(Why),
-    /// It could not be seen in time.
-    Open(Why),
 }
 
-/// What became of the call.
+/// What is seen after the call.
 enum Seen {
     /// The host is master.
     Master,
@@ -164,40 +138,30 @@ enum Seen {
 
 impl HandOver<'_> {
     /// Waits until no hand-over is under way.
-    fn stand(&self, run: &mut Run<'_, '_>) -> Result<Stand> {
+    fn stand(&self, run: &mut Run<'_, '_>) -> Result<Stand, Stop> {
         let (began, mut fresh) = (run.now(), false);
-        let stand = run.until(|run| {
+        let stand = run.until_answered("the pool's master", |run| {
             let now = match self.pool.settled_snapshot(Scope::Failover) {
-                Ok(now) => now,
-                Err(error) if self.is_lost() => {
-                    return Ok(Look::Seen(Stand::Broken(self.broken(Some(error)))));
-                }
-                Err(error) => return awaited(error, "the pool's master"),
+                Err(error) if self.is_lost() => return Ok(Look::Seen(Err(error))),
+                now => now?,
             };
             same("pool", &self.plan.pool.uuid, &now.the_pool()?.1.uuid)?;
             if self.is_master(&now) {
-                return Ok(Look::Seen(Stand::Master));
+                return Ok(Look::Seen(Ok(Stand::Master)));
             }
-            match self.fresh(&now) {
-                Ok(None) => {}
-                Ok(Some(awaited)) => {
-                    fresh = true;
-                    return Ok(Look::Awaited(awaited));
-                }
-                Err(error) => return awaited(error, "the pool's master"),
+            if let Some(awaited) = self.fresh(&now)? {
+                fresh = true;
+                return Ok(Look::Awaited(awaited));
             }
-            let patient = run.now().saturating_sub(began) < RESTART_GRACE;
+            let patient = run.since(began) < RESTART_GRACE;
             Ok(match self.starting(fresh).filter(|_| patient) {
                 Some(name) => Look::Awaited(format!("{name} to have started")),
-                None => Look::Seen(Stand::Free(Box::new(now))),
+                None => Look::Seen(Ok(Stand::Free(Box::new(now)))),
             })
         });
-        match stand {
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                Ok(Stand::Open(Why::new("no master could be seen at rest").error(error)))
-            }
-            stand => stand,
-        }
+        let stand =
+            stand.or_unknown(|late| Why::new("no master could be seen at rest").error(late))?;
+        stand.map_err(|error| Stop::NotDone(self.broken().error(error)))
     }
 
     /// What is awaited of a hand-over that somebody ordered; none if there is none.
@@ -211,7 +175,7 @@ impl HandOver<'_> {
         let Some(last) = done.map(|task| task.finished).max() else { return Ok(None) };
         let (master, _) = now.master()?;
         let time: Timestamp = self.pool.call("host.get_servertime", &(master,))?;
-        let fresh = time.0.saturating_sub(last.0) < FUSE;
+        let fresh = time.0.saturating_sub(last.0) < FRESH;
         Ok(fresh.then(|| String::from("the hosts to change their roles after a hand-over")))
     }
 
@@ -224,81 +188,80 @@ impl HandOver<'_> {
         self.members.iter().find(starts).map(|member| member.name.as_str())
     }
 
-    /// Sees what became of the call; none if the host is master.
-    fn look(&self, heard: Heard, run: &mut Run<'_, '_>) -> Result<Option<Outcome<HandedOver>>> {
+    /// Asks every host what it is, and hands over if nothing stands against it; returns the pool as it
+    /// was.
+    fn designate(&self, now: &Snapshot, run: &mut Run<'_, '_>) -> Result<Overview, Stop> {
+        let mut evidence = evidence(self.pool, now)?;
+        run.check()?;
+        evidence.confirmed.clone_from(self.confirmed);
+        let Some((target, _)) = now.host.by_uuid(&self.plan.host.uuid) else {
+            return Err(Stop::NotDone(Why::new("the pool does not know the host any more")));
+        };
+        let anew = plan::hand_over(now, &evidence, target)?;
+        let open = election::planned(now, &evidence)?.confirmations;
+        if !anew.unsolved.is_empty() || !open.is_empty() {
+            let refusals = anew.unsolved.iter().map(ToString::to_string);
+            let open =
+                open.iter().map(|confirm| format!("not known, to be confirmed: {confirm:?}"));
+            let why = Why::new("the pool cannot be handed over as things stand").seen(refusals);
+            return Err(Stop::NotDone(why.seen(open)));
+        }
+        let before = Overview::of(now)?;
+        run.step_of(self.plan, 0)?;
+        // The task stays, for others to see that the hosts are about to change their roles.
+        let heard = steps::order_and_keep(self.pool, METHOD, &(target,), run)?;
+        self.look(&heard, run).map_err(|stop| stop.after(heard.error()))?;
+        Ok(before)
+    }
+
+    /// Sees what became of the call: that the host is master, or why not.
+    fn look(&self, heard: &Heard, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         let called = run.now();
         let grace = match heard {
             Heard::Done => Duration::MAX,
             Heard::Fault(_) => FAULT_GRACE,
             Heard::Nothing(_) => SILENCE_GRACE,
         };
-        let seen = run.until(|run| {
-            let waited = run.now().saturating_sub(called);
+        let seen = run.until_answered("the pool's new master", |run| {
+            let waited = run.since(called);
             match self.pool.snapshot(Scope::Overview) {
                 Ok(now) if self.is_master(&now) => Ok(Look::Seen(Seen::Master)),
                 Ok(_) if waited >= grace && self.is_at_rest() => Ok(Look::Seen(Seen::Stays)),
                 Ok(_) => Ok(Look::Awaited(format!("{} to be master", self.plan.host.name))),
                 Err(_) if waited >= FAULT_GRACE && self.is_broken() => Ok(Look::Seen(Seen::Broken)),
-                Err(error) => awaited(error, "the pool's new master"),
+                Err(error) => Err(error),
             }
         });
-        let error = heard.error();
+        let seen = seen.or_unknown(|late| {
+            let why = Why::new("it cannot be told who is master").seen([late.to_string()]);
+            why.seen(self.roles())
+        })?;
         match seen {
-            Ok(Seen::Master) => Ok(None),
-            Ok(Seen::Broken) => Ok(Some(Outcome::NotDone(self.broken(error)))),
-            Ok(Seen::Stays) => {
-                let mut why = Why::new("the old master still is master");
-                if self.is_broken() {
-                    why = why.seen(self.left_broken());
-                }
-                Ok(Some(Outcome::NotDone(match error {
-                    Some(error) => why.error(error),
-                    None => why,
-                })))
+            Seen::Master => Ok(()),
+            Seen::Broken => Err(Stop::NotDone(self.broken())),
+            Seen::Stays => {
+                let why = Why::new("the old master still is master");
+                let left = if self.is_broken() { self.left_broken() } else { Vec::new() };
+                Err(Stop::NotDone(why.seen(left)))
             }
-            Err(late) if late.kind() == ErrorKind::Timeout => {
-                let why = Why::new("it cannot be told who is master").seen([late.to_string()]);
-                let why = why.seen(self.roles());
-                Ok(Some(Outcome::Unknown(match error {
-                    Some(error) => why.error(error),
-                    None => why,
-                })))
-            }
-            Err(error) => Err(error),
         }
     }
 
     /// Waits until all members follow the new master.
-    fn settle(
-        &self,
-        before: Option<Overview>,
-        run: &mut Run<'_, '_>,
-    ) -> Result<Outcome<HandedOver>> {
-        let last = self.plan.steps.len().saturating_sub(1);
-        let summary = self.plan.steps.last().map_or("", |step| step.summary.as_str());
-        let settled = run.step(last, summary).and_then(|()| {
-            run.until(|_| {
-                let now = match self.pool.snapshot(Scope::Overview) {
-                    Ok(now) => now,
-                    Err(error) => return awaited(error, "the pool's new master"),
-                };
-                if let Some(awaited) = self.straggler(&now) {
-                    return Ok(Look::Awaited(awaited));
-                }
-                match self.pool.snapshot(Scope::Failover) {
-                    Ok(now) => Ok(Look::Seen(now)),
-                    Err(error) => awaited(error, "the pool's new master"),
+    fn settle(&self, before: Option<Overview>, run: &mut Run<'_, '_>) -> Result<HandedOver, Stop> {
+        let settled = run.last_step_of(self.plan).and_then(|()| {
+            run.until_answered("the pool's new master", |_| {
+                let now = self.pool.snapshot(Scope::Overview)?;
+                match self.straggler(&now) {
+                    Some(awaited) => Ok(Look::Awaited(awaited)),
+                    None => self.pool.snapshot(Scope::Failover).map(Look::Seen),
                 }
             })
         });
-        let after = match settled {
-            Ok(after) => after,
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                let why = Why::new("the master has changed, but the pool is not ready yet");
-                return Ok(Outcome::Unknown(why.error(error).seen(self.roles())));
-            }
-            Err(error) => return Err(error),
-        };
+        let after = settled.or_unknown(|late| {
+            let why = Why::new("the master has changed, but the pool is not ready yet");
+            why.error(late).seen(self.roles())
+        })?;
         let (_, master) = after.master()?;
         let mut notes = Vec::new();
         for pbd in after.pbd.records().filter(|pbd| !pbd.currently_attached) {
@@ -308,14 +271,14 @@ impl HandOver<'_> {
         }
         let gone = self.members.iter().filter(|member| after.host.by_uuid(&member.uuid).is_none());
         notes.extend(gone.map(|member| format!("{} is no member any more", member.name)));
-        Ok(Outcome::Done(HandedOver {
+        Ok(HandedOver {
             host: master.uuid.clone(),
             address: master.address.clone(),
             already_master: before.is_none(),
             before,
             after: Overview::of(&after)?,
             notes,
-        }))
+        })
     }
 
     /// What is still awaited of the new master's pool.
@@ -374,12 +337,12 @@ impl HandOver<'_> {
     }
 
     /// The pool has no master: what each host says, and the way out.
-    fn broken(&self, error: Option<Error>) -> Why {
+    fn broken(&self) -> Why {
         let name = &self.plan.host.name;
         let why = Why::new(format!(
             "the hand-over failed half-way: {name} is broken (HOST_BROKEN), and nobody is master"
         ));
-        let why = why.seen(self.roles()).seen([
+        why.seen(self.roles()).seen([
             String::from("to recover: diagnose, plan the recovery, and recover; or by hand"),
             String::from("to recover: 1. make sure that no other host is, or becomes, master"),
             format!(
@@ -389,11 +352,7 @@ impl HandOver<'_> {
             ),
             format!("to recover: 3. wait until {name} answers, then pool.recover_slaves there"),
             String::from("to recover: 4. see that every host follows it"),
-        ]);
-        match error {
-            Some(error) => why.error(error),
-            None => why,
-        }
+        ])
     }
 
     /// The pool has a master, but the host is broken: the way out.

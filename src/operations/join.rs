@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why, told};
-use super::steps::{self, Did, Heard, Sides, awaited, same};
+use super::control::{Control, Look, Run, awaited};
+use super::outcome::{Outcome, Stage, Stop, Why, told};
+use super::steps::{self, Did, Heard, Sides, same};
+use super::verify::{Readiness, differing_versions, not_as_foretold, readiness};
 use crate::actions::Action;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
-use crate::model::{Host, Overview, Ref, Snapshot, Uuid};
-use crate::plan::{Consent, Plan, Purpose, Step, Work};
-use crate::preflight::consequences::{self, Attempt as JoinCall, Changes};
+use crate::model::{Overview, Snapshot, Uuid};
+use crate::plan::{Consent, Plan, Purpose, Work};
+use crate::preflight::consequences::{self, Attempt as JoinCall};
 use crate::preflight::{self, Options, Verdict};
 
 /// A host that has become a member, and what the pool made of it.
@@ -50,17 +51,23 @@ impl fmt::Display for Joined {
     }
 }
 
-/// How long storage may take to be attached once the host is live and enabled.
+/// How long the pool may take to show a host whose join raised a fault.
 ///
-/// Members attach their storage before they enable themselves; what is not attached shortly after
-/// will not be without help, and is reported as missing.
-const STORAGE_GRACE: Duration = Duration::from_secs(60);
+/// A fault may come after the deed, as one of the last steps; the record of the host is in the pool's
+/// database by then, which a master that is just busy shows a little later.
+const FAULT_GRACE: Duration = Duration::from_secs(15);
+
+/// How long a host that the pool knows may still be its own master after a join that raised a fault.
+///
+/// A host that follows is gone from its own pool with the restart of its toolstack. A join that fails
+/// in its last steps leaves the host's records behind, and the host never follows.
+const HALF_WAY_GRACE: Duration = Duration::from_secs(60);
 
 /// How long a joiner may answer as its own master after a join whose reply was lost.
 ///
-/// A member keeps its old role for the 10 s of the restart fuse (`Constants.fuse_time`); a join
-/// that waits for unreachable members shows itself in 200 s each, so this is generous.
-const ROLE_GRACE: Duration = Duration::from_secs(300);
+/// A member keeps its old role until its toolstack restarts; a join that waits for unreachable members
+/// shows itself in 200 s each, so this is generous.
+const SILENCE_GRACE: Duration = Duration::from_secs(300);
 
 /// Makes a host a member of a pool, as planned; sees for itself that it became one.
 ///
@@ -84,87 +91,44 @@ pub fn join(
     control: &mut Control<'_>,
 ) -> Result<Outcome<Joined>> {
     let mut run = control.begin(pool.clock(), plan.steps.len());
-    join_in(pool, joiner, plan, consent, &mut run)
+    join_in(Sides { pool, joiner, consent }, plan, &mut run)
 }
 
-/// The same, as a part of a longer run.
+/// Makes a host a member as a part of a longer run.
 pub(super) fn join_in(
-    pool: &Client,
-    joiner: &Client,
+    sides: Sides<'_>,
     plan: &Plan,
-    consent: &Consent,
     run: &mut Run<'_, '_>,
 ) -> Result<Outcome<Joined>> {
-    told(plan, || join_as_planned(pool, joiner, plan, consent, run))
+    told(plan, || join_as_planned(sides, plan, run))
 }
 
-fn join_as_planned(
-    pool: &Client,
-    joiner: &Client,
-    plan: &Plan,
-    consent: &Consent,
-    run: &mut Run<'_, '_>,
-) -> Result<Outcome<Joined>> {
+fn join_as_planned(sides: Sides<'_>, plan: &Plan, run: &mut Run<'_, '_>) -> Result<Joined, Stop> {
     plan.check()?;
     let Purpose::Join { options } = &plan.purpose else {
-        return steps::other_purpose(plan, "a join");
+        return Err(steps::other_purpose(plan, "a join").into());
     };
-    let sides = Sides { pool, joiner };
-    let first = match wait_for_another(sides, &plan.host.uuid, run) {
-        Ok(first) => first,
-        Err(error) if error.kind() == ErrorKind::Timeout && run.check().is_err() => {
-            let why = Why::new("another pool.join of the host is under way").error(error);
-            return Ok(Outcome::Unknown(why));
-        }
-        Err(error) => return Err(error),
+    let joining = Joining { sides, plan, options };
+    let before = match joining.stand(run)? {
+        Stand::Member => None,
+        Stand::Alone => Some(joining.arrive(run)?),
     };
-    same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
-    if first.host.by_uuid(&plan.host.uuid).is_some() {
-        return settle(sides, plan, None, run);
-    }
-    let before = joiner.settled_snapshot(Scope::Preflight)?;
-    let (_, host) = before.master()?;
-    same("host", &plan.host.uuid, &host.uuid)?;
-
-    let mut undo = Vec::new();
-    let attempt = attempt(sides, plan, options, consent, &mut undo, run);
-    let (snapshots, heard) = match attempt {
-        Ok(Attempt::Joining(snapshots, heard)) => (snapshots, heard),
-        Ok(Attempt::Refused(why)) => {
-            return Ok(Outcome::NotDone(why.seen(take_back(sides, undo, run))));
-        }
-        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-        Err(error) => {
-            let taken_back = take_back(sides, undo, run);
-            let why = Why::new("a step failed").error(error).seen(taken_back);
-            return Ok(Outcome::NotDone(why));
-        }
-    };
-    settle_after(sides, plan, &snapshots, heard, run)
+    joining.settle(before, run)
 }
 
-/// Waits for a join that somebody else ordered, or this caller before it was interrupted; answers
-/// the pool as it is then. Two joins of one host at a time would spoil each other.
-fn wait_for_another(sides: Sides<'_>, host: &Uuid, run: &mut Run<'_, '_>) -> Result<Snapshot> {
-    let mut waited = false;
-    run.until(|_| {
-        let busy = steps::is_joining(sides.joiner);
-        // Looked at afterwards: a join that has ended is in it.
-        let pool = sides.pool.settled_snapshot(Scope::Preflight)?;
-        if pool.host.by_uuid(host).is_some() {
-            return Ok(Look::Seen(pool));
-        }
-        match busy {
-            Ok(false) => Ok(Look::Seen(pool)),
-            Ok(true) => {
-                waited = true;
-                Ok(Look::Awaited(String::from("another pool.join of the host to end")))
-            }
-            // It may be the end of that join which keeps the host from answering.
-            Err(error) if waited => awaited(error, "the host"),
-            Err(error) => Err(error),
-        }
-    })
+/// A host that joins, stage by stage.
+struct Joining<'a> {
+    sides: Sides<'a>,
+    plan: &'a Plan,
+    options: &'a Options,
+}
+
+/// How things stand before anything is done.
+enum Stand {
+    /// The pool knows the host.
+    Member,
+    /// It does not, and no join is under way.
+    Alone,
 }
 
 /// The databases just before the join.
@@ -173,315 +137,275 @@ struct Before {
     joiner: Snapshot,
 }
 
-enum Attempt {
-    /// The join was called; whether it was done is to be seen.
-    Joining(Box<Before>, Heard),
-    /// The join was not called.
-    Refused(Why),
+/// What is seen after a call that failed, as far as was heard.
+enum Seen {
+    /// The pool knows the host all the same.
+    Member,
+    /// It does not, and the host is master of its own pool.
+    Stays,
+    /// The pool knows the host, which is master of its own pool and stays so.
+    HalfWay,
 }
 
-fn attempt(
-    sides: Sides<'_>,
-    plan: &Plan,
-    options: &Options,
-    consent: &Consent,
-    undo: &mut Vec<Action>,
-    run: &mut Run<'_, '_>,
-) -> Result<Attempt> {
-    for (n, step) in plan.steps.iter().enumerate() {
-        run.step(n, &step.summary)?;
-        match &step.work {
-            Work::Act { action } => {
-                if steps::act(sides, step, action, consent, run)? == Did::It {
-                    undo.extend(action.undo());
+/// What is seen of a member that starts.
+enum Settled {
+    /// It is as ready as it will be without help.
+    Ready(Box<Snapshot>),
+    /// It is master of its own pool and stays so.
+    HalfWay,
+}
+
+impl Joining<'_> {
+    /// Waits for a join that somebody else ordered, or this caller before it was interrupted. Two joins
+    /// of one host at a time would spoil each other.
+    fn stand(&self, run: &mut Run<'_, '_>) -> Result<Stand, Stop> {
+        let mut waited = false;
+        let first = run.until(|_| {
+            let busy = steps::is_joining(self.sides.joiner);
+            // Looked at afterwards: a join that has ended is in it.
+            let pool = self.sides.pool.settled_snapshot(Scope::Preflight)?;
+            if self.is_member(&pool) {
+                return Ok(Look::Seen(pool));
+            }
+            match busy {
+                Ok(false) => Ok(Look::Seen(pool)),
+                Ok(true) => {
+                    waited = true;
+                    Ok(Look::Awaited(String::from("another pool.join of the host to end")))
                 }
+                // It may be the end of that join which keeps the host from answering.
+                Err(error) if waited => awaited(error, "the host"),
+                Err(error) => Err(error),
             }
-            Work::Join { force } => return call_join(sides, options, *force, run),
-            _ => break,
+        });
+        let first = match first {
+            Err(error) if error.kind() == ErrorKind::Timeout && run.check().is_err() => {
+                let why = Why::new("another pool.join of the host is under way").error(error);
+                return Err(Stop::Unknown(why));
+            }
+            first => first?,
+        };
+        same("pool", &self.plan.pool.uuid, &first.the_pool()?.1.uuid)?;
+        if self.is_member(&first) {
+            return Ok(Stand::Member);
         }
+        let own = self.sides.joiner.settled_snapshot(Scope::Preflight)?;
+        same("host", &self.plan.host.uuid, &own.master()?.1.uuid)?;
+        Ok(Stand::Alone)
     }
-    Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that joins"))
-}
 
-fn call_join(
-    sides: Sides<'_>,
-    options: &Options,
-    force: bool,
-    run: &mut Run<'_, '_>,
-) -> Result<Attempt> {
-    let before = Box::new(Before {
-        pool: sides.pool.settled_snapshot(Scope::Preflight)?,
-        joiner: sides.joiner.settled_snapshot(Scope::Preflight)?,
-    });
-    let report = preflight::evaluate_with(&before.pool, &before.joiner, options);
-    if report.verdict() != Verdict::Ready && report.blockers().next().is_some() {
-        let findings = report.blockers().map(ToString::to_string);
-        return Ok(Attempt::Refused(
-            Why::new("the preflight found what the plan does not remove").seen(findings),
-        ));
-    }
-    let (_, master) = before.pool.master()?;
-    let credentials = sides.pool.credentials();
-    let method = if force { "pool.join_force" } else { "pool.join" };
-    let params = (master.address.as_str(), credentials.user(), credentials.password());
-    // From here on nothing is certain but what the databases show.
-    let heard = steps::order(sides.joiner, method, &params, run)?;
-    Ok(Attempt::Joining(before, heard))
-}
-
-/// Waits for the host at the master, unless the join was refused outright.
-fn settle_after(
-    sides: Sides<'_>,
-    plan: &Plan,
-    before: &Before,
-    heard: Heard,
-    run: &mut Run<'_, '_>,
-) -> Result<Outcome<Joined>> {
-    let certain = matches!(heard, Heard::Fault(_));
-    if let Some(error) = heard.error() {
-        // A fault may come after the deed: the databases decide.
-        let refused_at = run.now();
-        let grace = if certain { Duration::from_secs(15) } else { ROLE_GRACE };
-        let arrived = run.until(|run| {
-            let snapshot = match sides.pool.snapshot(Scope::Overview) {
-                Ok(snapshot) => snapshot,
-                Err(error) => return awaited(error, "the pool's master"),
+    /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not join.
+    fn arrive(&self, run: &mut Run<'_, '_>) -> Result<Before, Stop> {
+        let mut undo = Vec::new();
+        let (before, heard) = self.act(&mut undo, run).map_err(|stop| {
+            let why = match stop {
+                Stop::Error(error) if error.kind() != ErrorKind::Cancelled => {
+                    Why::new("a step failed").error(error)
+                }
+                Stop::NotDone(why) => why,
+                stop => return stop,
             };
-            if snapshot.host.by_uuid(&plan.host.uuid).is_some() {
-                return Ok(Look::Seen(true));
+            Stop::NotDone(why.seen(self.take_back(std::mem::take(&mut undo), run)))
+        })?;
+        self.look(&heard, run).map_err(|stop| stop.after(heard.error()))?;
+        Ok(before)
+    }
+
+    /// Runs the steps up to the join; whether that was done is to be seen.
+    fn act(&self, undo: &mut Vec<Action>, run: &mut Run<'_, '_>) -> Result<(Before, Heard), Stop> {
+        for (n, step) in self.plan.steps.iter().enumerate() {
+            run.step(n, &step.summary)?;
+            match &step.work {
+                Work::Act { action } => {
+                    if steps::act(self.sides, step, action, run)? == Did::It {
+                        undo.extend(action.undo());
+                    }
+                }
+                Work::Join { force } => return self.call(*force, run),
+                _ => break,
             }
-            let standalone = sides.joiner.snapshot(Scope::Overview).is_ok();
-            let waited = run.now().saturating_sub(refused_at);
-            Ok(match waited >= grace && standalone {
-                true => Look::Seen(false),
+        }
+        Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that joins").into())
+    }
+
+    fn call(&self, force: bool, run: &mut Run<'_, '_>) -> Result<(Before, Heard), Stop> {
+        let Sides { pool, joiner, .. } = self.sides;
+        let before = Before {
+            pool: pool.settled_snapshot(Scope::Preflight)?,
+            joiner: joiner.settled_snapshot(Scope::Preflight)?,
+        };
+        let report = preflight::evaluate_with(&before.pool, &before.joiner, self.options);
+        if report.verdict() != Verdict::Ready && report.blockers().next().is_some() {
+            let findings = report.blockers().map(ToString::to_string);
+            let why = Why::new("the preflight found what the plan does not remove").seen(findings);
+            return Err(Stop::NotDone(why));
+        }
+        let (_, master) = before.pool.master()?;
+        let credentials = pool.credentials();
+        let method = if force { "pool.join_force" } else { "pool.join" };
+        let params = (master.address.as_str(), credentials.user(), credentials.password());
+        // From here on nothing is certain but what the databases show.
+        let heard = steps::order(joiner, method, &params, run)?;
+        Ok((before, heard))
+    }
+
+    /// Sees what became of a call that failed, as far as was heard: that the host joined all the same, or
+    /// why not.
+    fn look(&self, heard: &Heard, run: &mut Run<'_, '_>) -> Result<(), Stop> {
+        let grace = match heard {
+            Heard::Done => return Ok(()),
+            // A fault may come after the deed: the databases decide.
+            Heard::Fault(_) => FAULT_GRACE,
+            Heard::Nothing(_) => SILENCE_GRACE,
+        };
+        let called = run.now();
+        let seen = run.until_answered("the pool's master", |run| {
+            if self.is_member(&self.sides.pool.snapshot(Scope::Overview)?) {
+                return Ok(Look::Seen(Seen::Member));
+            }
+            let alone = self.answers_alone();
+            Ok(match alone && run.since(called) >= grace {
+                true => Look::Seen(Seen::Stays),
                 false => Look::Awaited(String::from("a sign of whether the host joined")),
             })
         });
-        match arrived {
-            Ok(true) => {}
-            Ok(false) => {
-                let why = Why::new("the join was not done").error(error).seen([
-                    format!("the pool does not know host {}", plan.host.uuid),
-                    String::from("the host still is the master of its own pool"),
-                ]);
-                return Ok(Outcome::NotDone(why));
-            }
-            Err(late) if late.kind() == ErrorKind::Timeout => {
-                let why = Why::new("it cannot be told whether the host joined")
-                    .error(error)
-                    .seen([late.to_string()]);
-                return Ok(Outcome::Unknown(why));
-            }
-            Err(error) => return Err(error),
-        }
-        // Known at the master, but the host may never follow: a join that fails in its last steps
-        // leaves its records behind.
-        if certain && sides.joiner.snapshot(Scope::Overview).is_ok() {
-            let left = run.until(|run| {
-                let alone = sides.joiner.snapshot(Scope::Overview).is_ok();
-                let waited = run.now().saturating_sub(refused_at);
-                Ok(match (alone, waited >= ROLE_GRACE.min(Duration::from_secs(60))) {
-                    (false, _) => Look::Seen(false),
-                    (true, true) => Look::Seen(true),
-                    (true, false) => Look::Awaited(String::from("the host to leave its own pool")),
+        let late = |late: Error| {
+            Why::new("it cannot be told whether the host joined").seen([late.to_string()])
+        };
+        let seen = match seen.or_unknown(late)? {
+            // Known at the master, but the host may never follow.
+            Seen::Member if matches!(heard, Heard::Fault(_)) => run
+                .until(|run| {
+                    Ok(match (self.answers_alone(), run.since(called) >= HALF_WAY_GRACE) {
+                        (false, _) => Look::Seen(Seen::Member),
+                        (true, true) => Look::Seen(Seen::HalfWay),
+                        (true, false) => {
+                            Look::Awaited(String::from("the host to leave its own pool"))
+                        }
+                    })
                 })
-            })?;
-            if left {
-                let why = Why::new("the join failed half-way").error(error).seen(left_behind(plan));
-                return Ok(Outcome::NotDone(why));
+                .or_unknown(late)?,
+            seen => seen,
+        };
+        match seen {
+            Seen::Member => Ok(()),
+            Seen::Stays => Err(Stop::NotDone(Why::new("the join was not done").seen([
+                format!("the pool does not know host {}", self.plan.host.uuid),
+                String::from("the host still is the master of its own pool"),
+            ]))),
+            Seen::HalfWay => {
+                let why = Why::new("the join failed half-way").seen(self.left_behind());
+                Err(Stop::NotDone(why))
             }
         }
     }
-    settle(sides, plan, Some(before), run)
-}
 
-/// Waits until the member is live and enabled with its storage attached, then compares.
-fn settle(
-    sides: Sides<'_>,
-    plan: &Plan,
-    before: Option<&Before>,
-    run: &mut Run<'_, '_>,
-) -> Result<Outcome<Joined>> {
-    let last = plan.steps.len().saturating_sub(1);
-    let summary = plan.steps.last().map_or("", |step: &Step| step.summary.as_str());
-    let pool = sides.pool;
-    let (mut ready_since, mut alone_since) = (None, None);
-    let waited = run.step(last, summary).and_then(|()| {
-        run.until(|run| {
-            let snapshot = match pool.snapshot(Scope::Preflight) {
-                Ok(snapshot) => snapshot,
-                Err(error) => return awaited(error, "the pool's master"),
-            };
-            Ok(match readiness(&snapshot, &plan.host.uuid) {
-                Readiness::NotYet(awaited) => {
-                    ready_since = None;
-                    let now = run.now();
-                    let since = stands_alone(sides, plan).then(|| alone_since.unwrap_or(now));
-                    alone_since = since;
-                    match since {
-                        Some(since) if now.saturating_sub(since) >= ROLE_GRACE => Look::Seen(None),
-                        _ => Look::Awaited(awaited),
+    /// Waits until the member is live and enabled with its storage attached, then compares.
+    fn settle(&self, before: Option<Before>, run: &mut Run<'_, '_>) -> Result<Joined, Stop> {
+        let (mut ready_since, mut alone_since) = (None, None);
+        let settled = run.last_step_of(self.plan).and_then(|()| {
+            run.until_answered("the pool's master", |run| {
+                let now = self.sides.pool.snapshot(Scope::Preflight)?;
+                Ok(match readiness(&now, &self.plan.host.uuid) {
+                    Readiness::NotYet(awaited) => {
+                        ready_since = None;
+                        let now = run.now();
+                        alone_since = self.stands_alone().then(|| alone_since.unwrap_or(now));
+                        match alone_since {
+                            Some(since) if run.since(since) >= SILENCE_GRACE => {
+                                Look::Seen(Settled::HalfWay)
+                            }
+                            _ => Look::Awaited(awaited),
+                        }
                     }
-                }
-                Readiness::Ready(_) => Look::Seen(Some(snapshot)),
-                Readiness::Detached(names) => {
-                    let since = *ready_since.get_or_insert_with(|| run.now());
-                    match run.now().saturating_sub(since) >= STORAGE_GRACE {
-                        true => Look::Seen(Some(snapshot)),
-                        false => Look::Awaited(format!("storage to be attached: {names}")),
+                    Readiness::Ready => Look::Seen(Settled::Ready(Box::new(now))),
+                    Readiness::Detached(names) => {
+                        let since = *ready_since.get_or_insert_with(|| run.now());
+                        match run.since(since) >= steps::STORAGE_GRACE {
+                            true => Look::Seen(Settled::Ready(Box::new(now))),
+                            false => Look::Awaited(format!("storage to be attached: {names}")),
+                        }
                     }
+                })
+            })
+        });
+        let late = |late| Why::new("the host joined, but is not ready yet").error(late);
+        match settled.or_unknown(late)? {
+            Settled::Ready(after) => self.compare(before, &after),
+            Settled::HalfWay => {
+                let why = Why::new("a join of the host failed half-way").seen(self.left_behind());
+                Err(Stop::NotDone(why))
+            }
+        }
+    }
+
+    /// What the pool made of the join, beside what was foretold.
+    fn compare(&self, before: Option<Before>, after: &Snapshot) -> Result<Joined, Stop> {
+        let host = &self.plan.host.uuid;
+        let Some((reference, _)) = after.host.by_uuid(host) else {
+            return Err(Stop::NotDone(Why::new("the host vanished from the pool")));
+        };
+        let mut missing = Vec::new();
+        if let Readiness::Detached(names) = readiness(after, host) {
+            missing.push(format!("storage is not attached: {names}"));
+        }
+        missing.extend(differing_versions(after, reference));
+        if let Some(before) = &before {
+            let call = JoinCall::join();
+            let foretold = consequences::foretell_with_changes(&before.pool, &before.joiner, &call);
+            missing.extend(not_as_foretold(&foretold.1, after, reference));
+        }
+        Ok(Joined {
+            host: host.clone(),
+            reference: reference.to_string(),
+            already_member: before.is_none(),
+            before: before.map(|before| Overview::of(&before.pool)).transpose()?,
+            after: Overview::of(after)?,
+            missing,
+        })
+    }
+
+    fn is_member(&self, pool: &Snapshot) -> bool {
+        pool.host.by_uuid(&self.plan.host.uuid).is_some()
+    }
+
+    /// Whether the host answers as a master, which is that of its own pool.
+    fn answers_alone(&self) -> bool {
+        self.sides.joiner.snapshot(Scope::Overview).is_ok()
+    }
+
+    /// Whether the host is the master of a pool of its own, and is not about to leave it.
+    fn stands_alone(&self) -> bool {
+        let joiner = self.sides.joiner;
+        let alone = joiner
+            .snapshot(Scope::Overview)
+            .is_ok_and(|own| own.the_pool().is_ok_and(|(_, own)| own.uuid != self.plan.pool.uuid));
+        let joins = |method| steps::is_under_way(joiner, method).unwrap_or(true);
+        alone && !joins("pool.join") && !joins("pool.join_force")
+    }
+
+    /// What is seen of a join that did not come to its end.
+    fn left_behind(&self) -> [String; 3] {
+        [
+            format!("the pool has records of host {} that it left behind", self.plan.host.uuid),
+            String::from("the host still is the master of its own pool"),
+            String::from("host.destroy on the pool removes the host's record"),
+        ]
+    }
+
+    /// Takes back what was done, last first; says what became of it.
+    fn take_back(&self, undo: Vec<Action>, run: &mut Run<'_, '_>) -> Vec<String> {
+        undo.into_iter()
+            .rev()
+            .map(|action| {
+                let (class, reference) = action.object();
+                let what = format!("{} of {class} {reference}", action.method().unwrap_or("wait"));
+                log::info!(operations, "takes back by {what}");
+                match steps::perform(self.sides, &action, run) {
+                    Ok(()) => format!("taken back by {what}"),
+                    Err(error) => format!("could not be taken back by {what}: {error}"),
                 }
             })
-        })
-    });
-    let after = match waited {
-        Ok(Some(after)) => after,
-        Ok(None) => {
-            let why = Why::new("a join of the host failed half-way").seen(left_behind(plan));
-            return Ok(Outcome::NotDone(why));
-        }
-        Err(error) if error.kind() == ErrorKind::Timeout => {
-            let why = Why::new("the host joined, but is not ready yet").error(error);
-            return Ok(Outcome::Unknown(why));
-        }
-        Err(error) => return Err(error),
-    };
-    let Some((reference, _)) = after.host.by_uuid(&plan.host.uuid) else {
-        return Ok(Outcome::NotDone(Why::new("the host vanished from the pool")));
-    };
-    let mut missing = Vec::new();
-    if let Readiness::Detached(names) = readiness(&after, &plan.host.uuid) {
-        missing.push(format!("storage is not attached: {names}"));
+            .collect()
     }
-    missing.extend(differing_versions(&after, reference));
-    if let Some(before) = before {
-        let call = JoinCall::join();
-        let (_, changes) = consequences::foretell_with_changes(&before.pool, &before.joiner, &call);
-        missing.extend(not_as_foretold(&changes, &after, reference));
-    }
-    Ok(Outcome::Done(Joined {
-        host: plan.host.uuid.clone(),
-        reference: reference.to_string(),
-        already_member: before.is_none(),
-        before: before.map(|before| Overview::of(&before.pool)).transpose()?,
-        after: Overview::of(&after)?,
-        missing,
-    }))
-}
-
-/// What is seen of a join that did not come to its end.
-fn left_behind(plan: &Plan) -> [String; 3] {
-    [
-        format!("the pool has records of host {} that it left behind", plan.host.uuid),
-        String::from("the host still is the master of its own pool"),
-        String::from("host.destroy on the pool removes the host's record"),
-    ]
-}
-
-/// Whether the host is the master of a pool of its own, and is not about to leave it.
-fn stands_alone(sides: Sides<'_>, plan: &Plan) -> bool {
-    let alone = sides
-        .joiner
-        .snapshot(Scope::Overview)
-        .is_ok_and(|own| own.the_pool().is_ok_and(|(_, own)| own.uuid != plan.pool.uuid));
-    let joins = |method| steps::is_under_way(sides.joiner, method).unwrap_or(true);
-    alone && !joins("pool.join") && !joins("pool.join_force")
-}
-
-enum Readiness {
-    /// This is still to come.
-    NotYet(String),
-    /// Live and enabled, but these storage repositories are not attached.
-    Detached(String),
-    Ready(()),
-}
-
-fn readiness(snapshot: &Snapshot, uuid: &Uuid) -> Readiness {
-    let Some((reference, host)) = snapshot.host.by_uuid(uuid) else {
-        return Readiness::NotYet(String::from("the host to appear in the pool"));
-    };
-    if snapshot.is_live(reference) != Some(true) {
-        return Readiness::NotYet(format!("{} to be live", host.name_label));
-    }
-    if !host.enabled {
-        return Readiness::NotYet(format!("{} to be enabled", host.name_label));
-    }
-    let detached: Vec<_> = snapshot
-        .pbd
-        .records()
-        .filter(|pbd| pbd.host == *reference && !pbd.currently_attached)
-        .map(|pbd| snapshot.get(&pbd.SR).map_or("?", |sr| sr.name_label.as_str()))
-        .collect();
-    match detached.is_empty() {
-        true => Readiness::Ready(()),
-        false => Readiness::Detached(detached.join(", ")),
-    }
-}
-
-/// The keys of `software_version` that a member shares with its master.
-const SAME_VERSIONS: &[&str] = &["product_version", "platform_version", "xapi", "db_schema"];
-
-fn differing_versions(after: &Snapshot, member: &Ref<Host>) -> Vec<String> {
-    let (Ok((_, master)), Some(member)) = (after.master(), after.get(member)) else {
-        return Vec::new();
-    };
-    SAME_VERSIONS
-        .iter()
-        .filter(|key| master.software(key) != member.software(key))
-        .map(|key| {
-            let of = |host: &Host| host.software(key).unwrap_or("none").to_owned();
-            format!("{key} is {} and {} at the master", of(member), of(master))
-        })
-        .collect()
-}
-
-/// What was to arrive with the host and is not there.
-fn not_as_foretold(changes: &Changes, after: &Snapshot, member: &Ref<Host>) -> Vec<String> {
-    let mut missing = Vec::new();
-    for sr in changes.added.sr.records().filter(|sr| after.sr.by_uuid(&sr.uuid).is_none()) {
-        missing.push(format!("SR {:?} ({})", sr.name_label, sr.uuid));
-    }
-    for vdi in changes.added.vdi.records().filter(|vdi| after.vdi.by_uuid(&vdi.uuid).is_none()) {
-        missing.push(format!("disk {:?} ({})", vdi.name_label, vdi.uuid));
-    }
-    for vm in changes.added.vm.records().filter(|vm| after.vm.by_uuid(&vm.uuid).is_none()) {
-        missing.push(format!("VM {:?} ({})", vm.name_label, vm.uuid));
-    }
-    for pif in changes.added.pif.records() {
-        let what = match pif.VLAN {
-            -1 => pif.device.clone(),
-            tag => format!("{} VLAN {tag}", pif.device),
-        };
-        let found = after.pif.records().find(|found| {
-            found.host == *member && found.device == pif.device && found.VLAN == pif.VLAN
-        });
-        let bridge = |snapshot: &Snapshot, network| {
-            snapshot.get(network).map(|network: &crate::model::Network| network.bridge.clone())
-        };
-        let foretold = bridge(after, &pif.network).or_else(|| bridge(&changes.added, &pif.network));
-        match found {
-            None => missing.push(format!("interface {what}")),
-            Some(found) if foretold.is_some() && bridge(after, &found.network) != foretold => {
-                missing.push(format!("interface {what} is on another network than foretold"));
-            }
-            Some(_) => {}
-        }
-    }
-    missing
-}
-
-/// Takes back what was done, last first; says what became of it.
-fn take_back(sides: Sides<'_>, undo: Vec<Action>, run: &mut Run<'_, '_>) -> Vec<String> {
-    undo.into_iter()
-        .rev()
-        .map(|action| {
-            let (class, reference) = action.object();
-            let what = format!("{} of {class} {reference}", action.method().unwrap_or("wait"));
-            log::info!(operations, "takes back by {what}");
-            match steps::perform(sides, &action, run) {
-                Ok(()) => format!("taken back by {what}"),
-                Err(error) => format!("could not be taken back by {what}: {error}"),
-            }
-        })
-        .collect()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::control::{Control, Look, Run};
 use super::join::{Joined, join_in};
 use super::outcome::{Outcome, Why};
-use super::steps::{self, awaited, same};
+use super::steps::{self, Sides, same};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Snapshot, Uuid};
@@ -134,7 +134,8 @@ pub fn join_many(
             }
             (None, None) => match at_rest.wait(pool, name, &mut run) {
                 Ok(()) => {
-                    Some(match join_in(pool, joiner, plan, consent, &mut run) {
+                    let sides = Sides { pool, joiner, consent };
+                    Some(match join_in(sides, plan, &mut run) {
                         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                         // What went wrong where is not known.
                         Err(error) => Outcome::Unknown(Why::new("the join broke off").error(error)),
@@ -168,7 +169,7 @@ pub fn join_many(
 /// Why a host would not be able to join as things stand; none if nothing new is in the way.
 fn refusal(pool: &Snapshot, joiner: &Client, plan: &Plan) -> Result<Option<Why>> {
     let Purpose::Join { options } = &plan.purpose else {
-        return steps::other_purpose(plan, "a join");
+        return Err(steps::other_purpose(plan, "a join"));
     };
     if pool.host.by_uuid(&plan.host.uuid).is_some() {
         return Ok(None);
@@ -215,12 +216,8 @@ impl Rest {
             return Ok(());
         }
         run.gate(&format!("wait until the pool is at rest before {next} joins"))?;
-        run.until(|_| {
-            let now = match pool.snapshot(Scope::Overview) {
-                Ok(now) => now,
-                Err(error) => return awaited(error, "the pool's master"),
-            };
-            Ok(match self.restless(&now) {
+        run.until_answered("the pool's master", |_| {
+            Ok(match self.restless(&pool.snapshot(Scope::Overview)?) {
                 Some(what) => Look::Awaited(what),
                 None => Look::Seen(()),
             })

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::control::{Control, Look, Run};
-use super::outcome::{Outcome, Why, told};
-use super::steps::{self, Heard, Sides, awaited, same};
+use super::outcome::{Outcome, Stop, Why, told};
+use super::steps::{self, Heard, Sides, same};
+use super::verify::detached;
 use crate::actions::Action;
 use crate::client::{Client, Role, Scope};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::model::{Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm};
 use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
 
@@ -42,9 +42,6 @@ impl fmt::Display for Maintained {
     }
 }
 
-/// How long storage may take to be attached once the host is live.
-const STORAGE_GRACE: Duration = Duration::from_secs(60);
-
 /// Disables a member, moves its VMs away, reboots it, waits for it and enables it again, as planned.
 ///
 /// `pool` is a client of the pool's master. Before anything is done the server is asked which VMs keep
@@ -67,61 +64,45 @@ pub fn maintenance(
     told(plan, || maintain(pool, plan, control))
 }
 
-fn maintain(pool: &Client, plan: &Plan, control: &mut Control<'_>) -> Result<Outcome<Maintained>> {
+fn maintain(pool: &Client, plan: &Plan, control: &mut Control<'_>) -> Result<Maintained, Stop> {
     plan.check()?;
     let Purpose::Maintenance { .. } = &plan.purpose else {
-        return steps::other_purpose(plan, "maintenance");
+        return Err(steps::other_purpose(plan, "maintenance").into());
     };
-    let boot_time = plan.steps.iter().find_map(|step| match &step.work {
+    let boot_time = steps::said_in(plan, "the plan has no step that reboots", |work| match work {
         Work::Reboot { boot_time, .. } => Some(boot_time.as_deref()),
         _ => None,
-    });
-    let Some(boot_time) = boot_time else {
-        return Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that reboots"));
-    };
+    })?;
     let mut run = control.begin(pool.clock(), plan.steps.len());
     let first = pool.settled_snapshot(Scope::Failover)?;
     same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     let Some((reference, record)) = first.host.by_uuid(&plan.host.uuid) else {
-        return Ok(Outcome::NotDone(Why::new("the pool does not know the host any more")));
+        return Err(Stop::NotDone(Why::new("the pool does not know the host any more")));
     };
     let work = Maintenance { pool, plan, host: reference.clone(), boot_time };
     let residents = work.residents(&first);
     let already_rebooted = work.has_rebooted(record);
     if !already_rebooted && !work.is_rebooting(&first) {
-        match work.bring_down(&mut run) {
-            Ok(()) => {}
-            Err(stop) => {
-                let why = match stop.why(&run)? {
-                    Ended::Open(why) => return Ok(Outcome::Unknown(why)),
-                    Ended::Failed(why) => why,
-                };
-                let why = why.seen(
-                    work.moved(&residents)
-                        .iter()
-                        .map(|(vm, host)| format!("{vm} moved to {host}, and stays there")),
-                );
-                return Ok(Outcome::NotDone(why.seen(work.take_back(&mut run))));
+        work.bring_down(&mut run).map_err(|stop| match broken_off(stop, &run) {
+            Stop::NotDone(why) => {
+                let moved = work.moved(&residents).into_iter();
+                let moved =
+                    moved.map(|(vm, host)| format!("{vm} moved to {host}, and stays there"));
+                Stop::NotDone(why.seen(moved).seen(work.take_back(&mut run)))
             }
-        }
+            stop => stop,
+        })?;
     }
-    let notes = match work.come_back(&mut run) {
-        Ok(notes) => notes,
-        Err(stop) => {
-            return Ok(match stop.why(&run)? {
-                Ended::Open(why) => Outcome::Unknown(why),
-                Ended::Failed(why) => Outcome::NotDone(why),
-            });
-        }
-    };
-    Ok(Outcome::Done(Maintained {
+    let notes = work.come_back(&mut run).map_err(|stop| broken_off(stop, &run))?;
+    Ok(Maintained {
         host: plan.host.uuid.clone(),
         already_rebooted,
         moved: work.moved(&residents),
         notes,
-    }))
+    })
 }
 
+/// A host that is emptied and rebooted, stage by stage.
 struct Maintenance<'a> {
     pool: &'a Client,
     plan: &'a Plan,
@@ -129,47 +110,27 @@ struct Maintenance<'a> {
     boot_time: Option<&'a str>,
 }
 
-/// Why the operation ends before its end.
-enum Stop {
-    /// Something could not be looked at, or not in time.
-    Error(Error),
-    /// A step failed.
-    Failed(Why),
-}
-
-/// The same, told apart.
-enum Ended {
-    /// A step failed.
-    Failed(Why),
-    /// The time is over, and something may be under way.
-    Open(Why),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Stop {
-    fn why(self, run: &Run<'_, '_>) -> Result<Ended> {
-        let error = match self {
-            Self::Failed(why) => return Ok(Ended::Failed(why)),
-            Self::Error(error) => error,
-        };
-        match error.kind() {
-            ErrorKind::Cancelled | ErrorKind::InvalidInput => Err(error),
-            _ if run.check().is_err() => {
-                Ok(Ended::Open(Why::new("the host is not through with it yet").error(error)))
+/// What an error in a stage means: a step that failed, or that the time is over while something may be
+/// under way.
+fn broken_off(stop: Stop, run: &Run<'_, '_>) -> Stop {
+    match stop {
+        Stop::Error(error)
+            if !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::InvalidInput) =>
+        {
+            match run.check() {
+                Ok(()) => Stop::NotDone(Why::new("a step failed").error(error)),
+                Err(_) => {
+                    Stop::Unknown(Why::new("the host is not through with it yet").error(error))
+                }
             }
-            _ => Ok(Ended::Failed(Why::new("a step failed").error(error))),
         }
+        stop => stop,
     }
 }
 
 impl Maintenance<'_> {
     /// Disables the host, empties it and has it reboot.
-    fn bring_down(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+    fn bring_down(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         // Somebody may be at it already: this caller, before it was interrupted.
         self.rest("host.evacuate", run)?;
         let now = self.pool.settled_snapshot(Scope::Failover)?;
@@ -178,7 +139,7 @@ impl Maintenance<'_> {
         refusals.extend(self.obstacles(&now)?);
         if !refusals.is_empty() {
             let why = Why::new("the host cannot be emptied as things stand").seen(refusals);
-            return Err(Stop::Failed(why));
+            return Err(Stop::NotDone(why));
         }
         for (n, step) in self.plan.steps.iter().enumerate() {
             match &step.work {
@@ -201,8 +162,8 @@ impl Maintenance<'_> {
     }
 
     fn act(&self, step: &Step, action: &Action, run: &mut Run<'_, '_>) -> Result<()> {
-        let sides = Sides { pool: self.pool, joiner: self.pool };
-        steps::act(sides, step, action, &Consent::to_nothing(), run).map(drop)
+        let consent = Consent::to_nothing();
+        steps::act(Sides::only(self.pool, &consent), step, action, run).map(drop)
     }
 
     /// What the server says of VMs that keep the host from being emptied.
@@ -219,20 +180,16 @@ impl Maintenance<'_> {
         Ok(obstacles.iter().map(line).collect())
     }
 
-    fn evacuate(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+    fn evacuate(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         if self.residents(&self.pool.snapshot(Scope::Failover)?).is_empty() {
             return Ok(());
         }
         let heard = steps::order(self.pool, "host.evacuate", &(&self.host,), run)?;
         let (called, silent) = (run.now(), matches!(heard, Heard::Nothing(_)));
-        let left = run.until(|run| {
-            let now = match self.pool.snapshot(Scope::Failover) {
-                Ok(now) => now,
-                Err(error) => return awaited(error, "the pool's master"),
-            };
-            let left = self.residents(&now);
+        let left = run.until_answered("the pool's master", |run| {
+            let left = self.residents(&self.pool.snapshot(Scope::Failover)?);
             let busy = steps::is_under_way(self.pool, "host.evacuate").unwrap_or(true);
-            let young = run.now().saturating_sub(called) < steps::SILENCE_GRACE;
+            let young = run.since(called) < steps::SILENCE_GRACE;
             Ok(match left.is_empty() || !(busy || (silent && young)) {
                 true => Look::Seen(left),
                 false => Look::Awaited(format!("VMs to leave: {}", left.len())),
@@ -242,18 +199,15 @@ impl Maintenance<'_> {
             return Ok(());
         }
         let why = Why::new("not all VMs left the host").seen(left.into_values());
-        Err(Stop::Failed(match heard.error() {
-            Some(error) => why.error(error),
-            None => why,
-        }))
+        Err(Stop::NotDone(why.after(heard.error())))
     }
 
-    fn reboot(&self, run: &mut Run<'_, '_>) -> std::result::Result<(), Stop> {
+    fn reboot(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         let now = self.pool.settled_snapshot(Scope::Failover)?;
         let arrived = self.residents(&now);
         if !arrived.is_empty() {
             let why = Why::new("VMs came to the host meanwhile").seen(arrived.into_values());
-            return Err(Stop::Failed(why));
+            return Err(Stop::NotDone(why));
         }
         let heard = steps::order(self.pool, "host.reboot", &(&self.host,), run)?;
         if matches!(heard, Heard::Done) {
@@ -262,31 +216,27 @@ impl Maintenance<'_> {
         // A reboot shows itself before it happens, by an operation of the host.
         let refused = matches!(heard, Heard::Fault(_));
         let called = run.now();
-        let accepted = run.until(|run| {
-            let now = match self.pool.snapshot(Scope::Overview) {
-                Ok(now) => now,
-                Err(error) => return awaited(error, "the pool's master"),
-            };
+        let accepted = run.until_answered("the pool's master", |run| {
+            let now = self.pool.snapshot(Scope::Overview)?;
             let rebooted = now.get(&self.host).is_some_and(|host| self.has_rebooted(host));
             if rebooted || self.is_rebooting(&now) {
                 return Ok(Look::Seen(true));
             }
-            let waited = run.now().saturating_sub(called);
-            Ok(match refused || waited >= steps::SILENCE_GRACE {
+            Ok(match refused || run.since(called) >= steps::SILENCE_GRACE {
                 true => Look::Seen(false),
                 false => Look::Awaited(String::from("a sign of the reboot")),
             })
         })?;
         match (accepted, heard.error()) {
             (false, Some(error)) => {
-                Err(Stop::Failed(Why::new("the host was not rebooted").error(error)))
+                Err(Stop::NotDone(Why::new("the host was not rebooted").error(error)))
             }
             _ => Ok(()),
         }
     }
 
     /// Waits until the host is back, then enables it.
-    fn come_back(&self, run: &mut Run<'_, '_>) -> std::result::Result<Vec<String>, Stop> {
+    fn come_back(&self, run: &mut Run<'_, '_>) -> Result<Vec<String>, Stop> {
         let steps = self.plan.steps.iter().enumerate();
         let mut rest = steps.skip_while(|(_, step)| !matches!(step.work, Work::Return));
         let mut notes = Vec::new();
@@ -295,11 +245,8 @@ impl Maintenance<'_> {
             // Without the time of its last boot only its absence shows that it reboots.
             let mut was_away = self.boot_time.is_some();
             let mut live_since = None;
-            notes = run.until(|run| {
-                let now = match self.pool.snapshot(Scope::Overview) {
-                    Ok(now) => now,
-                    Err(error) => return awaited(error, "the pool's master"),
-                };
+            notes = run.until_answered("the pool's master", |run| {
+                let now = self.pool.snapshot(Scope::Overview)?;
                 let waits = self.away(&now);
                 was_away |= waits.is_some();
                 if let Some(awaited) = waits {
@@ -310,10 +257,12 @@ impl Maintenance<'_> {
                     return Ok(Look::Awaited(format!("{} to go down", self.plan.host.name)));
                 }
                 let since = *live_since.get_or_insert_with(|| run.now());
-                let detached = self.detached(&now);
-                let waited = run.now().saturating_sub(since);
-                Ok(match detached.is_empty() || waited >= STORAGE_GRACE {
-                    true => Look::Seen(detached),
+                let detached = detached(&now, &self.host);
+                Ok(match detached.is_empty() || run.since(since) >= steps::STORAGE_GRACE {
+                    true => {
+                        let note = |sr| format!("{sr:?} is not attached on the host");
+                        Look::Seen(detached.into_iter().map(note).collect())
+                    }
                     false => {
                         Look::Awaited(format!("storage to be attached: {}", detached.join(", ")))
                     }
@@ -327,7 +276,7 @@ impl Maintenance<'_> {
                     .map_err(|error| error.context("the host is back, but could not be enabled"))?;
             }
         }
-        Ok(notes.into_iter().map(|sr| format!("{sr:?} is not attached on the host")).collect())
+        Ok(notes)
     }
 
     /// What keeps the host from being back; none if it is.
@@ -350,12 +299,6 @@ impl Maintenance<'_> {
         }
     }
 
-    fn detached(&self, now: &Snapshot) -> Vec<String> {
-        let own = now.pbd.records().filter(|pbd| pbd.host == self.host && !pbd.currently_attached);
-        own.map(|pbd| now.get(&pbd.SR).map_or("?", |sr| sr.name_label.as_str()).to_owned())
-            .collect()
-    }
-
     /// Enables the host again, if the plan found it enabled; says what became of that.
     fn take_back(&self, run: &mut Run<'_, '_>) -> Vec<String> {
         let undo = self.plan.steps.iter().find_map(Step::undo);
@@ -366,8 +309,9 @@ impl Maintenance<'_> {
         match undo {
             Some(_) if disabled() == Some(false) => Vec::new(),
             Some(action) => {
-                let sides = Sides { pool: self.pool, joiner: self.pool };
-                vec![match steps::perform(sides, &action, run) {
+                let consent = Consent::to_nothing();
+                let only = Sides::only(self.pool, &consent);
+                vec![match steps::perform(only, &action, run) {
                     Ok(()) => String::from("the host is enabled again"),
                     Err(error) => {
                         format!("the host is disabled, and could not be enabled: {error}")

@@ -23,6 +23,7 @@ mod members;
 mod outcome;
 mod recover;
 mod steps;
+mod verify;
 
 pub use control::{Control, Progress};
 pub use diagnose::{diagnose, evidence};

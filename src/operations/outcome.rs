@@ -44,14 +44,61 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Tells the log that an operation begins, and how it ended.
+/// Why an operation ends in one of its stages, before it has done what was asked for.
+pub(super) enum Stop {
+    /// Something could not be asked for, or was cancelled.
+    Error(Error),
+    /// It is not the case, and nothing is under way that would bring it about.
+    NotDone(Why),
+    /// It cannot be told.
+    Unknown(Why),
+}
+
+impl Stop {
+    /// With the error of the call that it came to, if that had one.
+    pub(super) fn after(self, error: Option<Error>) -> Self {
+        match self {
+            Self::NotDone(why) => Self::NotDone(why.after(error)),
+            Self::Unknown(why) => Self::Unknown(why.after(error)),
+            Self::Error(error) => Self::Error(error),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// The end of a stage that waits.
+pub(super) trait Stage<T> {
+    /// What was awaited; past the deadline nobody knows, for this reason.
+    fn or_unknown(self, why: impl FnOnce(Error) -> Why) -> Result<T, Stop>;
+}
+
+impl<T, E: Into<Stop>> Stage<T> for Result<T, E> {
+    fn or_unknown(self, why: impl FnOnce(Error) -> Why) -> Result<T, Stop> {
+        self.map_err(|stop| match stop.into() {
+            Stop::Error(late) if late.kind() == ErrorKind::Timeout => Stop::Unknown(why(late)),
+            stop => stop,
+        })
+    }
+}
+
+/// Runs an operation to its outcome, and tells the log that it begins and how it ended.
 pub(super) fn told<T>(
     plan: &Plan,
-    operation: impl FnOnce() -> Result<Outcome<T>>,
+    operation: impl FnOnce() -> Result<T, Stop>,
 ) -> Result<Outcome<T>> {
     let what = || log::line(format!("{}: {} and {}", plan.purpose, plan.pool, plan.host));
     log::info!(operations, "{} begins, {} steps", what(), plan.steps.len());
-    let outcome = operation();
+    let outcome = match operation() {
+        Ok(done) => Ok(Outcome::Done(done)),
+        Err(Stop::NotDone(why)) => Ok(Outcome::NotDone(why)),
+        Err(Stop::Unknown(why)) => Ok(Outcome::Unknown(why)),
+        Err(Stop::Error(error)) => Err(error),
+    };
     match &outcome {
         Ok(Outcome::Done(_)) => log::info!(operations, "{} is done", what()),
         Ok(Outcome::NotDone(why)) => {
@@ -86,6 +133,14 @@ impl Why {
     pub(super) fn error(mut self, error: Error) -> Self {
         self.error = Some(error);
         self
+    }
+
+    /// With the error of a call, if it had one.
+    pub(super) fn after(self, error: Option<Error>) -> Self {
+        match error {
+            Some(error) => self.error(error),
+            None => self,
+        }
     }
 
     fn into_error(self, kind: ErrorKind) -> Error {

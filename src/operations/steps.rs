@@ -11,18 +11,24 @@ use crate::actions::{Action, Param};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::log;
-use crate::model::{Snapshot, Task, TaskStatus, Uuid};
-use crate::plan::{Consent, Plan, Step};
+use crate::model::{Ref, Snapshot, Task, TaskStatus, Uuid};
+use crate::plan::{Consent, Plan, Step, Work};
 use crate::wire::Params;
 
-/// Both ends of a join.
+/// Both ends of a join, and what may be destroyed at them.
 #[derive(Clone, Copy)]
 pub(super) struct Sides<'a> {
     pub(super) pool: &'a Client,
     pub(super) joiner: &'a Client,
+    pub(super) consent: &'a Consent,
 }
 
 impl<'a> Sides<'a> {
+    /// One pool, which nobody joins.
+    pub(super) fn only(pool: &'a Client, consent: &'a Consent) -> Self {
+        Self { pool, joiner: pool, consent }
+    }
+
     pub(super) fn client(self, side: Side) -> &'a Client {
         match side {
             Side::Pool => self.pool,
@@ -45,7 +51,6 @@ pub(super) fn act(
     sides: Sides<'_>,
     step: &Step,
     action: &Action,
-    consent: &Consent,
     run: &mut Run<'_, '_>,
 ) -> Result<Did> {
     let client = sides.client(action.side());
@@ -55,22 +60,17 @@ pub(super) fn act(
         return Ok(Did::Nothing);
     }
     check_preconditions(step, action, &snapshot)?;
-    check_consent(step, action, &snapshot, consent)?;
+    check_consent(step, action, &snapshot, sides.consent)?;
     let lost = match call(sides, action, run)? {
         Heard::Done => None,
         Heard::Fault(error) => return Err(error),
         Heard::Nothing(error) => Some(error),
     };
     let (effect, called) = (action.effect(), run.now());
-    let holds = run.until(|run| {
-        let snapshot = match client.snapshot(Scope::Preflight) {
-            Ok(snapshot) => snapshot,
-            Err(error) => return awaited(error, "the server"),
-        };
-        let waited = run.now().saturating_sub(called);
-        Ok(match effect.holds(&snapshot) {
+    let holds = run.until_answered("the server", |run| {
+        Ok(match effect.holds(&client.snapshot(Scope::Preflight)?) {
             Some(true) => Look::Seen(true),
-            _ if lost.is_some() && waited >= SILENCE_GRACE => Look::Seen(false),
+            _ if lost.is_some() && run.since(called) >= SILENCE_GRACE => Look::Seen(false),
             _ => Look::Awaited(format!("the effect of {}", step.summary)),
         })
     })?;
@@ -85,6 +85,16 @@ pub(super) fn act(
 
 /// How long the effect of a call that got no answer may take to show.
 pub(super) const SILENCE_GRACE: Duration = Duration::from_secs(60);
+
+/// How long a host that was told to change its role, or to leave, answers as ever: the fuse of its
+/// toolstack's restart (xen-api `Constants.fuse_time`).
+pub(super) const RESTART_FUSE: Duration = Duration::from_secs(10);
+
+/// How long storage may take to be attached once the host is live.
+///
+/// Members attach their storage before they enable themselves; what is not attached shortly after
+/// will not be without help, and is reported as missing.
+pub(super) const STORAGE_GRACE: Duration = Duration::from_secs(60);
 
 fn check_preconditions(step: &Step, action: &Action, snapshot: &Snapshot) -> Result<()> {
     for condition in action.preconditions() {
@@ -181,17 +191,26 @@ pub(super) fn order(
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<Heard> {
-    told(client, method, follow(client, method, params, false, run))
+    let followed = follow(client, method, params, run).map(|(heard, task)| {
+        if let Some(task) = task {
+            // It would vanish by itself within the day.
+            let _ = client.call::<()>("task.destroy", &(task,));
+        }
+        heard
+    });
+    told(client, method, followed)
 }
 
-/// The same, but leaves the task in the database: the trace of what was done lately.
+/// Makes a call as [`order`] does, but leaves its task in the database: the trace of what was done
+/// lately.
 pub(super) fn order_and_keep(
     client: &Client,
     method: &str,
     params: &(impl Params + ?Sized),
     run: &mut Run<'_, '_>,
 ) -> Result<Heard> {
-    told(client, method, follow(client, method, params, true, run))
+    let followed = follow(client, method, params, run);
+    told(client, method, followed.map(|(heard, _)| heard))
 }
 
 /// Tells the log how a call that changes the world ended.
@@ -216,13 +235,15 @@ fn told(client: &Client, method: &str, heard: Result<Heard>) -> Result<Heard> {
     heard
 }
 
+/// How a call ended, and its task if that has ended too.
+type Followed = (Heard, Option<Ref<Task>>);
+
 fn follow(
     client: &Client,
     method: &str,
     params: &(impl Params + ?Sized),
-    keep: bool,
     run: &mut Run<'_, '_>,
-) -> Result<Heard> {
+) -> Result<Followed> {
     let passes = |error: &Error| {
         matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::InvalidInput | ErrorKind::Trust)
     };
@@ -231,12 +252,12 @@ fn follow(
         Err(error) if passes(&error) => return Err(error),
         Err(error) if has_no_async_form(&error) => {
             return match client.call::<serde::de::IgnoredAny>(method, params) {
-                Ok(_) => Ok(Heard::Done),
+                Ok(_) => Ok((Heard::Done, None)),
                 Err(error) if passes(&error) => Err(error),
-                Err(error) => Ok(Heard::of(error)),
+                Err(error) => Ok((Heard::of(error), None)),
             };
         }
-        Err(error) => return Ok(Heard::of(error)),
+        Err(error) => return Ok((Heard::of(error), None)),
     };
     let mut told = None;
     let ended = run.until(|run| {
@@ -257,27 +278,26 @@ fn follow(
             _ => Look::Seen(Ok(record)),
         })
     });
-    let lost =
-        |error: Error| Heard::Nothing(error.context(format!("the end of {method} is not known")));
     let record = match ended {
         Ok(Ok(record)) => record,
-        Ok(Err(error)) => return Ok(lost(error)),
-        Err(error) if error.kind() == ErrorKind::Timeout => return Ok(lost(error)),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() != ErrorKind::Timeout => return Err(error),
+        Ok(Err(error)) | Err(error) => {
+            let lost = error.context(format!("the end of {method} is not known"));
+            return Ok((Heard::Nothing(lost), None));
+        }
     };
-    if !keep {
-        // It would vanish by itself within the day.
-        let _ = client.call::<()>("task.destroy", &(task.reference(),));
-    }
-    if record.status == TaskStatus::Success {
-        return Ok(Heard::Done);
-    }
-    let mut info = record.error_info.into_iter();
-    let fault = match info.next() {
-        Some(code) => Fault { code, params: info.collect() },
-        None => Fault::bare("TASK_CANCELLED"),
+    let heard = match record.status {
+        TaskStatus::Success => Heard::Done,
+        _ => {
+            let mut info = record.error_info.into_iter();
+            let fault = match info.next() {
+                Some(code) => Fault { code, params: info.collect() },
+                None => Fault::bare("TASK_CANCELLED"),
+            };
+            Heard::Fault(Error::from(fault).context(method))
+        }
     };
-    Ok(Heard::Fault(Error::from(fault).context(method)))
+    Ok((heard, Some(task.reference().clone())))
 }
 
 /// The tasks of a method that the master knows of, pending or ended.
@@ -328,22 +348,20 @@ pub(super) fn same(what: &str, planned: &Uuid, found: &Uuid) -> Result<()> {
     }
 }
 
-/// Fails for a plan that is for something else.
-pub(super) fn other_purpose<T>(plan: &Plan, wanted: &str) -> Result<T> {
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        format!("the plan is for {}, not for {wanted}", plan.purpose),
-    ))
+/// What a step of the plan says, which is of no use without it.
+pub(super) fn said_in<'p, T>(
+    plan: &'p Plan,
+    lack: &'static str,
+    find: impl Fn(&'p Work) -> Option<T>,
+) -> Result<T> {
+    let said = plan.steps.iter().find_map(|step| find(&step.work));
+    said.ok_or_else(|| Error::new(ErrorKind::InvalidInput, lack))
 }
 
-/// What passes by itself while hosts restart is waited for; the rest ends the operation.
-pub(super) fn awaited<T>(error: Error, whom: &str) -> Result<Look<T>> {
-    match error.kind() {
-        ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Fault | ErrorKind::State => {
-            Ok(Look::Awaited(format!("{whom} to answer ({error})")))
-        }
-        _ => Err(error),
-    }
+/// The error for a plan that is for something else.
+pub(super) fn other_purpose(plan: &Plan, wanted: &str) -> Error {
+    let what = format!("the plan is for {}, not for {wanted}", plan.purpose);
+    Error::new(ErrorKind::InvalidInput, what)
 }
 
 /// XAPI answers with the odd code `Fault` where a method has no `Async` form.

@@ -34,7 +34,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "model/table.rs",
         "model/vm.rs",
     ],
-    &["operations/recover/follow.rs", "operations/recover/mod.rs", "operations/recover/promote.rs"],
     &[
         "plan/consent.rs",
         "plan/hand_over.rs",

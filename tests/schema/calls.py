@@ -146,7 +146,7 @@ CALLS = {
     },
     "xcp_diagnose": {"hosts_json": HOSTS, "diagnosis_json": result("ffi/rescue.rs:Told", "diagnosis")},
     "xcp_recover": {
-        "hosts_json": HOSTS, "options_json": OPTIONS, "recovered_json": result("operations/recover/mod.rs:Recovered", "recovered"),
+        "hosts_json": HOSTS, "options_json": OPTIONS, "recovered_json": result("operations/recover/recovered.rs:Recovered", "recovered"),
     },
 }
 

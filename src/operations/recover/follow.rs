@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Follower, Recovered, Recovery, Remaining};
+use super::recovered::{Follower, Recovered, Remaining};
+use super::recovery::Recovery;
 use crate::election::Role;
 use crate::error::{ErrorKind, Result};
 use crate::health::diagnosis::{Contact, Diagnosis, HostReport, Records};
 use crate::model::{Host, Ref, Snapshot, Uuid};
 use crate::operations::control::{Look, Run};
 use crate::operations::diagnose::{CLASSES, diagnose};
-use crate::operations::outcome::{Outcome, Why};
+use crate::operations::outcome::{Stop, Why};
 use crate::operations::steps::{self, Heard};
-use crate::plan::{Consent, Purpose, Work, resets};
+use crate::plan::{Purpose, Work, resets};
 use crate::transport::Limits;
 
 /// How long a member may take to follow: it restarts its toolstack, and looks for the master.
@@ -46,13 +47,12 @@ impl Recovery<'_> {
     pub(super) fn follow(
         &self,
         already_master: bool,
-        consent: &Consent,
         run: &mut Run<'_, '_>,
-    ) -> Result<Outcome<Recovered>> {
-        self.step(2, run)?;
+    ) -> Result<Recovered, Stop> {
+        run.step_of(self.plan, 2)?;
         let members = match self.gather(run)? {
             Seen::Members(members) => *members,
-            Seen::TwoMasters(why) => return Ok(Outcome::NotDone(why)),
+            Seen::TwoMasters(why) => return Err(Stop::NotDone(why)),
         };
         let mut remaining: Vec<Remaining> = members
             .followers
@@ -65,19 +65,19 @@ impl Recovery<'_> {
             .collect();
         if let Some(old) = &self.old {
             let host = self.old_name().to_owned();
-            remaining.extend(self.declare_dead(old, &members, consent, run)?);
+            remaining.extend(self.declare_dead(old, &members, run)?);
             remaining.push(match members.old_answers {
                 true => Remaining::OldMasterIsBack { host },
                 false => Remaining::OldMasterReturns { host },
             });
         }
-        Ok(Outcome::Done(Recovered {
+        Ok(Recovered {
             master: self.plan.host.uuid.clone(),
             address: self.address.clone(),
             already_master,
             members: members.followers,
             remaining,
-        }))
+        })
     }
 
     fn old_uuid(&self) -> Option<&Uuid> {
@@ -103,7 +103,7 @@ impl Recovery<'_> {
                     return Ok(Look::Awaited(format!("{} to answer as master", self.name())));
                 }
             };
-            let waited = run.now().saturating_sub(began);
+            let waited = run.since(began);
             let hosts = diagnosis.hosts.iter().filter(|host| host.said.answers());
             answered.extend(hosts.filter_map(|host| host.reference.clone()));
             if !members.astray.is_empty() && !asked_all {
@@ -115,7 +115,7 @@ impl Recovery<'_> {
             }
             for (host, report) in &members.astray {
                 let last = reset.get(host).copied().unwrap_or_default();
-                if run.now().saturating_sub(last) >= RESET_GRACE && may_be_reset(report) {
+                if run.since(last) >= RESET_GRACE && may_be_reset(report) {
                     self.point(report);
                     reset.insert(host.clone(), run.now());
                 }
@@ -140,7 +140,7 @@ impl Recovery<'_> {
             // A host that a person disabled stays so.
             if members.astray.is_empty() {
                 let since = *all_follow_since.get_or_insert(run.now());
-                if run.now().saturating_sub(since) >= ENABLE_GRACE {
+                if run.since(since) >= ENABLE_GRACE {
                     return Ok(Look::Seen(Seen::Members(members)));
                 }
             } else {
@@ -152,7 +152,7 @@ impl Recovery<'_> {
 
     fn step_checks(&self, run: &mut Run<'_, '_>) -> Result<()> {
         if run.step_number() < 4 {
-            self.step(3, run)?;
+            run.step_of(self.plan, 3)?;
         }
         Ok(())
     }
@@ -233,7 +233,6 @@ impl Recovery<'_> {
         &self,
         old: &Ref<Host>,
         members: &Members,
-        consent: &Consent,
         run: &mut Run<'_, '_>,
     ) -> Result<Option<Remaining>> {
         let losses = resets(&members.snapshot, old);
@@ -252,10 +251,10 @@ impl Recovery<'_> {
         if members.old_answers {
             return left("They were not reset, since the host answers");
         }
-        if !consent.missing(&losses).is_empty() {
+        if !self.consent.missing(&losses).is_empty() {
             return left("They were not reset, since nobody agreed to it");
         }
-        self.step(planned, run)?;
+        run.step_of(self.plan, planned)?;
         let client = match self.client() {
             Ok(client) => client,
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
@@ -267,15 +266,11 @@ impl Recovery<'_> {
             _ => None,
         };
         let sent = run.now();
-        let done = run.until(|run| {
-            let snapshot = match client.snapshot_of(CLASSES) {
-                Ok(snapshot) => snapshot,
-                Err(error) => return steps::awaited(error, "the new master"),
-            };
-            let waited = run.now().saturating_sub(sent);
+        let done = run.until_answered("the new master", |run| {
+            let snapshot = client.snapshot_of(CLASSES)?;
             Ok(match resets(&snapshot, old).is_empty() {
                 true => Look::Seen(true),
-                false if fault.is_some() || waited >= SILENT_HOST => Look::Seen(false),
+                false if fault.is_some() || run.since(sent) >= SILENT_HOST => Look::Seen(false),
                 false => Look::Awaited(String::from("the records to show its VMs halted")),
             })
         })?;

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Promotion, Recovery};
+use super::recovery::Recovery;
 use crate::election::{self, Role, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::diagnosis::{Contact, Diagnosis, HostReport};
 use crate::operations::ask::ask_one;
 use crate::operations::control::{Look, Run};
 use crate::operations::diagnose::diagnose;
-use crate::operations::outcome::{Outcome, Why};
+use crate::operations::outcome::{Stop, Why};
+use crate::operations::steps::RESTART_FUSE;
 use crate::plan::Purpose;
 
 /// How long nothing may change before the promotion is sent.
 ///
-/// A host that was told to change its role keeps the old one for the 10 s of the restart fuse
-/// (`Constants.fuse_time`): a promotion by somebody else, or by this caller before it was
-/// interrupted, shows itself only after that.
-const SETTLED: Duration = Duration::from_secs(12);
+/// A host that was told to change its role keeps the old one until its toolstack restarts: a promotion
+/// by somebody else, or by this caller before it was interrupted, shows itself only after that.
+const SETTLED: Duration = RESTART_FUSE.saturating_add(Duration::from_secs(2));
 
 /// How long a host may take to come up; hosts with much memory test it.
 const BOOT: Duration = Duration::from_secs(900);
@@ -41,17 +41,16 @@ enum Scene {
 }
 
 impl Recovery<'_> {
-    pub(super) fn promote(&self, run: &mut Run<'_, '_>) -> Result<Promotion> {
+    /// Makes the host master; returns whether it was before anything was sent.
+    pub(super) fn promote(&self, run: &mut Run<'_, '_>) -> Result<bool, Stop> {
         let mut tries = 0;
         loop {
             match self.look_until_settled(run)? {
-                Scene::Promoted => {
-                    return Ok(Promotion::Done { before: tries == 0 });
-                }
-                Scene::Forbidden(why) => return Ok(Promotion::Ended(Outcome::NotDone(why))),
+                Scene::Promoted => return Ok(tries == 0),
+                Scene::Forbidden(why) => return Err(Stop::NotDone(why)),
                 Scene::Unclear(what) => {
                     let why = Why::new(format!("it cannot be told whether {what}"));
-                    return Ok(Promotion::Ended(Outcome::Unknown(why)));
+                    return Err(Stop::Unknown(why));
                 }
                 Scene::Ready => {}
             }
@@ -62,26 +61,23 @@ impl Recovery<'_> {
                 Err(error) if tries < TRIES && may_pass(&error) => continue,
                 Err(error) => {
                     let why = Why::new("the host lets nobody in, so it was not promoted");
-                    return Ok(Promotion::Ended(Outcome::NotDone(why.error(error))));
+                    return Err(Stop::NotDone(why.error(error)));
                 }
             };
             // From here on nothing is certain but what the hosts show. The session goes with the
             // toolstack, which restarts.
             let answer = local.call::<()>("pool.emergency_transition_to_master", &()).err();
             drop(local);
-            if let Some(error) = &answer {
-                if error.kind() == ErrorKind::Fault {
-                    let reason = match error.is_fault("HA_IS_ENABLED") {
-                        true => "HA is armed on the host, so it must not be promoted by hand",
-                        false => "the host refuses to become master",
-                    };
-                    let why = Why::new(reason);
-                    let error = answer.into_iter().fold(why, Why::error);
-                    return Ok(Promotion::Ended(Outcome::NotDone(error)));
-                }
+            if let Some(error) = answer.as_ref().filter(|error| error.kind() == ErrorKind::Fault) {
+                let why = Why::new(match error.is_fault("HA_IS_ENABLED") {
+                    true => "HA is armed on the host, so it must not be promoted by hand",
+                    false => "the host refuses to become master",
+                });
+                return Err(Stop::NotDone(why.after(answer)));
             }
-            self.step(1, run)?;
-            return self.await_master(answer, run);
+            run.step_of(self.plan, 1)?;
+            self.await_master(answer.is_some(), run).map_err(|stop| stop.after(answer))?;
+            return Ok(false);
         }
     }
 
@@ -95,7 +91,7 @@ impl Recovery<'_> {
             Ok(match self.scene(&diagnosis)? {
                 Scene::Unclear(what) => {
                     ready_since = None;
-                    match run.now().saturating_sub(began) >= BOOT {
+                    match run.since(began) >= BOOT {
                         true => Look::Seen(Scene::Unclear(what)),
                         false => Look::Awaited(what),
                     }
@@ -205,15 +201,13 @@ impl Recovery<'_> {
     }
 
     /// Waits until the host says that it is master.
-    fn await_master(&self, answer: Option<Error>, run: &mut Run<'_, '_>) -> Result<Promotion> {
+    fn await_master(&self, unheard: bool, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         let sent = run.now();
-        let unheard = answer.is_some();
         let seen = run.until(|run| {
             let answer = ask_one(self.members, &self.endpoint)?;
-            let waited = run.now().saturating_sub(sent);
             Ok(match (&answer.contact, &answer.role) {
                 (Contact::Answers, Some(Role::Master)) => Look::Seen(None),
-                (Contact::Answers, role) if waited >= ROLE_GRACE => {
+                (Contact::Answers, role) if run.since(sent) >= ROLE_GRACE => {
                     Look::Seen(Some(match (role, unheard) {
                         (Some(Role::Slave(master)), false) => {
                             format!("it agreed, and follows {master} still or again")
@@ -229,9 +223,13 @@ impl Recovery<'_> {
                 _ => Look::Awaited(format!("the host to answer (it {answer})")),
             })
         })?;
-        let Some(why) = seen else { return Ok(Promotion::Done { before: false }) };
-        let why = Why::new(format!("{} did not become master: {why}", self.name()));
-        Ok(Promotion::Ended(Outcome::NotDone(answer.into_iter().fold(why, Why::error))))
+        match seen {
+            None => Ok(()),
+            Some(why) => {
+                let why = Why::new(format!("{} did not become master: {why}", self.name()));
+                Err(Stop::NotDone(why))
+            }
+        }
     }
 }
 
