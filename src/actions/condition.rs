@@ -39,6 +39,11 @@ pub enum Condition {
         /// The edition.
         edition: String,
     },
+    /// No VM is on a host but its control domain.
+    HostEmpty {
+        /// The host.
+        host: Ref<Host>,
+    },
     /// Whether a host is up, as its metrics say.
     HostLive {
         /// The host.
@@ -162,6 +167,15 @@ impl Condition {
             }
             Self::HostEdition { host, edition } => {
                 field(snapshot, host, "edition").map(|host| host.edition == *edition)
+            }
+            Self::HostEmpty { host } => {
+                let world = covered(snapshot, Class::Vm)?;
+                let on = |(reference, vm): (&Ref<Vm>, &Vm)| {
+                    vm.resident_on == *host
+                        && vm.power_state != PowerState::Halted
+                        && !world.is_domain_zero(reference, vm)
+                };
+                Some(!world.vm.iter().any(on))
             }
             Self::HostLive { host, live } => snapshot.is_live(host).map(|is| is == *live),
             Self::HostNotInDomain { host } => field(snapshot, host, "external_auth_type")

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Object;
+use crate::model::{Certificate, Network, Object, Ref, Snapshot, Sr, Vdi, Vm, object_at};
 
 /// Something that is gone for good after an action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,7 +43,34 @@ impl Loss {
         Self { kind, object, bytes: None }
     }
 
-    /// The same with the amount of data, if it is known.
+    /// The loss of the object at a ref, as a snapshot knows it.
+    pub(super) fn of(kind: LossKind, world: &Snapshot, reference: &str) -> Self {
+        let (object, bytes) = match kind {
+            LossKind::Certificate => (object_at(world, &Ref::<Certificate>::new(reference)), None),
+            LossKind::Memory => {
+                let vm = Ref::<Vm>::new(reference);
+                let metrics = world.get(&vm).and_then(|vm| world.get(&vm.metrics));
+                (object_at(world, &vm), metrics.map(|metrics| metrics.memory_actual))
+            }
+            LossKind::Network => (object_at(world, &Ref::<Network>::new(reference)), None),
+            LossKind::SrContent => {
+                let sr = Ref::<Sr>::new(reference);
+                let used = world.get(&sr).map(|sr| sr.physical_utilisation);
+                (object_at(world, &sr), used)
+            }
+            LossKind::Vdi => {
+                let vdi = Ref::<Vdi>::new(reference);
+                (object_at(world, &vdi), world.get(&vdi).map(|vdi| vdi.virtual_size))
+            }
+            LossKind::Vm => (object_at(world, &Ref::<Vm>::new(reference)), None),
+        };
+        match bytes {
+            Some(bytes) => Self::new(kind, object).bytes(bytes),
+            None => Self::new(kind, object),
+        }
+    }
+
+    /// Adds the amount of data, in bytes; negative if it is not known.
     #[must_use]
     pub fn bytes(mut self, bytes: i64) -> Self {
         self.bytes = (bytes >= 0).then_some(bytes);

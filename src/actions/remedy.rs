@@ -60,7 +60,7 @@ impl Choice {
         Self { code, summary: summary.into(), actions, serves, destroys }
     }
 
-    /// The same with these actions for an object of the finding, on snapshots of both sides.
+    /// Adds actions for an object of the finding, on snapshots of both sides.
     #[must_use]
     pub fn with(
         mut self,
@@ -72,7 +72,7 @@ impl Choice {
         for action in actions {
             let world = match action.side() {
                 Side::Pool => pool,
-                _ => joiner,
+                Side::Both | Side::Joiner => joiner,
             };
             self.destroys.extend(action.destroys(world));
             self.actions.push(action);

@@ -32,6 +32,16 @@ impl Object {
         }
     }
 
+    /// An object of which no more is known than its ref.
+    pub(crate) fn at<T: Record>(reference: &Ref<T>) -> Self {
+        Self {
+            class: T::CLASS.to_owned(),
+            reference: reference.to_string(),
+            uuid: String::new(),
+            name: String::new(),
+        }
+    }
+
     /// An object of the model, with the name that a person knows it by.
     pub fn of<T: Record>(reference: &Ref<T>, record: &T, name: impl Into<String>) -> Self {
         Self {
@@ -64,12 +74,7 @@ pub(crate) fn object<T: Named>(reference: &Ref<T>, record: &T) -> Object {
 pub(crate) fn object_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> Object {
     match snapshot.get(reference) {
         Some(record) => object(reference, record),
-        None => Object {
-            class: T::CLASS.to_owned(),
-            reference: reference.to_string(),
-            uuid: String::new(),
-            name: String::new(),
-        },
+        None => Object::at(reference),
     }
 }
 

@@ -9,12 +9,11 @@ use super::control::{Control, Look, Run, awaited};
 use super::outcome::{Outcome, Stage, Stop, Why, told};
 use super::steps::{self, Did, Heard, Sides, same};
 use super::verify::{Readiness, differing_versions, not_as_foretold, readiness};
-use crate::actions::Action;
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Overview, Snapshot, Uuid};
-use crate::plan::{Consent, Plan, Purpose, Work};
+use crate::plan::{Consent, Plan, Purpose, Step, Work};
 use crate::preflight::consequences::{self, Attempt as JoinCall};
 use crate::preflight::{self, Options, Verdict};
 
@@ -196,8 +195,8 @@ impl Joining<'_> {
 
     /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not join.
     fn arrive(&self, run: &mut Run<'_, '_>) -> Result<Before, Stop> {
-        let mut undo = Vec::new();
-        let (before, heard) = self.act(&mut undo, run).map_err(|stop| {
+        let mut done = Vec::new();
+        let (before, heard) = self.act(&mut done, run).map_err(|stop| {
             let why = match stop {
                 Stop::Error(error) if error.kind() != ErrorKind::Cancelled => {
                     Why::new("a step failed").error(error)
@@ -205,20 +204,24 @@ impl Joining<'_> {
                 Stop::NotDone(why) => why,
                 stop => return stop,
             };
-            Stop::NotDone(why.seen(self.take_back(std::mem::take(&mut undo), run)))
+            Stop::NotDone(why.seen(self.take_back(std::mem::take(&mut done), run)))
         })?;
         self.look(&heard, run).map_err(|stop| stop.after(heard.error()))?;
         Ok(before)
     }
 
     /// Runs the steps up to the join; whether that was done is to be seen.
-    fn act(&self, undo: &mut Vec<Action>, run: &mut Run<'_, '_>) -> Result<(Before, Heard), Stop> {
+    fn act<'s>(
+        &'s self,
+        done: &mut Vec<&'s Step>,
+        run: &mut Run<'_, '_>,
+    ) -> Result<(Before, Heard), Stop> {
         for (n, step) in self.plan.steps.iter().enumerate() {
             run.step(n, &step.summary)?;
             match &step.work {
                 Work::Act { action } => {
                     if steps::act(self.sides, step, action, run)? == Did::It {
-                        undo.extend(action.undo());
+                        done.push(step);
                     }
                 }
                 Work::Join { force } => return self.call(*force, run),
@@ -394,17 +397,17 @@ impl Joining<'_> {
     }
 
     /// Takes back what was done, last first; says what became of it.
-    fn take_back(&self, undo: Vec<Action>, run: &mut Run<'_, '_>) -> Vec<String> {
-        undo.into_iter()
+    fn take_back(&self, done: Vec<&Step>, run: &mut Run<'_, '_>) -> Vec<String> {
+        done.into_iter()
             .rev()
-            .map(|action| {
-                let (class, reference) = action.object();
-                let what = format!("{} of {class} {reference}", action.method().unwrap_or("wait"));
-                log::info!(operations, "takes back by {what}");
-                match steps::perform(self.sides, &action, run) {
-                    Ok(()) => format!("taken back by {what}"),
-                    Err(error) => format!("could not be taken back by {what}: {error}"),
-                }
+            .filter_map(|step| {
+                let action = step.undo()?;
+                let (method, done) = (action.method().unwrap_or("a wait"), &step.summary);
+                log::info!(operations, "takes back by {method}: {done}");
+                Some(match steps::perform(self.sides, &action, run) {
+                    Ok(()) => format!("taken back by {method}: {done}"),
+                    Err(error) => format!("not taken back by {method}: {done}: {error}"),
+                })
             })
             .collect()
     }

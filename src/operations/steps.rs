@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::control::{Look, Run};
 use crate::actions::Side;
-use crate::actions::{Action, Param};
+use crate::actions::{Action, Argument};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::log;
@@ -32,7 +32,7 @@ impl<'a> Sides<'a> {
     pub(super) fn client(self, side: Side) -> &'a Client {
         match side {
             Side::Pool => self.pool,
-            _ => self.joiner,
+            Side::Both | Side::Joiner => self.joiner,
         }
     }
 }
@@ -141,16 +141,27 @@ pub(super) fn perform(sides: Sides<'_>, action: &Action, run: &mut Run<'_, '_>) 
 
 fn call(sides: Sides<'_>, action: &Action, run: &mut Run<'_, '_>) -> Result<Heard> {
     let Some(method) = action.method() else { return Ok(Heard::Done) };
-    let prelude = match action.prelude() {
-        Some(call) => {
-            let params: Vec<_> = call.params.iter().map(|param| value(param, None)).collect();
-            Some(sides.client(call.side).call::<Value>(call.method, &params)?)
-        }
-        None => None,
-    };
-    let params: Vec<_> =
-        action.params().iter().map(|param| value(param, prelude.as_ref())).collect();
+    let params = values(sides, &action.arguments())?;
     order(sides.client(action.side()), method, &params, run)
+}
+
+/// Arguments as JSON; the calls whose results are arguments are made.
+fn values(sides: Sides<'_>, arguments: &[Argument]) -> Result<Vec<Value>> {
+    let value = |argument: &Argument| {
+        Ok(match argument {
+            Argument::Bool(value) => Value::from(*value),
+            Argument::Map(map) => {
+                map.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
+            }
+            Argument::ResultOf { side, method, arguments } => {
+                let params = values(sides, arguments)?;
+                sides.client(*side).call::<Value>(method, &params)?
+            }
+            Argument::Set(set) => set.iter().map(|text| Value::from(text.as_str())).collect(),
+            Argument::Text(text) => Value::from(text.as_str()),
+        })
+    };
+    arguments.iter().map(value).collect()
 }
 
 /// How a call that changes the world ended, as far as its caller heard.
@@ -367,17 +378,4 @@ pub(super) fn other_purpose(plan: &Plan, wanted: &str) -> Error {
 /// XAPI answers with the odd code `Fault` where a method has no `Async` form.
 fn has_no_async_form(error: &Error) -> bool {
     error.is_fault("Fault") || error.is_fault("MESSAGE_METHOD_UNKNOWN")
-}
-
-fn value(param: &Param, prelude: Option<&Value>) -> Value {
-    match param {
-        Param::Bool(value) => Value::from(*value),
-        Param::Map(map) => map.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect(),
-        Param::Set(set) => set.iter().map(|text| Value::from(text.as_str())).collect(),
-        Param::Text(text) => Value::from(text.as_str()),
-        Param::Prelude => prelude.cloned().unwrap_or_default(),
-        // A parameter of a kind that this crate does not make.
-        #[allow(unreachable_patterns)]
-        _ => Value::Null,
-    }
 }

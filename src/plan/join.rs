@@ -6,7 +6,7 @@ use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
 use crate::actions::Side;
 use crate::actions::{Action, Choice};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Class, Snapshot};
+use crate::model::Snapshot;
 use crate::preflight::{Options, Preflight, Report};
 use crate::rules::{Finding, RuleCode};
 
@@ -145,16 +145,42 @@ enum Turn {
 
 fn turn(action: &Action) -> Turn {
     match action {
-        Action::PoolDisableHa { .. } | Action::TaskCancel { .. } | Action::Await { .. } => Turn::Ha,
-        Action::PbdUnplug { .. } | Action::SrForget { .. } | Action::SrDestroy { .. } => {
+        Action::Await { .. } | Action::PoolDisableHa { .. } | Action::TaskCancel { .. } => Turn::Ha,
+        Action::VdiDestroy { .. }
+        | Action::VmCleanShutdown { .. }
+        | Action::VmDestroy { .. }
+        | Action::VmHardShutdown { .. }
+        | Action::VmMigrateToPool { .. }
+        | Action::VmRemoveMacSeed { .. }
+        | Action::VmResume { .. }
+        | Action::VmStart { .. }
+        | Action::VmSuspend { .. }
+        | Action::VmUnpause { .. } => Turn::Vms,
+        Action::PbdUnplug { .. } | Action::SrDestroy { .. } | Action::SrForget { .. } => {
             Turn::Storage
         }
-        Action::HostDisable { .. } | Action::HostReboot { .. } | Action::HostEnable { .. } => {
-            Turn::Restarts
-        }
-        Action::HostRestartAgent { .. } => Turn::Restarts,
-        _ if action.object().0 == Class::Vm || action.object().0 == Class::Vdi => Turn::Vms,
-        _ => Turn::Rest,
+        Action::BondDestroy { .. }
+        | Action::ClusterHostDisable { .. }
+        | Action::ClusterHostEnable { .. }
+        | Action::HostApplyEdition { .. }
+        | Action::HostDestroy { .. }
+        | Action::HostDisableExternalAuth { .. }
+        | Action::NetworkAddPurpose { .. }
+        | Action::NetworkDestroy { .. }
+        | Action::NetworkRemovePurpose { .. }
+        | Action::NetworkSriovDestroy { .. }
+        | Action::PbdPlug { .. }
+        | Action::PoolEnableHa { .. }
+        | Action::PoolEnableTlsVerification { .. }
+        | Action::PoolUninstallCaCertificate { .. }
+        | Action::PoolUninstallTrustedCertificate { .. }
+        | Action::SdnControllerForget { .. }
+        | Action::TunnelDestroy { .. }
+        | Action::VlanDestroy { .. } => Turn::Rest,
+        Action::HostDisable { .. }
+        | Action::HostEnable { .. }
+        | Action::HostReboot { .. }
+        | Action::HostRestartAgent { .. } => Turn::Restarts,
     }
 }
 
@@ -191,8 +217,7 @@ fn add_remedy(
                 continue;
             }
             let method = action.method().unwrap_or("wait");
-            let (class, _) = action.object();
-            let summary = match class.as_str() == object.class {
+            let summary = match action.object().class == object.class {
                 true => format!("{method} {object}"),
                 false => format!("{method} ({object})"),
             };

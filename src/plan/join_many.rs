@@ -217,7 +217,29 @@ fn foretell(joiner: &mut Snapshot, action: &Action) -> bool {
         | Action::HostDisable { .. }
         | Action::PoolEnableTlsVerification { .. }
         | Action::TaskCancel { .. } => {}
-        _ => return false,
+        Action::BondDestroy { .. }
+        | Action::ClusterHostDisable { .. }
+        | Action::ClusterHostEnable { .. }
+        | Action::HostApplyEdition { .. }
+        | Action::HostDestroy { .. }
+        | Action::HostDisableExternalAuth { .. }
+        | Action::HostReboot { .. }
+        | Action::HostRestartAgent { .. }
+        | Action::NetworkAddPurpose { .. }
+        | Action::NetworkRemovePurpose { .. }
+        | Action::NetworkSriovDestroy { .. }
+        | Action::PoolDisableHa { .. }
+        | Action::PoolEnableHa { .. }
+        | Action::PoolUninstallCaCertificate { .. }
+        | Action::PoolUninstallTrustedCertificate { .. }
+        | Action::SdnControllerForget { .. }
+        | Action::TunnelDestroy { .. }
+        | Action::VmMigrateToPool { .. }
+        | Action::VmRemoveMacSeed { .. }
+        | Action::VmResume { .. }
+        | Action::VmStart { .. }
+        | Action::VmSuspend { .. }
+        | Action::VmUnpause { .. } => return false,
     }
     true
 }

@@ -184,36 +184,66 @@ impl Step {
 
     /// What must hold on its side before it runs.
     pub fn preconditions(&self) -> Vec<Condition> {
-        let live = |host: &Ref<Host>| Condition::HostLive { host: host.clone(), live: true };
-        match &self.work {
-            Work::Act { action } => action.preconditions(),
-            Work::Designate { host } | Work::Eject { host } => {
-                vec![live(host), Condition::HaEnabled { enabled: false }, Condition::NotUpdating]
-            }
-            Work::Evacuate { host } => vec![live(host)],
-            Work::Reboot { host, .. } => {
-                vec![Condition::HostEnabled { host: host.clone(), enabled: false }]
-            }
-            _ => Vec::new(),
-        }
+        self.work.row().before
     }
 
     /// What holds on its side afterwards; if it holds already there is nothing to do.
     ///
-    /// None where that is more than one object's state: it is in the summary then.
+    /// Missing where that is more than one object's state: it is in the summary then.
     pub fn effect(&self) -> Option<Condition> {
-        match &self.work {
-            Work::Act { action } => Some(action.effect()),
-            Work::Eject { host } => Some(Condition::gone(host)),
-            _ => None,
-        }
+        self.work.row().after
     }
 
     /// What takes it back, where something does.
     pub fn undo(&self) -> Option<Action> {
-        match &self.work {
-            Work::Act { action } => action.undo(),
-            _ => None,
+        self.work.row().undo
+    }
+}
+
+/// What a snapshot can say of a kind of work. Each states every column.
+struct Row {
+    before: Vec<Condition>,
+    after: Option<Condition>,
+    undo: Option<Action>,
+}
+
+impl Work {
+    fn row(&self) -> Row {
+        let live = |host: &Ref<Host>| Condition::HostLive { host: host.clone(), live: true };
+        let at_rest = |host: &Ref<Host>| {
+            vec![live(host), Condition::HaEnabled { enabled: false }, Condition::NotUpdating]
+        };
+        match self {
+            Self::Act { action } => Row {
+                before: action.preconditions(),
+                after: Some(action.effect()),
+                undo: action.undo(),
+            },
+            Self::Designate { host } => Row { before: at_rest(host), after: None, undo: None },
+            Self::Eject { host } => {
+                Row { before: at_rest(host), after: Some(Condition::gone(host)), undo: None }
+            }
+            Self::Evacuate { host } => Row { before: vec![live(host)], after: None, undo: None },
+            Self::Reboot { host, boot_time: _ } => Row {
+                before: vec![
+                    Condition::HostEnabled { host: host.clone(), enabled: false },
+                    Condition::HostEmpty { host: host.clone() },
+                ],
+                after: None,
+                undo: None,
+            },
+            // Whether these may run is asked of a rule set or of the hosts themselves.
+            Self::DeclareDead
+            | Self::Join { force: _ }
+            | Self::Promote { address: _ }
+            | Self::RecoverMembers => Row { before: vec![], after: None, undo: None },
+            // These only look.
+            Self::Alone { address: _ }
+            | Self::AwaitMaster
+            | Self::CheckRoles
+            | Self::Follow { address: _ }
+            | Self::Return
+            | Self::Settle => Row { before: vec![], after: None, undo: None },
         }
     }
 }

@@ -143,7 +143,9 @@ fn real_refs(
             }
         }
     }
-    orphans(expected, actual, &mut known);
+    for class in ["VM_metrics", "VM_guest_metrics"] {
+        orphans(class, expected, actual, &mut known);
+    }
     let text = Value::Object(expected.clone()).to_string();
     let text = known.iter().rev().fold(text, |text, (foretold, real)| {
         text.replace(&format!("\"{foretold}\""), &format!("\"{real}\""))
@@ -154,11 +156,12 @@ fn real_refs(
 
 /// Metrics without a VM have no key: any with the same contents will do.
 fn orphans(
+    class: &str,
     expected: &Map<String, Value>,
     actual: &Map<String, Value>,
     known: &mut BTreeMap<String, String>,
 ) {
-    let foretold = expected["VM_metrics"].as_object().unwrap();
+    let foretold = expected[class].as_object().unwrap();
     for (reference, record) in foretold.iter().filter(|(id, _)| is_new(id)) {
         if known.contains_key(reference) {
             continue;
@@ -168,10 +171,10 @@ fn orphans(
             record.as_object().unwrap().iter().all(|(field, value)| other[field] == *value)
         };
         let found =
-            actual["VM_metrics"].as_object().unwrap().iter().find(|(id, other)| {
+            actual[class].as_object().unwrap().iter().find(|(id, other)| {
                 !foretold.contains_key(*id) && !taken.contains(id) && same(other)
             });
-        let (real, _) = found.unwrap_or_else(|| panic!("metrics {record} were foretold"));
+        let (real, _) = found.unwrap_or_else(|| panic!("{class} {record} were foretold"));
         known.insert(reference.clone(), real.clone());
     }
 }

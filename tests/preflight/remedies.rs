@@ -3,20 +3,20 @@
 //! The simulator makes the calls; whatever way out of a finding is chosen. `XCP_POOL_CASES` sets how
 //! many worlds are tried.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::actions;
 use crate::simulated::{JOINER, MASTER, cases, editions, simulated, snapshot};
 use crate::support::{Caller, raw};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use xcp_pool::actions::Side;
-use xcp_pool::actions::{Action, Param};
+use xcp_pool::actions::{Action, Argument, Side};
 use xcp_pool::model::{Ref, Snapshot, Sr, Vdi, VdiType};
 use xcp_pool::plan::{self, Choices, Plan, Step, Work};
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
 use xcp_pool::preflight::{Options, Policy, Report, evaluate_with};
-use xcp_pool::simulator;
+use xcp_pool::simulator::{self, Database, PoolSpec, Release, Value};
 
 /// Both sides as their servers show them.
 #[derive(Clone)]
@@ -72,23 +72,22 @@ fn action(step: &Step) -> Option<&Action> {
     }
 }
 
+/// Makes a call, and before it those whose results are its parameters.
+fn call(world: &simulator::World, side: Side, method: &str, arguments: &[Argument]) -> Json {
+    let caller = Caller::login(world, if side == Side::Pool { MASTER } else { JOINER });
+    let mut all = vec![json!(caller.session)];
+    all.extend(arguments.iter().map(|argument| match argument {
+        Argument::ResultOf { side, method, arguments } => call(world, *side, method, arguments),
+        argument => json!(argument),
+    }));
+    raw(&caller.transport, &caller.host, method, Json::Array(all))
+        .unwrap_or_else(|failed| panic!("{method} {arguments:?}: {failed:?}"))
+}
+
 /// Makes the call of an action, and waits for its effect; both sides afterwards.
 fn perform(world: &simulator::World, action: &Action) -> Sides {
-    let at = |side: Side| Caller::login(world, if side == Side::Pool { MASTER } else { JOINER });
-    let call = |caller: &Caller, method: &str, params: &[Param], prelude: Json| {
-        let mut all = vec![json!(caller.session)];
-        all.extend(params.iter().map(|param| match param {
-            Param::Prelude => prelude.clone(),
-            param => json!(param),
-        }));
-        raw(&caller.transport, &caller.host, method, Json::Array(all))
-            .unwrap_or_else(|failed| panic!("{action:?}: {failed:?}"))
-    };
-    let prelude = action.prelude().map_or(Json::Null, |prelude| {
-        call(&at(prelude.side), prelude.method, &prelude.params, Json::Null)
-    });
     if let Some(method) = action.method() {
-        call(&at(action.side()), method, &action.params(), prelude);
+        call(world, action.side(), method, &action.arguments());
     }
     for _ in 0..100 {
         let now = Sides::of(world);
@@ -100,13 +99,19 @@ fn perform(world: &simulator::World, action: &Action) -> Sides {
     panic!("{action:?} had no effect");
 }
 
-fn check(world: &World, documented: bool, pick: usize) {
-    let simulated = simulated(world);
+/// What the preflight is asked about a world.
+fn options(world: &World, documented: bool) -> Options {
     let mut options = world.options.clone();
     options.evidence.editions = Some(editions());
     if documented {
         options.policy = Policy::documented();
     }
+    options
+}
+
+fn check(world: &World, documented: bool, pick: usize) {
+    let simulated = simulated(world);
+    let mut options = options(world, documented);
     let evidence = |options: &mut Options| {
         options.evidence.joiner_bridge_backend = simulated.network_backend(JOINER);
     };
@@ -175,6 +180,109 @@ proptest! {
     ) {
         check(&world, documented, pick);
     }
+}
+
+/// Does what can be taken back, takes it back and does it again; both sides afterwards.
+fn to_and_fro(world: &simulator::World, action: &Action) -> Sides {
+    let done = perform(world, action);
+    let Some(undo) = action.undo() else { return done };
+    for condition in undo.preconditions() {
+        assert_eq!(condition.holds(done.side(undo.side())), Some(true), "{undo:?}");
+    }
+    let back = perform(world, &undo);
+    let side = back.side(action.side());
+    assert_eq!(action.effect().holds(side), Some(false), "{action:?} is not taken back");
+    for condition in action.preconditions() {
+        assert_eq!(condition.holds(side), Some(true), "{condition:?} after {undo:?}");
+    }
+    perform(world, action)
+}
+
+fn take_back(world: &World, pick: usize, taken_back: &mut BTreeSet<String>) {
+    let simulated = simulated(world);
+    // A host goes back only to an edition that it knows.
+    let editions = |database: &mut Database| {
+        for host in database.refs("host") {
+            let own = database.text("host", &host, "edition");
+            let known = [own.as_ref(), "xcp-ng"].map(Value::text);
+            database.set("host", &host, "editions", Value::Set(known.into()))?;
+        }
+        Ok(())
+    };
+    simulated.act(|scene| scene.edit(JOINER, editions)).unwrap();
+    let mut options = options(world, false);
+    options.evidence.joiner_bridge_backend = simulated.network_backend(JOINER);
+    let mut now = Sides::of(&simulated);
+    let plan = now.plan(&options, &now.report(&options), pick);
+    let is_new =
+        |action: &Action| action.undo().is_some() && !taken_back.contains(&actions::name(action));
+    if !plan.steps.iter().filter_map(action).any(is_new) {
+        return;
+    }
+    for action in plan.steps.iter().filter_map(action) {
+        if action.effect().holds(now.side(action.side())) == Some(true) {
+            continue;
+        }
+        now = match action {
+            // HA is but a flag in these worlds, without storage to keep its state on, and a host is
+            // disabled for the reboot without which XAPI does not enable it.
+            Action::PoolDisableHa { .. } | Action::HostDisable { .. } => {
+                perform(&simulated, action)
+            }
+            _ => to_and_fro(&simulated, action),
+        };
+        if action.undo().is_some() {
+            taken_back.insert(actions::name(action));
+        }
+    }
+}
+
+#[test]
+fn what_is_taken_back_is_as_it_was_and_can_be_done_again() {
+    let size = Size { hosts: 2, nics: 2, vms: 2, srs: 1 };
+    let mut taken_back = BTreeSet::new();
+    for offence in Offence::ALL {
+        for pick in 0..4 {
+            take_back(&World::new(size, [*offence]), pick, &mut taken_back);
+        }
+    }
+    let all = actions::samples().into_iter().filter(|action| action.undo().is_some());
+    assert_eq!(taken_back, all.map(|action| actions::name(&action)).collect());
+}
+
+#[test]
+fn a_host_is_enabled_again_and_ha_with_the_storage_and_configuration_that_it_had() {
+    let pool = |name, host, address| {
+        PoolSpec::new(name, Release::XcpNg83).shared_sr("NFS", "nfs").host(host, address)
+    };
+    let world = simulator::World::builder()
+        .pool(pool("pool", MASTER, "10.0.0.1").host("host-1", "10.0.0.2"))
+        .pool(pool("alone", JOINER, "10.0.0.3"))
+        .build()
+        .unwrap();
+    let now = Sides::of(&world);
+    let (pool, _) = now.pool.the_pool().unwrap();
+    let (nfs, _) = now.pool.sr.iter().find(|(_, sr)| sr.name_label == "NFS").unwrap();
+    let (side, pool) = (Side::Pool, pool.clone());
+    let (heartbeat_srs, configuration) = (vec![nfs.clone()], BTreeMap::new());
+    let on = Action::PoolEnableHa {
+        side,
+        pool: pool.clone(),
+        heartbeat_srs: heartbeat_srs.clone(),
+        configuration: configuration.clone(),
+    };
+    let off = Action::PoolDisableHa { side, pool, heartbeat_srs, configuration };
+    assert_eq!(off.undo().as_ref(), Some(&on));
+    let (host, _) = now.pool.host.iter().find(|(_, host)| host.hostname == "host-1").unwrap();
+    to_and_fro(&world, &Action::HostDisable { side, host: host.clone() });
+    let before = perform(&world, &on);
+    to_and_fro(&world, &off);
+    let after = perform(&world, &on);
+    let ha = |sides: &Sides| {
+        let pool = sides.pool.the_pool().unwrap().1;
+        (pool.ha_enabled, pool.ha_statefiles.len(), pool.ha_configuration.clone())
+    };
+    assert_eq!(ha(&before), ha(&after));
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Offence {
             Self::OtherHosts => {
                 add(joiner, "another", Host { name_label: "another".into(), ..blank() });
             }
-            Self::RunningVm => self.vm(joiner, |vm| vm.power_state = PowerState::Running),
+            Self::RunningVm => self.active_vm(joiner, PowerState::Running),
             Self::BusyVm => {
                 let task = task(joiner, "export");
                 self.vm(joiner, |vm| {
@@ -232,7 +232,7 @@ impl Offence {
                     vm.suspend_VDI = image;
                 });
             }
-            Self::PausedVm => self.vm(joiner, |vm| vm.power_state = PowerState::Paused),
+            Self::PausedVm => self.active_vm(joiner, PowerState::Paused),
             Self::Template => self.vm(joiner, |vm| vm.is_a_template = true),
             Self::SameVm => {
                 let name = "in both";
@@ -291,6 +291,18 @@ impl Offence {
         let name = format!("{self:?}");
         clean::vm(joiner, &name, clean::SR, clean::network(0));
         change_of(&mut joiner.vm, &name, change);
+    }
+
+    /// A VM on the joiner, whose drivers do what they are asked for.
+    fn active_vm(self, joiner: &mut Snapshot, power_state: PowerState) {
+        let able = ["feature-shutdown", "feature-suspend"].map(|one| (one.into(), "1".into()));
+        let drivers = VmGuestMetrics { other: able.into(), ..blank() };
+        let guest_metrics = add(joiner, &format!("drivers of {self:?}"), drivers);
+        self.vm(joiner, |vm| {
+            vm.power_state = power_state;
+            (vm.domid, vm.resident_on) = (7, reference("joiner"));
+            (vm.guest_metrics, vm.suspend_SR) = (guest_metrics, reference(clean::SR));
+        });
     }
 }
 
