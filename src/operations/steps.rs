@@ -53,20 +53,32 @@ pub(super) fn act(
     action: &Action,
     run: &mut Run<'_, '_>,
 ) -> Result<Did> {
-    let client = sides.client(action.side());
-    let snapshot = client.settled_snapshot(Scope::Preflight)?;
-    if action.effect().holds(&snapshot) == Some(true) {
-        run.skip();
-        return Ok(Did::Nothing);
-    }
-    check_preconditions(step, action, &snapshot)?;
-    check_consent(step, action, &snapshot, sides.consent)?;
-    let lost = match call(sides, action, run)? {
-        Heard::Done => None,
-        Heard::Fault(error) => return Err(error),
-        Heard::Nothing(error) => Some(error),
+    let (client, effect) = (sides.client(action.side()), action.effect());
+    let began = run.now();
+    let heard = run.until(|run| {
+        let snapshot = client.settled_snapshot(Scope::Preflight)?;
+        if effect.holds(&snapshot) == Some(true) {
+            return Ok(Look::Seen(None));
+        }
+        check_preconditions(step, action, &snapshot)?;
+        check_consent(step, action, &snapshot, sides.consent)?;
+        Ok(match call(sides, action, run)? {
+            Heard::Fault(error) if is_busy(&error) && run.since(began) < BUSY_GRACE => {
+                Look::Awaited(format!("another operation to end before {}", step.summary))
+            }
+            heard => Look::Seen(Some(heard)),
+        })
+    })?;
+    let lost = match heard {
+        None => {
+            run.skip();
+            return Ok(Did::Nothing);
+        }
+        Some(Heard::Done) => None,
+        Some(Heard::Fault(error)) => return Err(error),
+        Some(Heard::Nothing(error)) => Some(error),
     };
-    let (effect, called) = (action.effect(), run.now());
+    let called = run.now();
     let holds = run.until_answered("the server", |run| {
         Ok(match effect.holds(&client.snapshot(Scope::Preflight)?) {
             Some(true) => Look::Seen(true),
@@ -82,6 +94,16 @@ pub(super) fn act(
         _ => Ok(Did::It),
     }
 }
+
+/// Whether the server does something else with the object, which it may have been told by this caller
+/// before it was interrupted.
+fn is_busy(error: &Error) -> bool {
+    error.is_fault("OTHER_OPERATION_IN_PROGRESS")
+}
+
+/// How long something else may go on with the object of an action: the shutdown of a VM, for example,
+/// takes minutes.
+const BUSY_GRACE: Duration = Duration::from_secs(300);
 
 /// How long the effect of a call that got no answer may take to show.
 pub(super) const SILENCE_GRACE: Duration = Duration::from_secs(60);

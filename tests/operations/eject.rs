@@ -12,6 +12,7 @@ use xcp_pool::simulator::{
 };
 use xcp_pool::transport::Cancel;
 
+use crate::faults::Drill;
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts};
 
 /// A pool of three; the third host has a disk of its own in use by a VM that is off.
@@ -53,6 +54,58 @@ fn eject(client: &Client, plan: &Plan) -> Result<Outcome<Ejected>> {
     operations::eject(client, plan, &agreed(plan), &mut Control::new())
 }
 
+/// Gamma is to leave.
+pub struct Eject {
+    world: World,
+    client: Client,
+    plan: Plan,
+}
+
+impl Drill for Eject {
+    type Done = Ejected;
+
+    const CALLS: &'static [&'static str] = &["Async.pool.eject"];
+    const AT: &'static str = "alpha";
+    const PLACES: usize = 5;
+    const AWAITED: &'static [&'static str] =
+        &["pool.eject to end", "gamma to leave", "gamma at 10.0.0.3"];
+    const DEADLINES: &'static [(u64, &'static [&'static str])] = &[(30, &["not back"])];
+
+    fn new() -> Self {
+        let world = world();
+        let client = log_in(&world, "alpha");
+        let plan = planned(&client, "gamma");
+        Self { world, client, plan }
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Ejected>> {
+        operations::eject(&self.client, &self.plan, &agreed(&self.plan), control)
+    }
+
+    fn come_back(&mut self) {
+        self.client = log_in(&self.world, "alpha");
+    }
+
+    fn assert_not_done(&self, _: &str, why: &str) {
+        assert!(why.contains("still a member"), "{why}");
+        assert_eq!(self.world.count("alpha", "host"), 3);
+    }
+
+    fn assert_in_order(self, ejected: &Ejected) {
+        let Self { world, client, .. } = self;
+        assert!(ejected.alone.is_some(), "{ejected}");
+        assert_eq!(ejected.after.hosts, ["alpha", "beta"]);
+        assert_eq!(world.count("alpha", "host"), 2);
+        assert_eq!(world.role("gamma"), Some(HostRole::Master));
+        drop(client);
+        assert_eq!(world.open_sessions(), 0);
+    }
+}
+
 fn edit(world: &World, class: &str, field: &str, value: impl Fn(&str) -> Option<bool>) {
     world
         .act(|scene| {
@@ -71,9 +124,7 @@ fn edit(world: &World, class: &str, field: &str, value: impl Fn(&str) -> Option<
 
 #[test]
 fn the_plan_tells_what_goes_with_the_host_and_comes_back_from_json() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { plan, .. } = Drill::new();
     assert!(plan.is_complete(), "{plan}");
     let Purpose::Eject { impact } = &plan.purpose else { panic!("{plan}") };
     let srs: Vec<_> =
@@ -123,9 +174,7 @@ fn shared_storage_that_only_the_host_reaches_vanishes_but_is_not_destroyed() {
 
 #[test]
 fn a_host_leaves_and_is_back_as_a_pool_of_its_own() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     let ejected = done(eject(&client, &plan));
     assert!(!ejected.already_gone);
     assert_eq!(ejected.before.unwrap().hosts.len(), 3);
@@ -144,9 +193,7 @@ fn a_host_leaves_and_is_back_as_a_pool_of_its_own() {
 
 #[test]
 fn calling_again_with_fresh_clients_sees_that_the_host_has_left() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     done(eject(&client, &plan));
     drop(client);
     let writes = world.writes();
@@ -158,35 +205,8 @@ fn calling_again_with_fresh_clients_sees_that_the_host_has_left() {
 }
 
 #[test]
-fn a_lost_reply_changes_nothing_about_the_outcome() {
-    for trouble in [Trouble::LoseReply, Trouble::Silence, Trouble::CutReply] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "gamma");
-        world.trouble(Injection::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
-        let ejected = done(eject(&client, &plan));
-        assert!(ejected.alone.is_some(), "{trouble:?}");
-        assert_eq!(world.requests()["Async.pool.eject"], 1, "{trouble:?}");
-    }
-}
-
-#[test]
-fn a_call_that_never_reached_the_master_is_not_done() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
-    world.trouble(Injection::new(Trouble::Reset).host("alpha").method("Async.pool.eject"));
-    let why = not_done(eject(&client, &plan));
-    assert!(why.contains("still a member"), "{why}");
-    assert_eq!(world.count("alpha", "host"), 3);
-    done(eject(&client, &plan));
-}
-
-#[test]
 fn a_caller_that_was_cut_off_goes_on_by_looking() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     for awaited in ["pool.eject to end", "gamma to leave", "gamma at 10.0.0.3"] {
         let cancel = Cancel::new();
         let stop = cancel.clone();
@@ -202,19 +222,6 @@ fn a_caller_that_was_cut_off_goes_on_by_looking() {
     done(eject(&log_in(&world, "alpha"), &plan));
     assert_eq!(world.requests()["Async.pool.eject"], 1, "ejected once and for all");
     assert_eq!(world.open_sessions(), 0);
-}
-
-#[test]
-fn a_deadline_that_passes_while_the_host_reboots_leaves_the_outcome_open() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
-    let mut control = Control::new().deadline(Duration::from_secs(30));
-    match operations::eject(&client, &plan, &agreed(&plan), &mut control).unwrap() {
-        Outcome::Unknown(why) => assert!(why.to_string().contains("not back"), "{why}"),
-        other => panic!("{other:?}"),
-    }
-    done(eject(&client, &plan));
 }
 
 #[test]
@@ -283,9 +290,7 @@ fn a_snapshot_without_the_disks_is_not_enough_for_a_plan() {
 
 #[test]
 fn what_came_into_the_way_since_the_plan_is_seen_before_the_call() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     edit(&world, "pool", "ha_enabled", |_| Some(true));
     let why = not_done(eject(&client, &plan));
     assert!(why.contains("ha-enabled") && why.contains("disable_ha"), "{why}");
@@ -294,9 +299,7 @@ fn what_came_into_the_way_since_the_plan_is_seen_before_the_call() {
 
 #[test]
 fn nothing_is_destroyed_without_consent_or_beyond_it() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     let refused = operations::eject(&client, &plan, &Consent::to_nothing(), &mut Control::new());
     assert!(not_done(refused).contains("than were agreed to"));
     let consent = agreed(&plan);
@@ -317,9 +320,7 @@ fn nothing_is_destroyed_without_consent_or_beyond_it() {
 
 #[test]
 fn a_refusal_half_way_attaches_the_storage_again() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     // A backup begins while the request is on its way: some storage is detached before that shows.
     let late = Trouble::Delay(Duration::from_secs(5));
     world.trouble(Injection::new(late).host("alpha").method("Async.pool.eject"));
@@ -351,9 +352,7 @@ fn the_ha_budget_is_told_with_and_without_the_host() {
 #[test]
 fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
     for trouble in [Trouble::KillBefore, Trouble::KillAfter] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "gamma");
+        let Eject { world, client, plan } = Drill::new();
         world.trouble(Injection::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
         let mut control = Control::new().deadline(Duration::from_secs(600));
         match operations::eject(&client, &plan, &agreed(&plan), &mut control).unwrap() {
@@ -369,9 +368,7 @@ fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
 
 #[test]
 fn a_host_that_somebody_else_took_the_place_of_is_not_taken_for_it() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     done(eject(&client, &plan));
     world
         .act(|scene| {
@@ -428,9 +425,7 @@ fn hosts_of_every_release_leave() {
 
 #[test]
 fn a_host_that_does_not_take_the_password_any_more_is_told_and_not_waited_for() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { world, client, plan } = Drill::new();
     done(eject(&client, &plan));
     let gamma = log_in(&world, "gamma");
     gamma.call::<()>("session.change_password", &("xcp-test", "another")).unwrap();
@@ -444,9 +439,7 @@ fn a_host_that_does_not_take_the_password_any_more_is_told_and_not_waited_for() 
 
 #[test]
 fn a_plan_for_another_pool_or_purpose_is_refused() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Eject { client, plan, .. } = Drill::new();
     let story = World::story(1);
     let error = eject(&log_in(&story, "phantom"), &plan).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -10,6 +10,7 @@ use xcp_pool::plan::{self, Plan, Purpose};
 use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
+use crate::faults::Drill;
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts, unknown};
 
 const CALL: &str = "Async.pool.designate_new_master";
@@ -59,11 +60,58 @@ fn assert_in_order(world: &World, master: &str, address: &str) {
     }
 }
 
+/// Beta is to become master.
+pub struct HandOver {
+    world: World,
+    client: Client,
+    plan: Plan,
+}
+
+impl Drill for HandOver {
+    type Done = HandedOver;
+
+    const CALLS: &'static [&'static str] = &[CALL];
+    const AT: &'static str = "alpha";
+    const PLACES: usize = 4;
+    const AWAITED: &'static [&'static str] = &["pool.designate_new_master to end"];
+    const DEADLINES: &'static [(u64, &'static [&'static str])] =
+        &[(5, &["who is master", "says that it is master"])];
+
+    fn new() -> Self {
+        let world = world();
+        let client = log_in(&world, "alpha");
+        let plan = planned(&client, "beta");
+        Self { world, client, plan }
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn run(&self, control: &mut Control<'_>) -> Result<Outcome<HandedOver>> {
+        operations::hand_over(&self.client, &self.plan, control)
+    }
+
+    /// While there is no master there is nobody to log in at: the same client looks for it.
+    fn come_back(&mut self) {}
+
+    fn assert_not_done(&self, _: &str, why: &str) {
+        assert!(why.contains("the old master still is master"), "{why}");
+        assert_in_order(&self.world, "alpha", "10.0.0.1");
+    }
+
+    fn assert_in_order(self, handed: &HandedOver) {
+        let Self { world, client, .. } = self;
+        assert_eq!(handed.after.master, "beta");
+        assert_in_order(&world, "beta", "10.0.0.2");
+        drop(client);
+        assert_eq!(world.open_sessions(), 0);
+    }
+}
+
 #[test]
 fn the_plan_names_who_has_to_follow_and_comes_back_from_json() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
+    let HandOver { client, plan, .. } = Drill::new();
     assert!(plan.is_complete(), "{plan}");
     let Purpose::HandOver { members, .. } = &plan.purpose else { panic!("{plan}") };
     let names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
@@ -96,9 +144,7 @@ fn evidence_is_what_each_host_says_of_itself() {
 
 #[test]
 fn a_host_becomes_master_and_everybody_follows_it() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
+    let HandOver { world, client, plan } = Drill::new();
     let handed = done(hand_over(&client, &plan));
     assert!(!handed.already_master);
     assert_eq!(
@@ -131,73 +177,6 @@ fn nothing_is_called_for_a_host_that_is_master_already() {
 }
 
 #[test]
-fn a_lost_reply_changes_nothing_about_the_outcome() {
-    for trouble in [Trouble::LoseReply, Trouble::Silence, Trouble::CutReply] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "beta");
-        world.trouble(Injection::new(trouble.clone()).host("alpha").method(CALL));
-        assert_eq!(done(hand_over(&client, &plan)).after.master, "beta", "{trouble:?}");
-        assert_eq!(world.requests()[CALL], 1, "{trouble:?}");
-        assert_in_order(&world, "beta", "10.0.0.2");
-    }
-}
-
-#[test]
-fn a_call_that_never_reached_the_master_is_not_done() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
-    world.trouble(Injection::new(Trouble::Reset).host("alpha").method(CALL));
-    let why = not_done(hand_over(&client, &plan));
-    assert!(why.contains("the old master still is master"), "{why}");
-    assert_in_order(&world, "alpha", "10.0.0.1");
-    done(hand_over(&client, &plan));
-}
-
-/// What is awaited, without the errors of hosts that do not answer.
-fn what(awaited: &str) -> String {
-    awaited.split(" (").next().unwrap_or_default().to_owned()
-}
-
-#[test]
-fn a_caller_that_was_cut_off_never_hands_over_twice() {
-    let mut waits = std::collections::BTreeSet::new();
-    let clean = world();
-    let client = log_in(&clean, "alpha");
-    let mut control = Control::new().observer(|progress| waits.extend(progress.awaited.map(what)));
-    done(operations::hand_over(&client, &planned(&client, "beta"), &mut control));
-    drop((control, client));
-    assert!(waits.contains("pool.designate_new_master to end"), "{waits:?}");
-    let mut cut_off = 0;
-    for awaited in waits {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "beta");
-        let cancel = Cancel::new();
-        let stop = cancel.clone();
-        let mut control = Control::new().cancel(cancel).observer(|progress| {
-            if progress.awaited.map(what).as_ref() == Some(&awaited) {
-                stop.cancel();
-            }
-        });
-        match operations::hand_over(&client, &plan, &mut control) {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled, "{awaited}"),
-            // Hosts are searched for by threads: this wait was not needed this time.
-            Ok(_) => continue,
-        }
-        cut_off += 1;
-        // While there is no master there is nobody to log in at: the same client looks for it.
-        done(hand_over(&client, &plan));
-        assert_eq!(world.requests()[CALL], 1, "{awaited}");
-        assert_in_order(&world, "beta", "10.0.0.2");
-        drop((control, client));
-        assert_eq!(world.open_sessions(), 0, "{awaited}");
-    }
-    assert!(cut_off >= 2);
-}
-
-#[test]
 fn a_second_caller_waits_until_a_fresh_hand_over_has_shown() {
     let world = world();
     let client = log_in(&world, "alpha");
@@ -222,18 +201,6 @@ fn a_second_caller_waits_until_a_fresh_hand_over_has_shown() {
     assert_eq!(done(handed).before.unwrap().master, "beta");
     assert!(waits[0].contains("change their roles"), "{waits:?}");
     assert_in_order(&world, "gamma", "10.0.0.3");
-}
-
-#[test]
-fn a_deadline_leaves_the_outcome_open() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
-    let mut control = Control::new().deadline(Duration::from_secs(5));
-    let why = unknown(operations::hand_over(&client, &plan, &mut control));
-    assert!(why.contains("who is master") && why.contains("says that it is master"), "{why}");
-    done(hand_over(&client, &plan));
-    assert_eq!(world.requests()[CALL], 1);
 }
 
 #[test]
@@ -340,9 +307,7 @@ fn pools_of_every_release_are_handed_over() {
 
 #[test]
 fn what_came_into_the_way_since_the_plan_is_seen_before_the_call() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
+    let HandOver { world, client, plan } = Drill::new();
     edit_pool(&world, "ha_enabled", true.into());
     let why = not_done(hand_over(&client, &plan));
     assert!(why.contains("ha-enabled") && why.contains("disable_ha"), "{why}");
@@ -355,9 +320,7 @@ fn what_came_into_the_way_since_the_plan_is_seen_before_the_call() {
 
 #[test]
 fn a_refusal_in_the_first_phase_leaves_everything_as_it_was() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
+    let HandOver { world, client, plan } = Drill::new();
     // A member agreed to another master a moment ago.
     let gamma = client.local("10.0.0.3").unwrap();
     gamma.call::<()>("host.propose_new_master", &("10.0.0.9", true)).unwrap();
@@ -369,9 +332,7 @@ fn a_refusal_in_the_first_phase_leaves_everything_as_it_was() {
 
 #[test]
 fn a_hand_over_that_breaks_half_way_is_recognised_with_the_way_out() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "beta");
+    let HandOver { world, client, plan } = Drill::new();
     // A member dies between the two phases.
     let fault = world.clone();
     let mut control = Control::new().observer(move |progress| {
@@ -405,9 +366,7 @@ fn a_hand_over_that_breaks_half_way_is_recognised_with_the_way_out() {
 #[test]
 fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
     for trouble in [Trouble::KillBefore, Trouble::KillAfter] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "beta");
+        let HandOver { world, client, plan } = Drill::new();
         world.trouble(Injection::new(trouble.clone()).host("alpha").method(CALL));
         let mut control = Control::new().deadline(Duration::from_secs(600));
         let why = unknown(operations::hand_over(&client, &plan, &mut control));

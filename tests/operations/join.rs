@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::error::ErrorKind;
+use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, Joined, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{HostRole, Injection, Trouble, World};
 use xcp_pool::transport::Cancel;
 
+use crate::faults::Drill;
 use crate::support::{done, log_in, not_done};
 
-struct Story {
+/// Ignite is to join Phantom's pool.
+pub struct Story {
     world: World,
     phantom: Client,
     ignite: Client,
@@ -20,7 +22,7 @@ struct Story {
 }
 
 impl Story {
-    fn new(choices: &Choices) -> Self {
+    fn with(choices: &Choices) -> Self {
         let world = World::story(1);
         let [phantom, ignite] = ["phantom", "ignite"].map(|host| log_in(&world, host));
         let pool = phantom.snapshot(Scope::Preflight).unwrap();
@@ -31,16 +33,12 @@ impl Story {
         Self { world, phantom, ignite, plan }
     }
 
-    fn join(&self) -> xcp_pool::error::Result<Outcome<Joined>> {
+    fn join(&self) -> Result<Outcome<Joined>> {
         let consent = Consent::to(&self.plan, self.plan.losses_digest()).unwrap();
         self.join_with(&consent, Control::new())
     }
 
-    fn join_with(
-        &self,
-        consent: &Consent,
-        mut control: Control<'_>,
-    ) -> xcp_pool::error::Result<Outcome<Joined>> {
+    fn join_with(&self, consent: &Consent, mut control: Control<'_>) -> Result<Outcome<Joined>> {
         operations::join(&self.phantom, &self.ignite, &self.plan, consent, &mut control)
     }
 
@@ -50,9 +48,49 @@ impl Story {
     }
 }
 
+impl Drill for Story {
+    type Done = Joined;
+
+    const CALLS: &'static [&'static str] = &["Async.pool.join"];
+    const AT: &'static str = "ignite";
+    const PLACES: usize = 9;
+    const AWAITED: &'static [&'static str] = &["pool.join to end", "ignite to be live"];
+    const DEADLINES: &'static [(u64, &'static [&'static str])] = &[(20, &["not ready yet"])];
+
+    fn new() -> Self {
+        Self::with(&Choices::new())
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Joined>> {
+        let consent = Consent::to_nothing();
+        operations::join(&self.phantom, &self.ignite, &self.plan, &consent, control)
+    }
+
+    fn come_back(&mut self) {
+        self.phantom = log_in(&self.world, "phantom");
+    }
+
+    fn assert_not_done(&self, _: &str, why: &str) {
+        assert!(why.contains("still is the master"), "{why}");
+        assert!(!self.is_member());
+    }
+
+    fn assert_in_order(self, joined: &Joined) {
+        assert_eq!(joined.after.srs.len(), 9);
+        assert!(self.is_member());
+        let Self { world, phantom, ignite, .. } = self;
+        drop((phantom, ignite));
+        assert_eq!(world.open_sessions(), 0);
+    }
+}
+
 #[test]
 fn ignite_becomes_a_live_member_and_nothing_is_missing() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     let joined = done(story.join());
     assert_eq!(joined.missing, Vec::<String>::new());
     assert!(!joined.already_member);
@@ -67,7 +105,7 @@ fn ignite_becomes_a_live_member_and_nothing_is_missing() {
 
 #[test]
 fn no_session_is_left_when_all_clients_are_gone() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     done(story.join());
     let world = story.world.clone();
     drop(story);
@@ -75,28 +113,8 @@ fn no_session_is_left_when_all_clients_are_gone() {
 }
 
 #[test]
-fn a_lost_reply_to_the_join_changes_nothing_about_the_outcome() {
-    for trouble in [Trouble::LoseReply, Trouble::Silence] {
-        let story = Story::new(&Choices::new());
-        story.world.trouble(Injection::new(trouble).host("ignite").method("Async.pool.join"));
-        let joined = done(story.join());
-        assert_eq!(joined.after.srs.len(), 9);
-        assert_eq!(story.world.requests()["Async.pool.join"], 1, "joined once and for all");
-    }
-}
-
-#[test]
-fn a_join_that_never_reached_the_host_is_not_done() {
-    let story = Story::new(&Choices::new());
-    story.world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
-    let why = not_done(story.join());
-    assert!(why.contains("still is the master"), "{why}");
-    assert!(!story.is_member());
-}
-
-#[test]
 fn calling_again_sees_that_the_host_is_a_member_already() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     done(story.join());
     let writes = story.world.writes();
     let joined = done(story.join());
@@ -107,7 +125,7 @@ fn calling_again_sees_that_the_host_is_a_member_already() {
 
 #[test]
 fn calling_again_goes_on_where_a_run_was_cut_off() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     let cancel = Cancel::new();
     let stop = cancel.clone();
     let control = Control::new().cancel(cancel).observer(move |progress| {
@@ -126,7 +144,7 @@ fn calling_again_goes_on_where_a_run_was_cut_off() {
 #[test]
 fn nothing_is_destroyed_without_consent() {
     let delete = Choices::new().choose("running-vms", "delete").unwrap();
-    let story = Story::new(&delete);
+    let story = Story::with(&delete);
     assert!(story.plan.losses().count() >= 2);
     let vms = story.world.count("ignite", "VM");
     match story.join_with(&Consent::to_nothing(), Control::new()).unwrap() {
@@ -142,7 +160,7 @@ fn nothing_is_destroyed_without_consent() {
 #[test]
 fn what_changed_since_the_plan_is_not_destroyed() {
     let delete = Choices::new().choose("running-vms", "delete").unwrap();
-    let story = Story::new(&delete);
+    let story = Story::with(&delete);
     let vdi = story.plan.losses().find(|loss| loss.object.class == "VDI").unwrap();
     let reference = vdi.object.reference.clone();
     story
@@ -164,7 +182,7 @@ fn log_in_count(story: &Story) -> usize {
 
 #[test]
 fn a_refused_join_takes_back_what_was_done_for_it() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     story.world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.SR.forget"));
     let why = not_done(story.join());
     assert!(why.contains("taken back"), "{why}");
@@ -175,19 +193,8 @@ fn a_refused_join_takes_back_what_was_done_for_it() {
 }
 
 #[test]
-fn a_deadline_that_passes_while_the_host_restarts_leaves_the_outcome_open() {
-    let story = Story::new(&Choices::new());
-    let control = Control::new().deadline(Duration::from_secs(20));
-    match story.join_with(&Consent::to_nothing(), control).unwrap() {
-        Outcome::Unknown(why) => assert!(why.to_string().contains("not ready yet"), "{why}"),
-        other => panic!("{other:?}"),
-    }
-    done(story.join());
-}
-
-#[test]
 fn records_that_a_broken_join_left_behind_are_not_waited_for() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     let own = story.world.database("ignite").unwrap();
     let record = own.object("host", &own.refs("host")[0]).unwrap().record();
     let left = story.world.act(|scene| {
@@ -207,7 +214,7 @@ fn records_that_a_broken_join_left_behind_are_not_waited_for() {
 
 #[test]
 fn a_plan_for_another_pool_is_refused_by_name() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     let swapped = operations::join(
         &story.ignite,
         &story.phantom,
@@ -222,7 +229,7 @@ fn a_plan_for_another_pool_is_refused_by_name() {
 
 #[test]
 fn a_caller_that_comes_back_waits_for_the_join_that_is_under_way() {
-    let story = Story::new(&Choices::new());
+    let story = Story::new();
     let cancel = Cancel::new();
     let stop = cancel.clone();
     let control = Control::new().cancel(cancel).observer(move |progress| {

@@ -4,6 +4,7 @@
 mod campaign;
 mod diagnose;
 mod eject;
+mod faults;
 mod hand_over;
 mod join;
 mod join_many;

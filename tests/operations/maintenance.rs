@@ -6,9 +6,9 @@ use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, Maintained, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World};
-use xcp_pool::transport::Cancel;
+use xcp_pool::simulator::{HostRole, PoolSpec, Release, Value, VmSpec, World};
 
+use crate::faults::Drill;
 use crate::support::{done, log_in, named, not_done, requests, rules, three_hosts, unknown};
 
 fn lab() -> PoolSpec {
@@ -56,6 +56,61 @@ fn assert_in_order(world: &World, client: Client) {
     assert_eq!(world.open_sessions(), 0);
 }
 
+/// Gamma is to be rebooted.
+pub struct Maintenance {
+    world: World,
+    client: Client,
+    plan: Plan,
+}
+
+impl Drill for Maintenance {
+    type Done = Maintained;
+
+    const CALLS: &'static [&'static str] =
+        &["Async.host.disable", "Async.host.evacuate", "Async.host.reboot"];
+    const AT: &'static str = "alpha";
+    const PLACES: usize = 7;
+    const AWAITED: &'static [&'static str] = &["host.evacuate to end", "gamma to boot"];
+    const DEADLINES: &'static [(u64, &'static [&'static str])] =
+        &[(8, &["deadline of 8 s"]), (30, &["deadline of 30 s"]), (60, &["deadline of 60 s"])];
+
+    fn new() -> Self {
+        let world = world();
+        let client = log_in(&world, "alpha");
+        let plan = planned(&client, "gamma");
+        Self { world, client, plan }
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Maintained>> {
+        operations::maintenance(&self.client, &self.plan, control)
+    }
+
+    fn come_back(&mut self) {
+        self.client = log_in(&self.world, "alpha");
+    }
+
+    /// What was done before the call is taken back, but for VMs that moved.
+    fn assert_not_done(&self, call: &str, why: &str) {
+        let now = self.client.snapshot(Scope::Failover).unwrap();
+        assert!(now.host.get(&named(&now, "gamma")).unwrap().enabled, "{call}: {why}");
+        if call != "Async.host.disable" {
+            assert!(why.contains("the host is enabled again"), "{call}: {why}");
+        }
+        if call == "Async.host.reboot" {
+            assert!(why.contains("web moved to"), "{why}");
+        }
+    }
+
+    fn assert_in_order(self, _: &Maintained) {
+        assert_eq!(requests(&self.world, "Async.host.reboot"), 1);
+        assert_in_order(&self.world, self.client);
+    }
+}
+
 #[test]
 fn the_plan_tells_what_moves_and_comes_back_from_json() {
     let world = world();
@@ -76,9 +131,7 @@ fn the_plan_tells_what_moves_and_comes_back_from_json() {
 
 #[test]
 fn a_host_is_emptied_rebooted_and_enabled_again() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     let maintained = done(maintain(&client, &plan));
     assert!(!maintained.already_rebooted);
     let vms: Vec<_> = maintained.moved.iter().map(|(vm, _)| vm.as_str()).collect();
@@ -102,9 +155,7 @@ fn a_host_that_was_disabled_stays_for_somebody_to_enable() {
 
 #[test]
 fn calling_again_with_fresh_clients_sees_that_the_host_has_rebooted() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     done(maintain(&client, &plan));
     drop(client);
     let client = log_in(&world, "beta");
@@ -119,88 +170,9 @@ fn calling_again_with_fresh_clients_sees_that_the_host_has_rebooted() {
     assert_in_order(&world, client);
 }
 
-/// What is awaited, without the errors of hosts that do not answer.
-fn what(awaited: &str) -> String {
-    awaited.split(" (").next().unwrap_or_default().to_owned()
-}
-
-#[test]
-fn a_caller_that_was_cut_off_anywhere_goes_on_by_looking() {
-    let mut waits = std::collections::BTreeSet::new();
-    let clean = world();
-    let client = log_in(&clean, "alpha");
-    let mut control = Control::new().observer(|progress| {
-        waits.insert((progress.step, progress.awaited.map(what)));
-    });
-    done(operations::maintenance(&client, &planned(&client, "gamma"), &mut control));
-    drop((control, client));
-    assert!(waits.len() >= 7, "{waits:?}");
-    for wait in waits {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "gamma");
-        let cancel = Cancel::new();
-        let stop = cancel.clone();
-        let mut control = Control::new().cancel(cancel).observer(|progress| {
-            if (progress.step, progress.awaited.map(what)) == wait {
-                stop.cancel();
-            }
-        });
-        let cut = operations::maintenance(&client, &plan, &mut control).unwrap_err();
-        assert_eq!(cut.kind(), ErrorKind::Cancelled, "{wait:?}");
-        drop((client, control));
-        let client = log_in(&world, "alpha");
-        done(maintain(&client, &plan));
-        assert_eq!(requests(&world, "Async.host.evacuate"), 1, "{wait:?}");
-        assert_eq!(requests(&world, "Async.host.reboot"), 1, "{wait:?}");
-        assert_in_order(&world, client);
-    }
-}
-
-#[test]
-fn lost_replies_change_nothing_about_the_outcome() {
-    for method in ["host.disable", "host.evacuate", "host.reboot"] {
-        for trouble in [Trouble::LoseReply, Trouble::Silence] {
-            let world = world();
-            let client = log_in(&world, "alpha");
-            let plan = planned(&client, "gamma");
-            let method = format!("Async.{method}");
-            world.trouble(Injection::new(trouble.clone()).host("alpha").method(&method));
-            done(maintain(&client, &plan));
-            assert_eq!(requests(&world, &method), 1, "{trouble:?}");
-            assert_eq!(requests(&world, "Async.host.reboot"), 1, "{method} {trouble:?}");
-            assert_in_order(&world, client);
-        }
-    }
-}
-
-#[test]
-fn a_step_that_never_reached_the_master_is_taken_back() {
-    for method in ["Async.host.disable", "Async.host.evacuate", "Async.host.reboot"] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "gamma");
-        world.trouble(Injection::new(Trouble::Reset).host("alpha").method(method));
-        let why = not_done(maintain(&client, &plan));
-        let now = client.snapshot(Scope::Failover).unwrap();
-        assert!(now.host.get(&named(&now, "gamma")).unwrap().enabled, "{method}: {why}");
-        if method != "Async.host.disable" {
-            assert!(why.contains("the host is enabled again"), "{method}: {why}");
-        }
-        if method == "Async.host.reboot" {
-            assert!(why.contains("web moved to"), "{why}");
-        }
-        done(maintain(&client, &plan));
-        assert_eq!(requests(&world, "Async.host.reboot"), 1, "{method}");
-        assert_in_order(&world, client);
-    }
-}
-
 #[test]
 fn a_vm_that_does_not_arrive_keeps_the_host_up() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     // The storage of beta and alpha breaks while VMs are on their way.
     let fault = world.clone();
     let mut control = Control::new().observer(move |progress| {
@@ -224,9 +196,7 @@ fn a_vm_that_does_not_arrive_keeps_the_host_up() {
 
 #[test]
 fn a_host_is_not_rebooted_over_a_vm_that_came_meanwhile() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     let other = world.clone();
     let mut control = Control::new().observer(move |progress| {
         if progress.summary.starts_with("host.reboot") && progress.awaited.is_none() {
@@ -249,25 +219,8 @@ fn a_host_is_not_rebooted_over_a_vm_that_came_meanwhile() {
 }
 
 #[test]
-fn deadlines_leave_the_outcome_open() {
-    for seconds in [8, 30, 60] {
-        let world = world();
-        let client = log_in(&world, "alpha");
-        let plan = planned(&client, "gamma");
-        let mut control = Control::new().deadline(Duration::from_secs(seconds));
-        let why = unknown(operations::maintenance(&client, &plan, &mut control));
-        assert!(why.contains(&format!("deadline of {seconds} s")), "{why}");
-        done(maintain(&client, &plan));
-        assert_eq!(requests(&world, "Async.host.reboot"), 1, "{seconds}");
-        assert_in_order(&world, client);
-    }
-}
-
-#[test]
 fn a_host_that_does_not_come_back_is_not_called_done() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     let fault = world.clone();
     let mut control =
         Control::new().deadline(Duration::from_secs(1200)).observer(move |progress| {
@@ -372,9 +325,7 @@ fn ha_that_could_not_keep_its_promise_is_told_before_the_host_is_disabled() {
 
 #[test]
 fn what_only_the_server_knows_of_a_vm_stops_it_before_the_host_is_disabled() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     let edited = world.act(|scene| {
         scene.edit("alpha", |database| {
             let vm = database.find("VM", |vm| vm.text("name_label") == "web").unwrap();
@@ -406,9 +357,7 @@ fn hosts_of_every_release_are_rebooted() {
 
 #[test]
 fn a_master_that_dies_meanwhile_is_waited_for() {
-    let world = world();
-    let client = log_in(&world, "alpha");
-    let plan = planned(&client, "gamma");
+    let Maintenance { world, client, plan } = Drill::new();
     let fault = world.clone();
     let mut control = Control::new().observer(move |progress| {
         if progress.awaited == Some("gamma to boot") {

@@ -2,26 +2,15 @@
 
 use std::fmt::Debug;
 
-use xcp_pool::client::{Client, Credentials};
+use xcp_pool::client::Client;
 use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::Outcome;
 use xcp_pool::plan::Plan;
-use xcp_pool::simulator::{PoolSpec, Release, World, WorldTransport};
+use xcp_pool::simulator::{World, WorldTransport};
 use xcp_pool::transport::{Body, Clock, Request, Transport};
 
-/// Three hosts, alpha the master, and storage that they share.
-pub fn three_hosts() -> PoolSpec {
-    PoolSpec::new("lab", Release::XcpNg83)
-        .host("alpha", "10.0.0.1")
-        .host("beta", "10.0.0.2")
-        .host("gamma", "10.0.0.3")
-        .shared_sr("NFS", "nfs")
-}
-
-pub fn root() -> Credentials {
-    Credentials::new("root", "xcp-test")
-}
+pub use crate::campaign::cases::{phantoms_pool, root, three_hosts};
 
 pub fn log_in(world: &World, host: &str) -> Client {
     Client::connect(world.transport(), host, &root()).unwrap()

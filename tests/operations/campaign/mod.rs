@@ -6,7 +6,7 @@
 //! same run.
 #![allow(dead_code, reason = "test and example use different parts")]
 
-mod cases;
+pub mod cases;
 mod wire;
 
 use std::fmt;

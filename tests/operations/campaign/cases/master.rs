@@ -115,14 +115,7 @@ pub struct Recover {
 
 impl Recover {
     pub fn new(seed: u64, consents: bool, is_alive: bool) -> Self {
-        let spec = PoolSpec::new("lab", Release::XcpNg83)
-            .host("phantom", "10.0.0.1")
-            .host("alpha", "10.0.0.2")
-            .host("beta", "10.0.0.3")
-            .shared_sr("NFS", "nfs")
-            .vm(VmSpec::running("web", "phantom").disk("NFS", 10))
-            .vm(VmSpec::running("db", "beta").disk("NFS", 10));
-        let world = World::builder().seed(seed).pool(spec).build().unwrap();
+        let world = World::builder().seed(seed).pool(phantoms_pool()).build().unwrap();
         let client = Client::connect(world.transport(), "phantom", &root()).unwrap();
         let last = client.snapshot(Scope::Failover).unwrap();
         client.close().unwrap();

@@ -89,19 +89,31 @@ pub trait Case {
 /// A pool of three, the master first.
 const THREE: [&str; 3] = ["alpha", "beta", "gamma"];
 
-fn three_hosts() -> PoolSpec {
-    PoolSpec::new("lab", Release::XcpNg83)
-        .host("alpha", "10.0.0.1")
-        .host("beta", "10.0.0.2")
-        .host("gamma", "10.0.0.3")
-        .shared_sr("NFS", "nfs")
+pub fn three_hosts() -> PoolSpec {
+    pool(THREE)
+}
+
+/// A pool of three whose master, phantom, is to be lost.
+pub fn phantoms_pool() -> PoolSpec {
+    pool(["phantom", "alpha", "beta"])
+        .vm(VmSpec::running("web", "phantom").disk("NFS", 10))
+        .vm(VmSpec::running("db", "beta").disk("NFS", 10))
+}
+
+/// Hosts from 10.0.0.1 on, the master first, and storage that they share.
+fn pool(hosts: [&str; 3]) -> PoolSpec {
+    let mut pool = PoolSpec::new("lab", Release::XcpNg83);
+    for (n, host) in hosts.into_iter().enumerate() {
+        pool = pool.host(host, &format!("10.0.0.{}", n + 1));
+    }
+    pool.shared_sr("NFS", "nfs")
 }
 
 fn named<'a>(snapshot: &'a Snapshot, host: &str) -> &'a Ref<Host> {
     snapshot.host.iter().find(|(_, row)| row.name_label == host).unwrap().0
 }
 
-fn root() -> Credentials {
+pub fn root() -> Credentials {
     Credentials::new("root", "xcp-test")
 }
 
