@@ -113,9 +113,8 @@ fn reasons<'a>(
     let follows =
         |other: &Member<'a>| other.evidence.answers() != Some(false) && !survey.is_master(other);
     reasons.push(survey.version_reason(member, follows));
-    if let Some(absent) = survey.newest(|other| !follows(other))
-        && absent.release > member.release
-    {
+    let absent = survey.newest(|other| !follows(other));
+    if let Some(absent) = absent.filter(|absent| absent.release > member.release) {
         reasons.push(Reason::OlderThanAbsentMember { member: absent.reference.clone() });
     }
     match &member.evidence.database {
@@ -124,9 +123,7 @@ fn reasons<'a>(
         Some(copy) => {
             let own = member.host.software("db_schema").and_then(|text| text.parse().ok());
             let own = own.map(|version: Version| (version.major(), version.minor()));
-            if let (Some(schema), Some(own)) = (copy.schema, own)
-                && schema > own
-            {
+            if copy.schema.zip(own).is_some_and(|(schema, own)| schema > own) {
                 reasons.push(Reason::DatabaseTooNew);
             }
             if let (Some(generation), Some(newest), true) = (copy.generation, newest, comparable) {

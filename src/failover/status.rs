@@ -83,10 +83,10 @@ impl Planner<'_> {
             );
         }
         let change = Change { failures: Some(failures), ..Change::default() };
-        if self.pool.ha_plan_exists_for > 0
-            && let Some(fault) = self.refusal(&change)
-        {
-            return Err(fault.into());
+        if self.pool.ha_plan_exists_for > 0 {
+            if let Some(fault) = self.refusal(&change) {
+                return Err(fault.into());
+            }
         }
         let mut status = self.current_status();
         status.ha_host_failures_to_tolerate = failures;

@@ -80,7 +80,6 @@ impl Drop for Story {
 }
 
 /// What is told of progress, and what is done about it.
-#[derive(Default)]
 struct Observer {
     told: Vec<Value>,
     /// Cancelled at the first step, if it is there.
@@ -88,6 +87,13 @@ struct Observer {
     /// Called back, if it is there; with what came of it.
     client: *mut xcp_client,
     refused: Option<Refusal>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        let (cancel, client) = (ptr::null_mut(), ptr::null_mut());
+        Self { told: Vec::new(), cancel, client, refused: None }
+    }
 }
 
 unsafe extern "C" fn observe(ctx: *mut c_void, progress: *const c_char) {

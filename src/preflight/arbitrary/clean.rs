@@ -170,17 +170,18 @@ pub(super) fn pool(size: &Size) -> Snapshot {
             pbd(&mut snapshot, &format!("{name} of host {host}"), &format!("host {host}"), &sr);
         }
     }
-    if size.srs > 0
-        && let Some(pool) = snapshot.pool.get_mut(&reference("pool"))
-    {
-        pool.default_SR = reference("shared 0");
+    if size.srs > 0 {
+        if let Some(pool) = snapshot.pool.get_mut(&reference("pool")) {
+            pool.default_SR = reference("shared 0");
+        }
     }
     for n in 0..size.vms {
         let name = format!("pool vm {n}");
         vm(&mut snapshot, &name, &format!("{SR} of host 0"), network(n % size.nics));
-        if n % 2 == 0
-            && let Some(vm) = snapshot.vm.get_mut(&reference(&name))
-        {
+        if n % 2 != 0 {
+            continue;
+        }
+        if let Some(vm) = snapshot.vm.get_mut(&reference(&name)) {
             vm.power_state = PowerState::Running;
             vm.resident_on = reference(&format!("host {}", n % size.hosts));
             vm.last_boot_CPU_flags = map([("vendor", "GenuineIntel"), ("features", FEATURES)]);

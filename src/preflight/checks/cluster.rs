@@ -99,9 +99,7 @@ pub(in crate::preflight) const CLUSTER_NETWORK_ON_VLAN: Check = Rule {
 .run::<Preflight>(cluster_network_on_vlan);
 
 fn cluster_network_on_vlan(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    if let Some((object, pif)) = cluster_pif(facts)?
-        && on_a_vlan(pif)
-    {
+    if let Some((object, pif)) = cluster_pif(facts)?.filter(|(_, pif)| on_a_vlan(pif)) {
         found.push(
             facts.finding(format!("the pool's cluster runs on VLAN {}, which a joiner does not have", pif.VLAN),
             )

@@ -25,9 +25,9 @@ pub(in crate::preflight) const MANAGEMENT_BY_DHCP: Check = Rule {
     ..Rule::of("management-by-dhcp")
 }
 .run::<Preflight>(|facts, found| {
-        if let Some((reference, pif)) = facts.joiner.management_pif()
-            && pif.ip_configuration_mode == IpConfigurationMode::Dhcp
-        {
+        let by_dhcp = |pif: &Pif| pif.ip_configuration_mode == IpConfigurationMode::Dhcp;
+        let management = facts.joiner.management_pif();
+        if let Some((reference, pif)) = management.filter(|(_, pif)| by_dhcp(pif)) {
             let finding = facts.finding(format!("the joiner's management address, {}, is given by DHCP", pif.IP),
             );
             found.push(
@@ -114,9 +114,8 @@ pub(in crate::preflight) const ADDRESSES_CLASH: Check = Rule {
         theirs.insert(other.address.as_str(), object(reference, other));
     }
     for (_, pif) in facts.pool.each::<Pif>() {
-        if let Some(other) = facts.pool.snapshot.get(&pif.host)
-            && other.uuid != host.uuid
-        {
+        let other = facts.pool.snapshot.get(&pif.host);
+        if let Some(other) = other.filter(|other| other.uuid != host.uuid) {
             theirs.entry(&pif.IP).or_insert_with(|| object(&pif.host, other));
         }
     }
@@ -183,9 +182,8 @@ pub(in crate::preflight) const MASTER_ADDRESS_BY_NAME: Check = Rule {
     ..Rule::of("master-address-by-name")
 }
 .run::<Preflight>(|facts, found| {
-        if let Some(given) = &facts.evidence.master_address
-            && ip(given).is_none()
-        {
+        let given = facts.evidence.master_address.as_ref();
+        if let Some(given) = given.filter(|given| ip(given).is_none()) {
             found.push(
                 facts.finding(format!(
                         "the joiner must be able to resolve {given:?}, and will keep the address"

@@ -89,10 +89,8 @@ pub(in crate::preflight) const NIC_BRIDGES_DIFFER: Check = Rule {
         let (mut objects, mut expected, mut actual) = (Vec::new(), Vec::new(), Vec::new());
         for (device, (reference, pif)) in &mine {
             let Some((_, their_pif)) = theirs.get(device) else { continue };
-            let bridges = (bridge(facts.joiner, pif), bridge(facts.pool, their_pif));
-            if let (Some(mine), Some(theirs)) = bridges
-                && mine != theirs
-            {
+            let bridges = bridge(facts.joiner, pif).zip(bridge(facts.pool, their_pif));
+            if let Some((mine, theirs)) = bridges.filter(|(mine, theirs)| mine != theirs) {
                 objects.push(object(*reference, *pif));
                 expected.push(format!("{device} on {theirs}"));
                 actual.push(format!("{device} on {mine}"));
@@ -165,9 +163,7 @@ pub(in crate::preflight) const VLANS_CANNOT_FOLLOW: Check = Rule {
     let mut objects = Vec::new();
     for (reference, vlan) in facts.pool.each::<Vlan>() {
         let below = theirs.values().find(|(pif, _)| **pif == vlan.tagged_PIF);
-        if let Some((_, pif)) = below
-            && !mine.contains_key(pif.device.as_str())
-        {
+        if let Some((_, pif)) = below.filter(|(_, pif)| !mine.contains_key(pif.device.as_str())) {
             let name = format!("VLAN {} on {}", vlan.tag, pif.device);
             objects.push(Object::of(reference, vlan, name));
         }
@@ -238,9 +234,8 @@ pub(in crate::preflight) const NIC_SPEEDS_DIFFER: Check = Rule {
     let (mut objects, mut expected, mut actual) = (Vec::new(), Vec::new(), Vec::new());
     for (device, (reference, pif)) in &mine {
         let Some((_, their_pif)) = theirs.get(device) else { continue };
-        if let (Some(mine), Some(theirs)) = (speed(facts.joiner, pif), speed(facts.pool, their_pif))
-            && mine != theirs
-        {
+        let speeds = speed(facts.joiner, pif).zip(speed(facts.pool, their_pif));
+        if let Some((mine, theirs)) = speeds.filter(|(mine, theirs)| mine != theirs) {
             objects.push(object(*reference, *pif));
             expected.push(format!("{device} {theirs} Mbit/s"));
             actual.push(format!("{device} {mine} Mbit/s"));

@@ -192,9 +192,7 @@ pub(in crate::preflight) const SSH_SETTINGS_OVERWRITTEN: Check = Rule {
     };
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
     for ((name, theirs), (_, mine)) in settings(theirs).into_iter().zip(settings(mine)) {
-        if let (Some(theirs), Some(mine)) = (theirs, mine)
-            && theirs != mine
-        {
+        if let Some((theirs, mine)) = theirs.zip(mine).filter(|(theirs, mine)| theirs != mine) {
             expected.push(format!("{name} {theirs}"));
             actual.push(format!("{name} {mine}"));
         }
