@@ -1287,8 +1287,10 @@ xcp_status xcp_cancel_new(xcp_cancel **cancel, xcp_error **error);
 /**
  * Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
  *
- * A call that waits ends within a fraction of a second, a search for a lost master within seconds. What
- * it asked a server for may have been done. Cannot be taken back. NULL is fine. From any thread, callbacks included.
+ * A call ends within a fraction of a second, in whatever it is: a request, a wait, a search for a lost
+ * master. Only a session that it has just opened and must close gets up to five seconds more. What it
+ * asked a server for may have been done. Cannot be taken back. NULL is fine. From any thread, callbacks
+ * included.
  *
  * Safety:
  * `cancel` is NULL or came from this library.
@@ -1993,7 +1995,7 @@ xcp_status xcp_client_connect(const xcp_transport *transport,
                               xcp_error **error);
 
 /**
- * Ends all calls on this client that are going on: they fail with XCP_E_CANCELLED.
+ * Ends all calls on this client and its views that are going on: they fail with XCP_E_CANCELLED.
  *
  * Later calls are not affected. NULL is fine. From any thread.
  *
@@ -2076,24 +2078,35 @@ xcp_status xcp_client_call_json(const xcp_client *client,
                                 xcp_error **error);
 
 /**
- * Calls a method of XAPI as `xcp_client_call_json` does, under other limits than the client's.
+ * Makes a view of a client: a client with the session of the first, whose calls have other limits.
  *
- * `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long this call may take (60)
- * and how large its reply may be (512 MiB). Some calls need more than the usual minute: what a master
- * forwards to a member that has just died fails after 100 s.
+ * `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long a call may take and
+ * how large a reply may be; what is missing is as for `client`. Nobody is asked and nobody logs in. Some
+ * calls need more than the usual minute: what a master forwards to a member that has just died fails after
+ * 100 s. Others should take less: a program that ends has no minute for a last look.
  *
- * From any thread. Fails as `xcp_client_call_json`.
+ * `*view` is freed with `xcp_client_free`; `client` may be freed before: the session ends with the last of
+ * them. From any thread. Fails with XCP_E_INVALID_INPUT for unknown options.
  *
  * Safety:
- * As for `xcp_client_call_json`; `options_json` is NULL or ends with NUL.
+ * `client` came from this library; `options_json` is NULL or ends with NUL; `view` can be written; `error` is
+ * NULL or can be written.
  */
-xcp_status xcp_client_call_within_json(const xcp_client *client,
-                                       const char *method,
-                                       const char *params_json,
-                                       const char *options_json,
-                                       const xcp_cancel *cancel,
-                                       char **result_json,
-                                       xcp_error **error);
+xcp_status xcp_client_view(const xcp_client *client,
+                           const char *options_json,
+                           xcp_client **view,
+                           xcp_error **error);
+
+/**
+ * Frees a client, and logs out, unless views, watches or tasks of it are left; the server is given five
+ * seconds to hear of it. NULL is fine.
+ *
+ * If another thread is in a call on it, it ends when that call does. From any thread.
+ *
+ * Safety:
+ * `client` is NULL or came from this library.
+ */
+void xcp_client_free(xcp_client *client);
 
 /**
  * Runs a method of XAPI as a task and waits for its end.
@@ -2117,16 +2130,6 @@ xcp_status xcp_client_task_json(const xcp_client *client,
                                 const xcp_cancel *cancel,
                                 char **result_json,
                                 xcp_error **error);
-
-/**
- * Frees a client, and logs out; the server is given five seconds to hear of it. NULL is fine.
- *
- * If another thread is in a call on it, it ends when that call does. From any thread.
- *
- * Safety:
- * `client` is NULL or came from this library.
- */
-void xcp_client_free(xcp_client *client);
 
 /**
  * Starts a method of XAPI as a task, and does not wait for it.

@@ -15,7 +15,7 @@ use xcp_pool::operations::{self, Control, Members, Outcome};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldTransport};
-use xcp_pool::transport::{Body, Clock, Limits, Request, Transport};
+use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
 
 struct Heard {
     thread: ThreadId,
@@ -190,7 +190,10 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     assert_told(Warn, "client", "no other session: ");
     assert_told(Debug, "client", "asks 5 of its hosts which is the master");
     let alpha = "10.0.0.2".parse().unwrap();
-    LocalSession::open(way.clone(), &alpha, &root(), limits).unwrap().close().unwrap();
+    LocalSession::open(way.clone(), &alpha, &root(), limits, &Cancel::new())
+        .unwrap()
+        .close()
+        .unwrap();
     let members = Members::new(way, &root()).snapshot(last.clone(), None);
     let mut evidence = operations::diagnose(&members).unwrap().evidence();
     let decision = election::emergency(&last, &evidence).unwrap();

@@ -143,7 +143,11 @@ class Lab(unittest.TestCase):
             with self.assertRaises(Error):
                 task.cancel()
         self.assertTrue(told)
-        self.assertEqual(len(self.pool.call_within(100, "host.get_all")), 2)
+        self.assertEqual(len(self.pool.within(timeout=100).call("host.get_all")), 2)
+        with self.pool.within(max_reply=9) as tight, self.assertRaises(Error) as caught:
+            tight.call("host.get_all")
+        self.assertEqual(caught.exception.status, "XCP_E_TOO_LARGE")
+        self.assertEqual(len(self.pool.call("host.get_all")), 2)
 
     def test_a_watch_is_polled(self):
         watch = self.pool.watch(["host"], hold=1)

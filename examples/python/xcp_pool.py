@@ -161,7 +161,6 @@ for _name, _arguments in {
     "xcp_client_snapshot": (_OBJECT, c_char_p, c_bool, _OBJECT, _OUT),
     "xcp_client_call_json": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_client_task_json": (_OBJECT, c_char_p, c_char_p, _TASK_PROGRESS, c_void_p, _OBJECT, _OUT),
-    "xcp_client_call_within_json": (_OBJECT, c_char_p, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_client_start": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_task_record_json": (_OBJECT, _OBJECT, _OUT),
     "xcp_task_cancel": (_OBJECT, _OBJECT),
@@ -176,6 +175,7 @@ for _name, _arguments in {
     "xcp_local_session_call_json": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_local_session_is_in_emergency_mode": (_OBJECT, _OBJECT, POINTER(c_bool)),
     "xcp_evidence_json": (_OBJECT, _OBJECT, _OBJECT, _OUT),
+    "xcp_client_view": (_OBJECT, c_char_p, _OUT),
     "xcp_client_watch": (_OBJECT, c_char_p, _OBJECT, _OUT),
     "xcp_client_watch_with": (_OBJECT, c_char_p, c_char_p, _OBJECT, _OUT),
     "xcp_watch_poll": (_OBJECT, _OBJECT, POINTER(c_size_t)),
@@ -975,10 +975,12 @@ class Client(_Handle):
             return _value(_lib.xcp_client_task_json, self, _bytes(method), _bytes(list(params)),
                           callback.function, None, callback.cancel)
 
-    def call_within(self, timeout: float, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Any:
-        """As `call`, with so many seconds for it."""
-        return _value(_lib.xcp_client_call_within_json, self, _bytes(method), _bytes(list(params)),
-                     _bytes({"timeout": timeout}), cancel)
+    def within(self, timeout: Optional[float] = None, max_reply: Optional[int] = None) -> "Client":
+        """A view: a client with this one's session, for whose calls these limits hold, in seconds and bytes."""
+        view = Client.__new__(Client)
+        options = {"timeout": timeout, "max_reply": max_reply}
+        _Handle.__init__(view, _made(_lib.xcp_client_view, self, _bytes(options)))
+        return view
 
     def start(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Task:
         """Starts a method as a task, and does not wait for it."""

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, ClientBuilder, Credentials, LocalSession, Role, probe};
+use super::builder::ClientBuilder;
+use super::credentials::Credentials;
+use super::handle::Client;
+use super::local::LocalSession;
+use super::options::Options;
+use super::probe::{Role, probe};
 use crate::error::Result;
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 
@@ -28,55 +33,57 @@ impl Client {
     /// # Errors
     /// `Protocol` for what is no address.
     pub fn locate(&self, address: &str) -> Result<Endpoint> {
-        self.options.resolve(address, &self.endpoint())
+        self.shared.options.resolve(address, &self.endpoint())
     }
 
     /// What it takes to ask other hosts of the pool, each for itself.
     pub(crate) fn way(&self) -> Way<'_> {
         Way {
-            transport: self.transport.clone(),
-            credentials: &self.credentials,
+            transport: self.shared.transport.clone(),
+            credentials: self.credentials(),
             endpoint: self.endpoint(),
-            addresses: &self.options.addresses,
-            limits: self.options.limits,
-            cancel: &self.options.cancel,
+            addresses: &self.shared.options.addresses,
+            limits: self.limits,
+            cancel: &self.cancel,
         }
     }
 
-    /// Asks a host what it is, by logging in there and nowhere else; see [`probe`].
+    /// Asks a host what it is, by logging in there and nowhere else, in 15 s at most; see [`probe`].
     ///
     /// # Errors
     /// As [`probe`] and [`Self::locate`].
     pub fn role_of(&self, address: &str) -> Result<Role> {
         let endpoint = self.locate(address)?;
-        let mut limits = self.options.limits;
+        let mut limits = self.limits;
         limits.overall = limits.overall.min(PROBE);
-        probe(&*self.transport, &endpoint, &self.credentials, limits, &self.options.cancel)
+        probe(&*self.shared.transport, &endpoint, self.credentials(), limits, &self.cancel)
     }
 
     /// Logs in at another host, or at the master that it names, whatever pool that is.
+    ///
+    /// The new client has this one's limits, and what cancels this one cancels it, too.
     ///
     /// # Errors
     /// As [`Self::connect`] and [`Self::locate`].
     pub fn beside(&self, address: &str) -> Result<Self> {
         let endpoint = self.locate(address)?;
-        let builder = ClientBuilder::new(self.transport.clone())
-            .cancel(self.options.cancel.clone())
-            .limits(self.options.limits)
-            .originator(self.options.originator.as_str());
-        let addresses = self.options.addresses.iter();
-        let builder =
-            addresses.fold(builder, |builder, (named, real)| builder.address(named, real.clone()));
-        builder.connect_to(&endpoint, &self.credentials)
+        let Options { addresses, originator, .. } = self.shared.options.clone();
+        let options = Options { addresses, originator, ..Options::default() };
+        ClientBuilder::new(self.shared.transport.clone(), options)
+            .cancel(self.cancel.clone())
+            .limits(self.limits)
+            .connect_to(&endpoint, self.credentials())
     }
 
     /// Opens a session with another host alone, whatever its role; see [`LocalSession`].
+    ///
+    /// It has the client's limits, and what cancels the client cancels it, too.
     ///
     /// # Errors
     /// As [`LocalSession::open`] and [`Self::locate`].
     pub fn local(&self, address: &str) -> Result<LocalSession> {
         let endpoint = self.locate(address)?;
-        let limits: Limits = self.options.limits;
-        LocalSession::open(self.transport.clone(), &endpoint, &self.credentials, limits)
+        let transport = self.shared.transport.clone();
+        LocalSession::open(transport, &endpoint, self.credentials(), self.limits, &self.cancel)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::client::Client;
 use crate::transport::{Cancel, Clock, Limits};
 
 /// Until when, how much, and who may end it before.
@@ -50,12 +49,12 @@ impl<'a> Bounds<'a> {
         self.left(clock).is_zero()
     }
 
-    /// The same, but no longer than this from now.
+    /// These, but no longer than this from now.
     pub(super) fn within(self, clock: &dyn Clock, time: Duration) -> Self {
         Self { deadline: self.deadline.min(clock.now().saturating_add(time)), ..self }
     }
 
-    /// The same for replies that are small if they are what they should be.
+    /// These, for replies that are small if they are what they should be.
     pub(super) fn small(self) -> Self {
         Self { max_reply: self.max_reply.min(SMALL_REPLY), ..self }
     }
@@ -64,17 +63,5 @@ impl<'a> Bounds<'a> {
     pub(super) fn closing(&self, clock: &dyn Clock) -> Limits {
         let overall = self.left(clock).clamp(CLOSING_LATE, CLOSING);
         Limits { overall, max_reply: SMALL_REPLY }
-    }
-}
-
-impl Client {
-    /// The bounds of a call that begins now.
-    pub(super) fn bounds(&self, limits: Limits) -> Bounds<'_> {
-        Bounds::new(self.clock(), limits, &self.options.cancel)
-    }
-
-    /// Those of a call with the client's own limits.
-    pub(super) fn usual_bounds(&self) -> Bounds<'_> {
-        self.bounds(self.options.limits)
     }
 }

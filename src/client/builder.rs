@@ -1,19 +1,17 @@
 //! How a client is set up.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::bounds::Bounds;
-use crate::client::gate::Gate;
-use crate::client::session::Session;
-use crate::client::{Client, Credentials, LoginFailure, lock};
+use super::credentials::Credentials;
+use super::handle::Client;
+use super::login::LoginFailure;
+use super::options::Options;
+use super::shared::Shared;
 use crate::error::Result;
 use crate::log;
 use crate::model::Uuid;
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
-use crate::wire::Secret;
 
 /// Options of a [`Client`].
 ///
@@ -30,39 +28,38 @@ use crate::wire::Secret;
 pub struct ClientBuilder {
     transport: Arc<dyn Transport>,
     options: Options,
+    limits: Limits,
+    cancel: Cancel,
     pool_uuid: Option<Uuid>,
 }
 
-/// What stays as it was given.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) addresses: BTreeMap<String, Endpoint>,
-    pub(super) cancel: Cancel,
-    pub(super) limits: Limits,
-    pub(super) originator: String,
-    pub(super) patience: Duration,
-    /// Where the pool was said to be.
-    pub(super) start: Vec<Endpoint>,
-}
+impl Client {
+    /// Logs in at a host, or at the master that the host names.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address that is none; else see [`LoginFailure`], which tells why a
+    /// login failed.
+    pub fn connect(
+        transport: impl Transport + 'static,
+        address: &str,
+        credentials: &Credentials,
+    ) -> Result<Self> {
+        Self::builder(transport).connect(address, credentials)
+    }
 
-impl Options {
-    pub(super) fn new(limits: Limits, cancel: Cancel) -> Self {
-        Self {
-            addresses: BTreeMap::new(),
-            cancel,
-            limits,
-            originator: concat!("xcp_pool/", env!("CARGO_PKG_VERSION")).to_owned(),
-            patience: Duration::ZERO,
-            start: Vec::new(),
-        }
+    /// A client with options.
+    pub fn builder(transport: impl Transport + 'static) -> ClientBuilder {
+        ClientBuilder::new(Arc::new(transport), Options::default())
     }
 }
 
 impl ClientBuilder {
-    pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, options: Options) -> Self {
         Self {
             transport,
-            options: Options::new(Limits::within(Duration::from_secs(60)), Cancel::new()),
+            options,
+            limits: Limits::default(),
+            cancel: Cancel::new(),
             pool_uuid: None,
         }
     }
@@ -77,10 +74,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Cancels whatever the client is doing, from another thread; it still logs out.
+    /// Cancels whatever the client and its views are doing, from another thread; it still logs out.
+    ///
+    /// For single calls there is [`Client::with_cancel`].
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
-        self.options.cancel = cancel;
+        self.cancel = cancel;
         self
     }
 
@@ -91,10 +90,10 @@ impl ClientBuilder {
     /// second more.
     ///
     /// Some calls need more than the usual minute: what a master forwards to a member that has just
-    /// died fails after 100 s, as it was recorded.
+    /// died fails after 100 s, as it was recorded. See [`Client::with_limits`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.options.limits = limits;
+        self.limits = limits;
         self
     }
 
@@ -142,44 +141,30 @@ impl ClientBuilder {
         self.connect_to(&address.parse()?, credentials)
     }
 
-    /// The same, at an endpoint.
+    /// Logs in at the host of an endpoint, or at the master that the host names.
     ///
     /// # Errors
     /// As [`Self::connect`].
     pub fn connect_to(self, endpoint: &Endpoint, credentials: &Credentials) -> Result<Client> {
-        let Self { transport, mut options, pool_uuid } = self;
+        let Self { transport, mut options, limits, cancel, pool_uuid } = self;
         options.start.insert(0, endpoint.clone());
         let others = options.start.len() > 1;
-        let cancel = options.cancel.clone();
-        let bounds = Bounds::new(transport.clock(), options.limits, &cancel);
-        let logged_in = Session::log_in(&*transport, &options, endpoint, credentials, bounds);
-        let (session, error) = match logged_in {
-            Ok(session) => (session, None),
+        let is_other_refused = pool_uuid.is_some();
+        let shared = Shared::new(transport, credentials, options, endpoint, pool_uuid);
+        let client = Client { shared: Arc::new(shared), limits, cancel };
+        let (shared, bounds) = (&*client.shared, client.bounds());
+        match shared.login().led_from(endpoint, bounds) {
+            Ok(session) => {
+                // From here on, dropping the client logs out.
+                shared.open(session);
+                if is_other_refused {
+                    shared.verify_pool(&shared.session(), bounds)?;
+                }
+            }
             Err(error) if others && LoginFailure::of(&error).may_pass() => {
-                // There is no session; the first one that is found takes its place.
-                (Session { endpoint: endpoint.clone(), reference: Secret::default() }, Some(error))
+                shared.open(shared.find_master(bounds)?);
             }
             Err(error) => return Err(error),
-        };
-        let client = Client {
-            transport,
-            credentials: credentials.clone(),
-            options,
-            session: Mutex::new(Arc::new(session)),
-            retired: Mutex::default(),
-            gate: Gate::default(),
-            members: Mutex::default(),
-            suspect: AtomicBool::new(false),
-            pool_uuid: Mutex::new(pool_uuid.clone()),
-            closed: AtomicBool::new(error.is_some()),
-        };
-        if error.is_some() {
-            let session = client.find_master(bounds)?;
-            *lock(&client.session) = Arc::new(session);
-            client.closed.store(false, Ordering::Relaxed);
-        } else if pool_uuid.is_some() {
-            // From here on, dropping the client logs out.
-            client.verify_pool(&client.session(), bounds)?;
         }
         log::info!(client, "logged in at {}", client.endpoint());
         Ok(client)
@@ -190,6 +175,7 @@ impl std::fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("options", &self.options)
+            .field("limits", &self.limits)
             .field("pool_uuid", &self.pool_uuid)
             .finish_non_exhaustive()
     }

@@ -4,16 +4,15 @@ use std::sync::atomic::Ordering;
 
 use serde::de::DeserializeOwned;
 
-use crate::client::bounds::Bounds;
-use crate::client::login::is_out_of_service;
-use crate::client::session::Lost;
-use crate::client::traffic::Told;
-use crate::client::{Client, policy};
-use crate::error::{Error, ErrorKind, Fault, Result};
+use super::bounds::Bounds;
+use super::exchange::{Lost, perform};
+use super::handle::Client;
+use super::policy;
+use super::session::first_pool;
+use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Record, Ref, Table, Uuid};
-use crate::transport::{Cancel, Endpoint, Limits, Request, Transport};
-use crate::wire::{Call, HIDDEN, Params, Reply};
+use crate::wire::{Call, Params, Reply};
 
 impl Client {
     /// Calls a method with its parameters, the session left out, and decodes its result.
@@ -39,28 +38,15 @@ impl Client {
     ///
     /// # Errors
     /// `Fault` with what the server raised; `Protocol` for a result of another type; `State` if the
-    /// session could only be renewed in another pool; and as
-    /// [`Transport::exchange`]. After `Transport` and
-    /// `Timeout` a write may have been done.
+    /// session could only be renewed in another pool, or the client was closed; and as
+    /// [`Transport::exchange`](crate::transport::Transport::exchange). After `Transport`, `Timeout`
+    /// and `Cancelled` a write may have been done.
     pub fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         params: &(impl Params + ?Sized),
     ) -> Result<T> {
-        self.call_within(self.options.limits, method, params)
-    }
-
-    /// The same under other limits than the client's.
-    ///
-    /// # Errors
-    /// As [`Self::call`].
-    pub fn call_within<T: DeserializeOwned>(
-        &self,
-        limits: Limits,
-        method: &str,
-        params: &(impl Params + ?Sized),
-    ) -> Result<T> {
-        self.request(method, params, limits, Reply::result)
+        self.request(method, params, Reply::result)
     }
 
     /// All records of a class (`get_all_records`).
@@ -106,7 +92,7 @@ impl Client {
         method: &str,
         params: &impl Params,
     ) -> Result<Table<T>> {
-        self.request(method, params, self.options.limits, |reply| {
+        self.request(method, params, |reply| {
             let mut table = Table::default();
             table.cover();
             let mut wrong = None;
@@ -127,16 +113,44 @@ impl Client {
         })
     }
 
+    /// The uuid of the pool that this client belongs to.
+    ///
+    /// # Errors
+    /// As [`Self::call`], if it must be asked for.
+    pub fn pool_uuid(&self) -> Result<Uuid> {
+        self.bind(self.bounds())?;
+        Ok(self.shared.pool_uuid().unwrap_or_default())
+    }
+
+    /// Makes sure that it is known which pool this client belongs to.
+    pub(super) fn bind(&self, bounds: Bounds<'_>) -> Result<()> {
+        match self.shared.pool_uuid() {
+            Some(_) => Ok(()),
+            None => self.ask_pool(bounds),
+        }
+    }
+
+    /// Asks which pool it is, and compares or notes it.
+    fn ask_pool(&self, bounds: Bounds<'_>) -> Result<()> {
+        let pool = self.request_unbound(
+            "pool.get_all_records",
+            &(),
+            bounds.small(),
+            Repeat::Yes,
+            first_pool,
+        )?;
+        self.shared.bind_to_first(pool, &self.endpoint())
+    }
+
     /// A request in this client's pool.
     pub(super) fn request<T>(
         &self,
         method: &str,
         params: &(impl Params + ?Sized),
-        limits: Limits,
         decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
-        let bounds = self.bounds(limits);
-        if self.suspect.load(Ordering::Relaxed) && !policy::is_read(method) {
+        let bounds = self.bounds();
+        if self.shared.suspect.load(Ordering::Relaxed) && !policy::is_read(method) {
             // The last write got no answer: is this still the master? A read finds out.
             self.ask_pool(bounds)?;
         }
@@ -153,22 +167,17 @@ impl Client {
         repeat: Repeat,
         mut decode: impl FnMut(Reply) -> Result<T>,
     ) -> Result<T> {
+        let shared = &*self.shared;
+        shared.check_open()?;
         let is_read = policy::is_read(method);
         let (mut seen, mut repeated) = (Vec::new(), false);
-        let mut session = self.session();
+        let (transport, mut session) = (&*shared.transport, shared.session());
         loop {
             let call = Call::new(method, Some(&session.reference), params)?;
-            let limits = bounds.limits(self.clock());
-            let failure = match perform(
-                &*self.transport,
-                &session.endpoint,
-                &call,
-                limits,
-                bounds.cancel,
-                &mut decode,
-            ) {
+            let performed = perform(transport, &session.endpoint, &call, bounds, &mut decode);
+            let failure = match performed {
                 Ok(value) => {
-                    self.suspect.store(false, Ordering::Relaxed);
+                    shared.suspect.store(false, Ordering::Relaxed);
                     return Ok(value);
                 }
                 Err(failure) => failure,
@@ -176,7 +185,7 @@ impl Client {
             let lost = match failure.lost() {
                 None => return Err(failure.error),
                 Some(Lost::Connection) if !is_read => {
-                    self.suspect.store(true, Ordering::Relaxed);
+                    shared.suspect.store(true, Ordering::Relaxed);
                     log::warning!(
                         client,
                         "{method} at {}: no answer, and it may have been done",
@@ -207,7 +216,7 @@ impl Client {
                 return Err(failure.error);
             }
             seen.push(lost);
-            session = self.renew(&session, lost, bounds)?;
+            session = shared.renew(&session, lost, bounds)?;
             if repeat == Repeat::No || !policy::is_refused_whole(method) {
                 return Err(failure.error);
             }
@@ -221,77 +230,4 @@ impl Client {
 pub(super) enum Repeat {
     No,
     Yes,
-}
-
-/// Why one exchange failed.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    /// Whether the server does not know the session of this very call.
-    pub(super) session_lost: bool,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, session_lost: false }
-    }
-}
-
-impl Failure {
-    /// What it says about the session that was used; none if the session is in order.
-    fn lost(&self) -> Option<Lost> {
-        if self.session_lost {
-            return Some(Lost::Session);
-        }
-        match self.error.fault() {
-            Some(fault) if fault.master_address().is_some() => Some(Lost::Role),
-            // It has restarted, and forgotten all sessions.
-            Some(fault) if is_out_of_service(fault) => Some(Lost::Connection),
-            Some(_) => None,
-            None => matches!(self.error.kind(), ErrorKind::Transport | ErrorKind::Timeout)
-                .then_some(Lost::Connection),
-        }
-    }
-}
-
-/// Sends one request, once, and decodes the reply.
-pub(super) fn perform<T>(
-    transport: &dyn Transport,
-    endpoint: &Endpoint,
-    call: &Call,
-    limits: Limits,
-    cancel: &Cancel,
-    mut decode: impl FnMut(Reply) -> Result<T>,
-) -> Result<T, Failure> {
-    let request = Request::new(endpoint, call.body(), limits, cancel);
-    let told = Told::begin(transport);
-    let result = transport.exchange(&request).and_then(|body| {
-        let source = Told::source(told.as_ref(), body);
-        decode(Reply::new(source, limits.max_reply))
-    });
-    if let Some(told) = told {
-        told.end(transport, endpoint, call.method(), &result);
-    }
-    result.map_err(|error| {
-        let what = format!("{} at {endpoint}", call.method());
-        match error.fault() {
-            None => error.context(what).into(),
-            Some(fault) => {
-                let scrubbed = call.scrub(fault.clone());
-                // The parameter is the session's ref. Another ref is another session, which the
-                // server itself was using for what was asked of it.
-                let session_lost = fault.is_session_invalid() && scrubbed.params != fault.params;
-                let scrubbed = hide_session(scrubbed);
-                Failure { error: Error::from(scrubbed).context(what), session_lost }
-            }
-        }
-    })
-}
-
-/// The fault without the ref of a session that it is about, whosever session that is.
-fn hide_session(mut fault: Fault) -> Fault {
-    if fault.is_session_invalid() {
-        let told = fault.params.iter_mut().filter(|param| !param.is_empty());
-        told.for_each(|param| *param = HIDDEN.to_owned());
-    }
-    fault
 }

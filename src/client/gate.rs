@@ -3,9 +3,10 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::client::session::OtherPool;
+use super::bounds::Bounds;
+use super::mark::OtherPool;
 use crate::error::{Error, ErrorKind, Fault, Result};
-use crate::transport::Cancel;
+use crate::transport::Clock;
 
 /// How often a thread that waits looks whether it was cancelled.
 const GLANCE_AT_CANCEL: Duration = Duration::from_millis(100);
@@ -20,8 +21,18 @@ pub(super) struct Gate {
 struct State {
     busy: bool,
     round: u64,
-    /// How the last round failed, if it did.
-    failure: Option<Copied>,
+    /// How the last round ended.
+    end: End,
+}
+
+/// How a round ended.
+#[derive(Default)]
+enum End {
+    #[default]
+    Done,
+    Failed(Copied),
+    /// The thread had no more time, was cancelled or panicked.
+    GivenUp,
 }
 
 /// As much of an error as can be given to several threads.
@@ -36,20 +47,20 @@ struct Copied {
 impl Gate {
     /// Runs `act`, unless another thread is at it: then waits for its end, and shares its failure.
     ///
-    /// None if another thread did it, and succeeded. A thread that ran out of its own time, or was
-    /// told to stop, says nothing about the others: then one of those acts.
+    /// Returns nothing if another thread did it, and succeeded. A thread that ran out of its own
+    /// time, or was told to stop, says nothing about the others: then one of those acts.
     pub(super) fn run<T>(
         &self,
-        wait: Duration,
-        cancel: &Cancel,
+        bounds: Bounds<'_>,
+        clock: &dyn Clock,
         act: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let start = Instant::now();
+        let (start, wait) = (Instant::now(), bounds.left(clock));
         let mut state = self.lock();
         while state.busy {
             let round = state.round;
             while state.round == round {
-                cancel.check()?;
+                bounds.cancel.check()?;
                 let left = wait.saturating_sub(start.elapsed());
                 if left.is_zero() {
                     return Err(Error::new(
@@ -60,17 +71,21 @@ impl Gate {
                 let waited = self.changed.wait_timeout(state, left.min(GLANCE_AT_CANCEL));
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
-            match &state.failure {
-                None => return Ok(None),
-                Some(Copied { kind: ErrorKind::Cancelled | ErrorKind::Timeout, .. }) => {}
-                Some(failure) => return Err(failure.error()),
+            match &state.end {
+                End::Done => return Ok(None),
+                End::GivenUp => {}
+                End::Failed(failure) => return Err(failure.error()),
             }
         }
         state.busy = true;
         drop(state);
-        let mut round = Round { gate: self, failure: None };
+        let mut round = Round { gate: self, end: End::GivenUp };
         let result = act();
-        round.failure = result.as_ref().err().map(Copied::of);
+        round.end = match &result {
+            Ok(_) => End::Done,
+            Err(error) if is_own(error) || bounds.are_over(clock) => End::GivenUp,
+            Err(error) => End::Failed(Copied::of(error)),
+        };
         drop(round);
         result.map(Some)
     }
@@ -80,10 +95,15 @@ impl Gate {
     }
 }
 
+/// Whether an error is that of the thread, and not of the pool.
+fn is_own(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Timeout)
+}
+
 /// Ends the round when it is dropped, also by a panic.
 struct Round<'a> {
     gate: &'a Gate,
-    failure: Option<Copied>,
+    end: End,
 }
 
 impl Drop for Round<'_> {
@@ -91,7 +111,7 @@ impl Drop for Round<'_> {
         let mut state = self.gate.lock();
         state.busy = false;
         state.round += 1;
-        state.failure = self.failure.take();
+        state.end = std::mem::take(&mut self.end);
         self.gate.changed.notify_all();
     }
 }
@@ -130,7 +150,18 @@ impl Copied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::{Cancel, Limits, SystemClock};
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Acts as a call of so much time would.
+    fn run<T>(
+        gate: &Gate,
+        time: Duration,
+        cancel: &Cancel,
+        act: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        gate.run(Bounds::new(&SystemClock, Limits::within(time), cancel), &SystemClock, act)
+    }
 
     #[test]
     fn threads_that_come_meanwhile_share_the_outcome() {
@@ -142,7 +173,7 @@ mod tests {
                         let (gate, runs) = (&gate, &runs);
                         scope.spawn(move || {
                             std::thread::sleep(Duration::from_millis(n * 10));
-                            gate.run(Duration::from_secs(10), &Cancel::new(), || {
+                            run(gate, Duration::from_secs(10), &Cancel::new(), || {
                                 runs.fetch_add(1, Ordering::SeqCst);
                                 std::thread::sleep(Duration::from_millis(200));
                                 match fails {
@@ -182,13 +213,14 @@ mod tests {
         let gate = Gate::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                gate.run(Duration::ZERO, &Cancel::new(), || {
+                run(&gate, Duration::ZERO, &Cancel::new(), || {
                     std::thread::sleep(Duration::from_millis(300));
                     Ok(())
                 })
             });
             std::thread::sleep(Duration::from_millis(50));
-            let error = gate.run(Duration::from_millis(50), &Cancel::new(), || Ok(())).unwrap_err();
+            let error =
+                run(&gate, Duration::from_millis(50), &Cancel::new(), || Ok(())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout);
         });
     }
@@ -201,17 +233,34 @@ mod tests {
             let leader_is_in = std::sync::Barrier::new(2);
             let outcome = std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    gate.run(wait, &Cancel::new(), || {
+                    run(&gate, wait, &Cancel::new(), || {
                         leader_is_in.wait();
                         std::thread::sleep(Duration::from_millis(100));
                         Err::<i64, _>(Error::new(kind, "mine alone"))
                     })
                 });
                 leader_is_in.wait();
-                gate.run(wait, &Cancel::new(), || Ok(5))
+                run(&gate, wait, &Cancel::new(), || Ok(5))
             });
             assert_eq!(outcome.unwrap(), Some(5), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn who_fails_for_want_of_time_does_not_decide_for_the_others() {
+        let (gate, leader_is_in) = (Gate::default(), std::sync::Barrier::new(2));
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                run(&gate, Duration::from_millis(100), &Cancel::new(), || {
+                    leader_is_in.wait();
+                    std::thread::sleep(Duration::from_millis(200));
+                    Err::<i64, _>(Error::new(ErrorKind::State, "not all were heard"))
+                })
+            });
+            leader_is_in.wait();
+            run(&gate, Duration::from_secs(10), &Cancel::new(), || Ok(5))
+        });
+        assert_eq!(outcome.unwrap(), Some(5));
     }
 
     #[test]
@@ -220,7 +269,7 @@ mod tests {
         let leader_is_in = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                gate.run(Duration::MAX, &Cancel::new(), || {
+                run(&gate, Duration::MAX, &Cancel::new(), || {
                     leader_is_in.wait();
                     std::thread::sleep(Duration::from_millis(600));
                     Ok(())
@@ -229,7 +278,7 @@ mod tests {
             leader_is_in.wait();
             cancel.cancel();
             let start = Instant::now();
-            let error = gate.run(Duration::MAX, &cancel, || Ok(())).unwrap_err();
+            let error = run(&gate, Duration::MAX, &cancel, || Ok(())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Cancelled);
             assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
         });
@@ -240,8 +289,8 @@ mod tests {
         let gate = Gate::default();
         let cancel = Cancel::new();
         let panics =
-            || gate.run(Duration::ZERO, &cancel, || -> Result<()> { panic!("on purpose") });
+            || run(&gate, Duration::ZERO, &cancel, || -> Result<()> { panic!("on purpose") });
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
-        assert_eq!(gate.run(Duration::ZERO, &cancel, || Ok(5)).unwrap(), Some(5));
+        assert_eq!(run(&gate, Duration::ZERO, &cancel, || Ok(5)).unwrap(), Some(5));
     }
 }

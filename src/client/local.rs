@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::client::Credentials;
-use crate::client::call::perform;
+use super::bounds::{Bounds, CLOSING};
+use super::credentials::Credentials;
+use super::exchange::{Failure, perform};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Params, Reply, Secret};
@@ -21,22 +21,31 @@ use crate::wire::{Call, Params, Reply, Secret};
 ///
 /// Do not read records with it: a member whose master is dead does not answer, and has been seen to
 /// fall into emergency mode over the question.
+///
+/// Clones cost next to nothing and share the session, which ends with the last of them.
+#[derive(Clone)]
 pub struct LocalSession {
+    shared: Arc<Shared>,
+    limits: Limits,
+    cancel: Cancel,
+}
+
+/// What all views of a local session share.
+struct Shared {
     transport: Arc<dyn Transport>,
     endpoint: Endpoint,
     reference: Secret,
-    limits: Limits,
     closed: AtomicBool,
 }
-
-/// As for other sessions.
-const LOGOUT: Limits = Limits::within(Duration::from_secs(5));
 
 impl LocalSession {
     /// Logs in at this very host (`session.slave_local_login_with_password`).
     ///
     /// The host does not end such sessions by itself: one whose reply is lost on its way stays until
     /// its toolstack restarts.
+    ///
+    /// The limits are those of each call, and `cancel` cancels whatever the session is doing; it still
+    /// logs out.
     ///
     /// # Errors
     /// `Fault` with `SESSION_AUTHENTICATION_FAILED` for another password; `Transport`, `Timeout`,
@@ -46,24 +55,42 @@ impl LocalSession {
         endpoint: &Endpoint,
         credentials: &Credentials,
         limits: Limits,
+        cancel: &Cancel,
     ) -> Result<Self> {
         let params = (credentials.user(), credentials.password());
         let call = Call::new("session.slave_local_login_with_password", None, &params)?;
-        let reference: String =
-            perform(&transport, endpoint, &call, limits, &Cancel::new(), Reply::result)
-                .map_err(|failure| failure.error)?;
-        Ok(Self {
+        let bounds = Bounds::new(transport.clock(), limits, cancel);
+        let reference: String = perform(&transport, endpoint, &call, bounds, Reply::result)?;
+        let shared = Shared {
             transport: Arc::new(transport),
             endpoint: endpoint.clone(),
             reference: Secret::new(reference),
-            limits,
             closed: AtomicBool::new(false),
-        })
+        };
+        Ok(Self { shared: Arc::new(shared), limits, cancel: cancel.clone() })
+    }
+
+    /// A view of the session whose calls have other limits.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        Self { limits, ..self.clone() }
+    }
+
+    /// A view of the session whose calls are cancelled by a token, too.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { cancel: Cancel::any([&self.cancel, cancel]), ..self.clone() }
+    }
+
+    /// A view of the session whose calls nobody can cancel.
+    #[must_use]
+    pub fn without_cancel(&self) -> Self {
+        Self { cancel: Cancel::new(), ..self.clone() }
     }
 
     /// The host.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.shared.endpoint
     }
 
     /// Calls a method with its parameters, the session left out; sent exactly once.
@@ -75,7 +102,10 @@ impl LocalSession {
         method: &str,
         params: &(impl Params + ?Sized),
     ) -> Result<T> {
-        self.send(method, params, self.limits)
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::State, "the session was closed"));
+        }
+        Ok(self.shared.send(method, params, self.limits, &self.cancel)?)
     }
 
     /// Whether the host has lost its pool (`host.is_in_emergency_mode`).
@@ -86,27 +116,30 @@ impl LocalSession {
         self.call("host.is_in_emergency_mode", &())
     }
 
-    /// Logs out; dropping the session does the same, and ignores errors.
+    /// Logs out, for all clones and views; dropping the last does the same, and ignores errors.
     ///
     /// # Errors
     /// `Transport`, `Timeout` if the host could not be told; the session then lives as long as the
     /// host's toolstack.
     pub fn close(self) -> Result<()> {
-        self.log_out()
+        self.shared.close()
     }
+}
 
-    fn log_out(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::Relaxed) {
+impl Shared {
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let say = || self.send::<()>("session.local_logout", &(), LOGOUT);
+        let (limits, never) = (Limits::within(CLOSING), Cancel::new());
+        let say = || self.send::<()>("session.local_logout", &(), limits, &never);
         let said = match say() {
             // Twice is no harm, and nothing else would ever end the session.
-            Err(error) if error.kind() == ErrorKind::Transport => say(),
+            Err(failure) if failure.error.kind() == ErrorKind::Transport => say(),
             said => said,
         };
         match said {
-            Err(error) if !error.is_fault("SESSION_INVALID") => Err(error),
+            Err(failure) if !failure.error.is_fault("SESSION_INVALID") => Err(failure.error),
             _ => Ok(()),
         }
     }
@@ -116,24 +149,24 @@ impl LocalSession {
         method: &str,
         params: &(impl Params + ?Sized),
         limits: Limits,
-    ) -> Result<T> {
+        cancel: &Cancel,
+    ) -> Result<T, Failure> {
         let call = Call::new(method, Some(&self.reference), params)?;
-        let cancel = Cancel::new();
-        let result =
-            perform(&*self.transport, &self.endpoint, &call, limits, &cancel, Reply::result);
-        result.map_err(|failure| -> Error { failure.error })
+        let transport = &*self.transport;
+        let bounds = Bounds::new(transport.clock(), limits, cancel);
+        perform(transport, &self.endpoint, &call, bounds, Reply::result)
     }
 }
 
-impl Drop for LocalSession {
+impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody is left to tell.
-        let _ = self.log_out();
+        let _ = self.close();
     }
 }
 
 impl fmt::Debug for LocalSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalSession").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("LocalSession").field("endpoint", self.endpoint()).finish_non_exhaustive()
     }
 }

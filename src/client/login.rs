@@ -1,6 +1,6 @@
 //! Why a login failed.
 
-use crate::client::session::{MasterIsAway, OtherPool};
+use super::mark::{MasterIsAway, OtherPool};
 use crate::error::{Error, ErrorKind, Fault};
 
 /// What an error of [`Client::connect`](crate::client::Client::connect) means.

@@ -44,14 +44,20 @@ mod bounds;
 mod builder;
 mod call;
 mod credentials;
+mod exchange;
 mod gate;
+mod handle;
 mod local;
 mod login;
+mod mark;
+mod options;
 mod policy;
 mod probe;
+mod renew;
 mod scope;
 mod search;
 mod session;
+mod shared;
 mod snapshot;
 mod task;
 mod traffic;
@@ -60,6 +66,7 @@ mod watch;
 pub(crate) use beside::PROBE;
 pub use builder::ClientBuilder;
 pub use credentials::Credentials;
+pub use handle::Client;
 pub use local::LocalSession;
 pub use login::LoginFailure;
 pub(crate) use probe::{Asked, ask};
@@ -67,116 +74,3 @@ pub use probe::{Role, probe};
 pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};
 pub use watch::Watch;
-
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-
-use crate::error::Result;
-use crate::model::Uuid;
-use crate::transport::{Clock, Endpoint, Transport};
-use builder::Options;
-use gate::Gate;
-use session::Session;
-
-/// A session with the master of one pool.
-///
-/// Shared between threads by reference. The session is renewed when the server has lost it, and
-/// logged out when the client is closed or dropped.
-///
-/// A client belongs to one pool, by its uuid: given to the [builder](ClientBuilder::pool_uuid), or
-/// learned with the first read. It never follows a redirect or renews its session into another
-/// pool.
-pub struct Client {
-    transport: Arc<dyn Transport>,
-    credentials: Credentials,
-    options: Options,
-    session: Mutex<Arc<Session>>,
-    /// Sessions that were replaced, but that the pool may still have.
-    retired: Mutex<VecDeque<Arc<Session>>>,
-    /// Lets one thread renew the session.
-    gate: Gate,
-    /// Where the pool's hosts were when they were last seen.
-    members: Mutex<Vec<Endpoint>>,
-    /// Whether a write got no answer, so that the next one must ask first who is the master.
-    suspect: AtomicBool,
-    pool_uuid: Mutex<Option<Uuid>>,
-    closed: AtomicBool,
-}
-
-impl Client {
-    /// Logs in at a host, or at the master that the host names.
-    ///
-    /// # Errors
-    /// `InvalidInput` for an address that is none; else see [`LoginFailure`], which tells why a
-    /// login failed.
-    pub fn connect(
-        transport: impl Transport + 'static,
-        address: &str,
-        credentials: &Credentials,
-    ) -> Result<Self> {
-        Self::builder(transport).connect(address, credentials)
-    }
-
-    /// A client with options.
-    pub fn builder(transport: impl Transport + 'static) -> ClientBuilder {
-        ClientBuilder::new(Arc::new(transport))
-    }
-
-    /// The master's address, as it is known now.
-    pub fn endpoint(&self) -> Endpoint {
-        self.session().endpoint.clone()
-    }
-
-    /// The uuid of the pool that this client belongs to.
-    ///
-    /// # Errors
-    /// As [`Self::call`], if it must be asked for.
-    pub fn pool_uuid(&self) -> Result<Uuid> {
-        self.bind(self.usual_bounds())?;
-        Ok(lock(&self.pool_uuid).clone().unwrap_or_default())
-    }
-
-    /// The clock that waits go by.
-    pub fn clock(&self) -> &dyn Clock {
-        self.transport.clock()
-    }
-
-    /// Who is logged in.
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
-    /// Logs out.
-    ///
-    /// Dropping the client does the same, and ignores errors.
-    ///
-    /// # Errors
-    /// `Transport`, `Timeout` if the server could not be told within 5 s; its session then ends by
-    /// itself after a day without use.
-    pub fn close(self) -> Result<()> {
-        self.log_out()
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        // Nobody is left to tell; the server forgets the session by itself in the end.
-        let _ = self.log_out();
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("endpoint", &self.endpoint())
-            .field("user", &self.credentials.user())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Locks, also after another thread panicked: every value behind these locks is replaced whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}

@@ -1,10 +1,10 @@
 //! What one host says that it is.
 
-use crate::client::Credentials;
-use crate::client::bounds::Bounds;
-use crate::client::builder::Options;
-use crate::client::call::perform;
-use crate::client::session::{Session, first_pool};
+use super::bounds::Bounds;
+use super::credentials::Credentials;
+use super::exchange::perform;
+use super::options::Options;
+use super::session::{Login, Session, first_pool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Host, Pool, Ref, Uuid};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
@@ -57,9 +57,10 @@ pub(crate) fn ask(
     limits: Limits,
     cancel: &Cancel,
 ) -> Result<Asked> {
-    let options = Options::new(limits, cancel.clone());
+    let options = Options::default();
+    let login = Login { transport, options: &options, credentials };
     let bounds = Bounds::new(transport.clock(), limits, cancel).small();
-    let session = match Session::log_in_at(transport, &options, endpoint, credentials, bounds) {
+    let session = match login.at(endpoint, bounds) {
         Ok(session) => session,
         Err(error) => {
             let member = error.fault().and_then(|fault| fault.master_address());
@@ -85,14 +86,11 @@ fn read(
     session: &Session,
     bounds: Bounds<'_>,
 ) -> Result<(Box<Pool>, Ref<Host>)> {
-    let left = || bounds.limits(transport.clock());
     let call = Call::new("pool.get_all_records", Some(&session.reference), &())?;
-    let pool = perform(transport, endpoint, &call, left(), bounds.cancel, first_pool)
-        .map_err(|failure| failure.error)?;
+    let pool = perform(transport, endpoint, &call, bounds, first_pool)?;
     let call =
         Call::new("session.get_this_host", Some(&session.reference), &(&session.reference,))?;
-    let host = perform(transport, endpoint, &call, left(), bounds.cancel, Reply::result)
-        .map_err(|failure| failure.error)?;
+    let host = perform(transport, endpoint, &call, bounds, Reply::result)?;
     match pool {
         Some(pool) => Ok((Box::new(pool), host)),
         None => Err(Error::new(ErrorKind::Protocol, format!("{endpoint} has no pool record"))),

@@ -3,10 +3,10 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::client::bounds::Bounds;
-use crate::client::call::perform;
-use crate::client::session::Session;
-use crate::client::{Client, lock};
+use super::bounds::Bounds;
+use super::exchange::perform;
+use super::session::Session;
+use super::shared::{Shared, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Host, Record, Ref, Snapshot};
@@ -55,7 +55,7 @@ enum Outcome {
     Nothing(Error),
 }
 
-impl Client {
+impl Shared {
     /// Searches the master, again and again until the time is over; at least once.
     pub(super) fn find_master(&self, bounds: Bounds<'_>) -> Result<Session> {
         let clock = self.clock();
@@ -170,14 +170,12 @@ impl Client {
 
     /// Asks one host what it is.
     fn probe(&self, endpoint: &Endpoint, bounds: Bounds<'_>) -> Outcome {
-        let (options, transport, clock) = (&self.options, &*self.transport, self.clock());
-        let bounds = bounds.within(clock, PROBE).small();
-        let found = Session::log_in_at(transport, options, endpoint, &self.credentials, bounds);
-        let session = match found {
+        let bounds = bounds.within(self.clock(), PROBE).small();
+        let session = match self.login().at(endpoint, bounds) {
             Ok(session) => session,
             Err(error) => {
                 let named = error.fault().and_then(|fault| fault.master_address());
-                return match named.map(|named| options.resolve(named, endpoint)) {
+                return match named.map(|named| self.options.resolve(named, endpoint)) {
                     Some(Ok(master)) => Outcome::Member(master),
                     Some(Err(error)) => Outcome::Nothing(error),
                     None => Outcome::Nothing(error),
@@ -190,15 +188,12 @@ impl Client {
                 Some(&session.reference),
                 &(&session.reference,),
             )?;
-            let limits = bounds.limits(clock);
-            perform(transport, endpoint, &call, limits, bounds.cancel, Reply::result)
-                .map_err(|failure| failure.error)
+            Ok(perform(&*self.transport, endpoint, &call, bounds, Reply::result)?)
         });
         match known {
             Ok(host) => Outcome::Master(session, host),
             Err(error) => {
-                // The error that matters is the one at hand.
-                let _ = session.log_out(transport, bounds.closing(clock));
+                self.forget(&session, bounds);
                 Outcome::Nothing(error)
             }
         }
@@ -224,14 +219,14 @@ impl Client {
             if other != host && second.is_none() {
                 second = Some(session.endpoint.clone());
             }
-            let _ = session.log_out(&*self.transport, bounds.closing(self.clock()));
+            self.forget(&session, bounds);
         }
         let Some(second) = second else {
             log::info!(client, "the master was found at {}", first.endpoint);
             return Ok(first);
         };
         log::warning!(client, "{} and {second} both say that they are master", first.endpoint);
-        let _ = first.log_out(&*self.transport, bounds.closing(self.clock()));
+        self.forget(&first, bounds);
         Err(Error::new(
             ErrorKind::State,
             format!("{} and {second} both say that they are the pool's master", first.endpoint),

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::client::bounds::Bounds;
-use crate::client::call::Repeat;
-use crate::client::{Client, Scope};
+use super::bounds::Bounds;
+use super::call::Repeat;
+use super::handle::Client;
+use super::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Class, Record, Snapshot, with_class};
@@ -35,7 +36,7 @@ impl Client {
     /// As [`Self::snapshot`].
     pub fn snapshot_of(&self, classes: &[Class]) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new();
-        match self.first_batch(classes, &mut snapshot, self.usual_bounds()) {
+        match self.first_batch(classes, &mut snapshot, self.bounds()) {
             Ok(_) => Ok(snapshot),
             Err(error) if events_are_refused(&error) => self.snapshot_by_class(classes),
             Err(error) => Err(error),
@@ -49,7 +50,7 @@ impl Client {
     /// # Errors
     /// As [`Self::snapshot`]; `State` if the pool does not come to rest.
     pub fn settled_snapshot(&self, scope: Scope) -> Result<Snapshot> {
-        let (classes, bounds) = (scope.classes(), self.usual_bounds());
+        let (classes, bounds) = (scope.classes(), self.bounds());
         let mut snapshot = Snapshot::new();
         let mut batch = match self.first_batch(classes, &mut snapshot, bounds) {
             Ok(batch) => batch,
@@ -77,11 +78,11 @@ impl Client {
     /// # Errors
     /// As [`Self::snapshot`].
     pub fn snapshot_by_class(&self, classes: &[Class]) -> Result<Snapshot> {
-        self.bind_without_pool(classes, self.usual_bounds())?;
+        self.bind_without_pool(classes, self.bounds())?;
         let mut snapshot = Snapshot::new();
         for class in classes {
             let method = format!("{class}.get_all_records");
-            let bounds = self.usual_bounds();
+            let bounds = self.bounds();
             let result = self.request_unbound(&method, &(), bounds, Repeat::Yes, |reply| {
                 with_class!(*class, T => {
                     T::table_mut(&mut snapshot).clear();
@@ -97,7 +98,7 @@ impl Client {
                 self.check_pool(&snapshot)?;
             }
         }
-        self.remember_members(&snapshot);
+        self.shared.remember_members(&snapshot);
         self.tell_problems(&snapshot);
         Ok(snapshot)
     }
@@ -120,7 +121,7 @@ impl Client {
             with_class!(*class, T => T::table_mut(snapshot).cover());
         }
         self.check_pool(snapshot)?;
-        self.remember_members(snapshot);
+        self.shared.remember_members(snapshot);
         self.tell_problems(snapshot);
         Ok(batch)
     }
@@ -162,7 +163,7 @@ impl Client {
     /// Fails if a snapshot is of another pool.
     fn check_pool(&self, snapshot: &Snapshot) -> Result<()> {
         match snapshot.pool.records().next() {
-            Some(pool) => self.bind_to(&pool.uuid, &self.endpoint()),
+            Some(pool) => self.shared.bind_to(&pool.uuid, &self.endpoint()),
             None => Ok(()),
         }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::client::Client;
+use super::handle::Client;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Ref, Task, TaskStatus};
+use crate::transport::Cancel;
 use crate::wire::{Params, decode_task_result};
 
 /// How a task ended.
@@ -43,10 +44,10 @@ impl<T> TaskEnd<T> {
 /// A task that was started.
 ///
 /// Once its end is known it is removed from the server; before, dropping the handle leaves it
-/// running.
-#[derive(Debug)]
-pub struct TaskHandle<'a> {
-    client: &'a Client,
+/// running. It keeps the client's session open.
+#[derive(Clone, Debug)]
+pub struct TaskHandle {
+    client: Client,
     method: String,
     reference: Ref<Task>,
 }
@@ -83,16 +84,30 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub fn start(&self, method: &str, params: &(impl Params + ?Sized)) -> Result<TaskHandle<'_>> {
+    pub fn start(&self, method: &str, params: &(impl Params + ?Sized)) -> Result<TaskHandle> {
         let reference = self.call(&format!("Async.{method}"), params)?;
-        Ok(TaskHandle { client: self, method: method.to_owned(), reference })
+        Ok(TaskHandle { client: self.clone(), method: method.to_owned(), reference })
     }
 }
 
-impl TaskHandle<'_> {
+impl TaskHandle {
     /// The task's ref.
     pub fn reference(&self) -> &Ref<Task> {
         &self.reference
+    }
+
+    /// A handle whose questions and waits are cancelled by a token, too.
+    ///
+    /// That leaves the task running: [`cancel`](Self::cancel) asks the server to end it.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { client: self.client.with_cancel(cancel), ..self.clone() }
+    }
+
+    /// A handle whose questions and waits nobody can cancel.
+    #[must_use]
+    pub fn without_cancel(&self) -> Self {
+        Self { client: self.client.without_cancel(), ..self.clone() }
     }
 
     /// The task as it stands.
@@ -119,7 +134,7 @@ impl TaskHandle<'_> {
     /// `Cancelled` if the client is cancelled; the task goes on, and so does waiting again.
     pub fn wait<T: DeserializeOwned>(&self, progress: &mut dyn FnMut(f64)) -> Result<TaskEnd<T>> {
         let clock = self.client.clock();
-        let cancel = &self.client.options.cancel;
+        let cancel = &self.client.cancel;
         let (mut pause, mut told) = (FIRST_LOOK, None);
         loop {
             let task = match self.record() {

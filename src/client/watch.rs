@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::bounds::Bounds;
-use crate::client::call::Repeat;
-use crate::client::session::Session;
-use crate::client::snapshot::Since;
-use crate::client::{Client, Scope};
+use super::call::Repeat;
+use super::handle::Client;
+use super::scope::Scope;
+use super::session::Session;
+use super::snapshot::Since;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Class, Record, Snapshot, with_class};
@@ -38,15 +38,14 @@ use crate::wire::{Batch, Change, Operation};
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-pub struct Watch<'a> {
-    client: &'a Client,
+pub struct Watch {
+    client: Client,
     classes: Vec<Class>,
     snapshot: Snapshot,
-    /// None if the whole must be read again.
+    /// Where to go on; unset if the whole must be read again.
     batch: Option<Batch>,
     session: Arc<Session>,
     changes: VecDeque<Change>,
-    cancel: Cancel,
     /// Whether the last batch did not add up.
     doubtful: bool,
     /// Whether the last answer said nothing, and did not wait for anything either.
@@ -73,7 +72,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::snapshot`]; the fault `RBAC_PERMISSION_DENIED` if the user may not have events.
-    pub fn watch(&self, scope: Scope) -> Result<Watch<'_>> {
+    pub fn watch(&self, scope: Scope) -> Result<Watch> {
         self.watch_of(scope.classes())
     }
 
@@ -81,18 +80,22 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::watch`].
-    pub fn watch_of(&self, classes: &[Class]) -> Result<Watch<'_>> {
+    pub fn watch_of(&self, classes: &[Class]) -> Result<Watch> {
+        self.watch_with(self, classes)
+    }
+
+    /// A watch that goes on under other limits and tokens than those of its first snapshot.
+    pub(crate) fn watch_with(&self, first: &Self, classes: &[Class]) -> Result<Watch> {
         let mut snapshot = Snapshot::new();
-        let batch = self.first_batch(classes, &mut snapshot, self.usual_bounds())?;
+        let batch = first.first_batch(classes, &mut snapshot, first.bounds())?;
         Ok(Watch {
-            client: self,
+            client: self.with_cancel(&Cancel::new()),
             classes: classes.to_vec(),
             snapshot,
             batch: Some(batch),
-            session: self.session(),
+            session: self.shared.session(),
             changes: VecDeque::new(),
             doubtful: false,
-            cancel: self.options.cancel.child(),
             in_haste: false,
             hold: WAIT,
             pause: Duration::ZERO,
@@ -100,7 +103,7 @@ impl Client {
     }
 }
 
-impl Watch<'_> {
+impl Watch {
     /// The pool as far as its changes are known.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -108,7 +111,7 @@ impl Watch<'_> {
 
     /// Ends the watch, from any thread.
     pub fn canceller(&self) -> Cancel {
-        self.cancel.clone()
+        self.client.cancel.clone()
     }
 
     /// How long the server may hold a request when nothing happens; half a minute if not given.
@@ -121,18 +124,54 @@ impl Watch<'_> {
         self
     }
 
-    /// Waits for changes, half a minute at most; answers how many there are now.
+    /// Waits for changes, half a minute at most, and returns how many there are now.
     ///
     /// # Errors
     /// As [`Client::snapshot`]; the watch goes on with the next call.
     pub fn poll(&mut self) -> Result<usize> {
+        self.ask(self.client.clone())
+    }
+
+    /// Waits for changes as [`poll`](Self::poll) does, but no longer than until `cancel` is
+    /// cancelled.
+    ///
+    /// That ends this wait alone; nothing that happens meanwhile is lost.
+    ///
+    /// # Errors
+    /// `Cancelled`, and as [`poll`](Self::poll).
+    pub fn poll_under(&mut self, cancel: &Cancel) -> Result<usize> {
+        self.ask(self.client.with_cancel(cancel))
+    }
+
+    /// Returns the next change as the iterator does, but waits no longer than until `cancel` is
+    /// cancelled.
+    ///
+    /// That ends this wait alone, with the error `Cancelled`; nothing that happens meanwhile is lost.
+    pub fn next_under(&mut self, cancel: &Cancel) -> Option<Result<Change>> {
+        loop {
+            if self.client.cancel.is_cancelled() {
+                return None;
+            }
+            if let Some(change) = self.changes.pop_front() {
+                return Some(Ok(change));
+            }
+            match self.poll_under(cancel) {
+                Ok(_) => {}
+                Err(_) if self.client.cancel.is_cancelled() => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Asks for changes through a view of the client.
+    fn ask(&mut self, client: Client) -> Result<usize> {
         if !self.pause.is_zero() {
-            self.client.clock().sleep(self.pause, &self.cancel)?;
+            client.clock().sleep(self.pause, &client.cancel)?;
         }
         let result = match self.batch.take() {
-            Some(batch) if Arc::ptr_eq(&self.session, &self.client.session()) => self.go_on(batch),
+            Some(batch) if self.has_session_of(&client) => self.go_on(&client, batch),
             // Another session, perhaps another master: its tokens count from elsewhere.
-            _ => self.read_again(),
+            _ => self.read_again(&client),
         };
         self.pause = match &result {
             Ok(()) if std::mem::take(&mut self.in_haste) => FIRST_PAUSE,
@@ -143,19 +182,20 @@ impl Watch<'_> {
         result.map(|()| self.changes.len())
     }
 
-    fn go_on(&mut self, batch: Batch) -> Result<()> {
+    fn has_session_of(&self, client: &Client) -> bool {
+        Arc::ptr_eq(&self.session, &client.shared.session())
+    }
+
+    fn go_on(&mut self, client: &Client, batch: Batch) -> Result<()> {
         let wait = if self.doubtful { Duration::ZERO } else { self.hold };
         let since = Since { token: &batch.token, wait };
-        let clock = self.client.clock();
-        let mut limits = self.client.options.limits;
-        limits.overall = limits.overall.saturating_add(wait);
-        let bounds = Bounds::new(clock, limits, &self.cancel);
+        let (clock, mut bounds) = (client.clock(), client.bounds());
+        bounds.deadline = bounds.deadline.saturating_add(wait);
         let start = clock.now();
         let (snapshot, changes) = (&mut self.snapshot, &mut self.changes);
-        let next =
-            self.client.batch(&self.classes, since, snapshot, bounds, Repeat::No, |change| {
-                changes.push_back(change)
-            });
+        let next = client.batch(&self.classes, since, snapshot, bounds, Repeat::No, |change| {
+            changes.push_back(change)
+        });
         match next {
             Ok(next) => {
                 self.in_haste =
@@ -169,10 +209,10 @@ impl Watch<'_> {
                 self.doubtful = !complete && self.batch.is_some();
                 Ok(())
             }
-            Err(error) if is_lost(&error) => self.read_again(),
-            Err(error) if !Arc::ptr_eq(&self.session, &self.client.session()) => {
-                self.cancel.check().map_err(|_| error)?;
-                self.read_again()
+            Err(error) if is_lost(&error) => self.read_again(client),
+            Err(error) if !self.has_session_of(client) => {
+                client.cancel.check().map_err(|_| error)?;
+                self.read_again(client)
             }
             Err(error) => {
                 // Nothing is lost: the token still says where to go on.
@@ -196,13 +236,12 @@ impl Watch<'_> {
     }
 
     /// Reads the whole, and finds the changes by comparing.
-    fn read_again(&mut self) -> Result<()> {
-        self.cancel.check()?;
+    fn read_again(&mut self, client: &Client) -> Result<()> {
+        client.cancel.check()?;
         log::info!(client, "the watch reads the whole again: it lost its place in the events");
         let mut fresh = Snapshot::new();
-        let bounds = Bounds::new(self.client.clock(), self.client.options.limits, &self.cancel);
-        let batch = self.client.first_batch(&self.classes, &mut fresh, bounds)?;
-        self.session = self.client.session();
+        let batch = client.first_batch(&self.classes, &mut fresh, client.bounds())?;
+        self.session = client.shared.session();
         for class in &self.classes {
             with_class!(*class, T => differences::<T>(*class, &self.snapshot, &fresh, &mut self.changes));
         }
@@ -239,22 +278,10 @@ fn is_lost(error: &Error) -> bool {
     error.is_fault("EVENT_FROM_TOKEN_PARSE_FAILURE") || error.is_fault("EVENTS_LOST")
 }
 
-impl Iterator for Watch<'_> {
+impl Iterator for Watch {
     type Item = Result<Change>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.cancel.is_cancelled() {
-                return None;
-            }
-            if let Some(change) = self.changes.pop_front() {
-                return Some(Ok(change));
-            }
-            match self.poll() {
-                Ok(_) => {}
-                Err(_) if self.cancel.is_cancelled() => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.next_under(&Cancel::new())
     }
 }

@@ -1,25 +1,22 @@
 //! Clients as objects.
 
-use std::cell::RefCell;
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::client::{Client, Credentials, Scope};
+use crate::ffi::arguments::{limits, params};
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
-use crate::ffi::cancel::{Calls, Interruptible, is_carried_by, under, xcp_cancel};
+use crate::ffi::calls::{Calls, cancellable, on_all};
+use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::hosts::limits;
 use crate::ffi::json::{self, seconds};
-use crate::ffi::log;
-use crate::ffi::registry::{Held, Object};
+use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
-use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED, XCP_E_INVALID_INPUT, XCP_E_MISUSE};
-use crate::ffi::task::{ended, teller};
+use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
 use crate::model::Class;
 use crate::transport::{Cancel, Limits};
@@ -33,8 +30,6 @@ use crate::transport::{Cancel, Limits};
 pub struct xcp_client {
     pub(super) client: Client,
     pub(super) calls: Arc<Calls>,
-    /// The address of its transport.
-    pub(super) transport: usize,
 }
 
 impl Object for xcp_client {
@@ -78,23 +73,19 @@ pub unsafe extern "C" fn xcp_client_connect(
             let options = optional_text(options_json, "options_json")?;
             let options: ClientOptions = json::decode_or_default(options, "options_json")?;
             let out = Out::new(client, "client")?;
-            let transport = Interruptible(transport.transport.clone());
-            let address_of_transport = transport.address();
-            let client = cancellable(call, cancel, &[], |_| {
-                let builder = options.apply(Client::builder(transport))?;
+            let transport = transport.transport.clone();
+            let calls = Calls::over(transport.address());
+            let client = cancellable(call, cancel, &[], |token| {
+                let builder = options.apply(Client::builder(transport))?.cancel(token.clone());
                 builder.connect(address, &credentials).map_err(Failure::of_login)
             })?;
-            out.write_object(xcp_client {
-                client,
-                calls: Arc::default(),
-                transport: address_of_transport,
-            });
+            out.write_object(xcp_client { client: client.without_cancel(), calls });
             Ok(())
         })
     }
 }
 
-/// Ends all calls on this client that are going on: they fail with XCP_E_CANCELLED.
+/// Ends all calls on this client and its views that are going on: they fail with XCP_E_CANCELLED.
 ///
 /// Later calls are not affected. NULL is fine. From any thread.
 ///
@@ -103,7 +94,7 @@ pub unsafe extern "C" fn xcp_client_connect(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_cancel(client: *const xcp_client) {
     quiet((), |call| {
-        call.object(client, "client")?.calls.cancel(false);
+        call.object(client, "client")?.calls.cancel();
         Ok(())
     });
 }
@@ -151,7 +142,7 @@ pub unsafe extern "C" fn xcp_client_pool_uuid(
         call("xcp_client_pool_uuid", error, |call| {
             let client = call.object(client, "client")?;
             let out = Out::new(uuid, "uuid")?;
-            let uuid = on(call, &[&client], cancel, |_| Ok(client.client.pool_uuid()?))?;
+            let uuid = client.on(call, cancel, |client| Ok(client.pool_uuid()?))?;
             out.write_text(uuid.to_string());
             Ok(())
         })
@@ -187,8 +178,7 @@ pub unsafe extern "C" fn xcp_client_snapshot(
             let client = call.object(client, "client")?;
             let scope = scope_named(text(scope, "scope")?)?;
             let out = Out::new(snapshot, "snapshot")?;
-            let snapshot = on(call, &[&client], cancel, |_| {
-                let client = &client.client;
+            let snapshot = client.on(call, cancel, |client| {
                 Ok(match scope {
                     Extent::Scope(scope) if settled => client.settled_snapshot(scope)?,
                     Extent::Scope(scope) => client.snapshot(scope)?,
@@ -238,97 +228,50 @@ pub unsafe extern "C" fn xcp_client_call_json(
             let params = params(optional_text(params_json, "params_json")?)?;
             let out = Out::new(result_json, "result_json")?;
             let result: Box<RawValue> =
-                on(call, &[&client], cancel, |_| Ok(client.client.call(method, &params)?))?;
+                client.on(call, cancel, |client| Ok(client.call(method, &params)?))?;
             out.write_text(result.get());
             Ok(())
         })
     }
 }
 
-/// Calls a method of XAPI as `xcp_client_call_json` does, under other limits than the client's.
+/// Makes a view of a client: a client with the session of the first, whose calls have other limits.
 ///
-/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long this call may take (60)
-/// and how large its reply may be (512 MiB). Some calls need more than the usual minute: what a master
-/// forwards to a member that has just died fails after 100 s.
+/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long a call may take and
+/// how large a reply may be; what is missing is as for `client`. Nobody is asked and nobody logs in. Some
+/// calls need more than the usual minute: what a master forwards to a member that has just died fails after
+/// 100 s. Others should take less: a program that ends has no minute for a last look.
 ///
-/// From any thread. Fails as `xcp_client_call_json`.
+/// `*view` is freed with `xcp_client_free`; `client` may be freed before: the session ends with the last of
+/// them. From any thread. Fails with XCP_E_INVALID_INPUT for unknown options.
 ///
 /// # Safety
-/// As for `xcp_client_call_json`; `options_json` is NULL or ends with NUL.
+/// `client` came from this library; `options_json` is NULL or ends with NUL; `view` can be written; `error` is
+/// NULL or can be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn xcp_client_call_within_json(
+pub unsafe extern "C" fn xcp_client_view(
     client: *const xcp_client,
-    method: *const c_char,
-    params_json: *const c_char,
     options_json: *const c_char,
-    cancel: *const xcp_cancel,
-    result_json: *mut *mut c_char,
+    view: *mut *mut xcp_client,
     error: *mut *mut xcp_error,
 ) -> xcp_status {
     // SAFETY: what the caller promised.
     unsafe {
-        call("xcp_client_call_within_json", error, |call| {
-            let client = call.object(client, "client")?;
-            let method = text(method, "method")?;
-            let params = params(optional_text(params_json, "params_json")?)?;
-            let options = optional_text(options_json, "options_json")?;
-            let limits = limits(options, Limits::default())?;
-            let out = Out::new(result_json, "result_json")?;
-            let result: Box<RawValue> = on(call, &[&client], cancel, |_| {
-                Ok(client.client.call_within(limits, method, &params)?)
-            })?;
-            out.write_text(result.get());
+        call("xcp_client_view", error, |call| {
+            let xcp_client { client, calls } = &*call.object(client, "client")?;
+            let limits = limits(optional_text(options_json, "options_json")?, client.limits())?;
+            let out = Out::new(view, "view")?;
+            out.write_object(xcp_client {
+                client: client.with_limits(limits),
+                calls: calls.clone(),
+            });
             Ok(())
         })
     }
 }
 
-/// Tells how far a call has come: `done` is a number from 0 to 1.
-///
-/// Called on the thread of the call. To end the call from inside use `xcp_cancel_cancel`.
-pub type xcp_task_progress = Option<unsafe extern "C" fn(ctx: *mut c_void, done: f64)>;
-
-/// Runs a method of XAPI as a task and waits for its end.
-///
-/// As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.". `progress`
-/// may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
-/// leaves the task running.
-///
-/// From any thread. Fails as `xcp_client_call_json`, with XCP_E_FAULT if the task failed, or was
-/// cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any
-/// more, for example because the master restarted: read the pool's state.
-///
-/// # Safety
-/// As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn xcp_client_task_json(
-    client: *const xcp_client,
-    method: *const c_char,
-    params_json: *const c_char,
-    progress: xcp_task_progress,
-    ctx: *mut c_void,
-    cancel: *const xcp_cancel,
-    result_json: *mut *mut c_char,
-    error: *mut *mut xcp_error,
-) -> xcp_status {
-    // SAFETY: what the caller promised.
-    unsafe {
-        call("xcp_client_task_json", error, |call| {
-            let client = call.object(client, "client")?;
-            let method = text(method, "method")?;
-            let params = params(optional_text(params_json, "params_json")?)?;
-            let out = Out::new(result_json, "result_json")?;
-            let mut tell = teller(progress, ctx);
-            let result: Value = on(call, &[&client], cancel, |_| {
-                ended(client.client.task(method, &params, &mut tell)?)
-            })?;
-            out.write_text(result.to_string());
-            Ok(())
-        })
-    }
-}
-
-/// Frees a client, and logs out; the server is given five seconds to hear of it. NULL is fine.
+/// Frees a client, and logs out, unless views, watches or tasks of it are left; the server is given five
+/// seconds to hear of it. NULL is fine.
 ///
 /// If another thread is in a call on it, it ends when that call does. From any thread.
 ///
@@ -381,133 +324,21 @@ impl ClientOptions {
     }
 }
 
-thread_local! {
-    /// The clients, by address, whose calls this thread is in.
-    static BUSY: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs something on clients that their cancels and the given one end.
-///
-/// # Safety
-/// `cancel` is NULL or came from this library.
-pub(super) unsafe fn on<T>(
-    call: &mut Call,
-    clients: &[&Held<xcp_client>],
-    cancel: *const xcp_cancel,
-    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    // SAFETY: the same promise.
-    unsafe { on_with(call, clients, &[], cancel, body) }
-}
-
-/// The same, which others can end, too.
-///
-/// # Safety
-/// `cancel` is NULL or came from this library.
-pub(super) unsafe fn on_with<T>(
-    call: &mut Call,
-    clients: &[&Held<xcp_client>],
-    others: &[&Arc<Calls>],
-    cancel: *const xcp_cancel,
-    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let _busy = Busy::with(clients)?;
-    let calls: Vec<_> =
-        clients.iter().map(|client| &client.calls).chain(others.iter().copied()).collect();
-    // SAFETY: the same promise.
-    unsafe { cancellable(call, cancel, &calls, body) }
-}
-
-/// Fails if this thread is in a callback of the transport, by address: it would wait for itself.
-pub(super) fn not_in_callback_of(transport: usize) -> Result<(), Failure> {
-    match is_carried_by(transport) {
-        true => {
-            let message = "client: a callback cannot call on clients over its own transport";
-            Err(Failure::new(XCP_E_MISUSE, message))
-        }
-        false => Ok(()),
-    }
-}
-
-/// The clients whose calls this thread is in.
-struct Busy(usize);
-
-impl Busy {
-    fn with(clients: &[&Held<xcp_client>]) -> Result<Self, Failure> {
-        BUSY.with_borrow_mut(|busy| {
-            for client in clients {
-                client.not_waited_for(busy)?;
-            }
-            busy.extend(clients.iter().map(|client| client.address()));
-            Ok(Self(clients.len()))
-        })
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        BUSY.with_borrow_mut(|busy| busy.truncate(busy.len() - self.0));
-    }
-}
-
 impl xcp_client {
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    /// Runs something on the client, through a view that its own cancel and the given one end.
+    ///
+    /// # Safety
+    /// `cancel` is NULL or came from this library.
+    pub(super) unsafe fn on<T>(
+        &self,
+        call: &mut Call,
+        cancel: *const xcp_cancel,
+        body: impl FnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let body = |token: &Cancel| body(&self.client.with_cancel(token));
+        // SAFETY: the same promise.
+        unsafe { on_all(call, &[&*self.calls], &[], cancel, body) }
     }
-
-    /// Fails if this thread is in a callback for which a call on the client waits: each would wait for
-    /// the other.
-    pub(super) fn is_free_here(&self) -> Result<(), Failure> {
-        BUSY.with_borrow(|busy| self.not_waited_for(busy))
-    }
-
-    fn not_waited_for(&self, busy: &[usize]) -> Result<(), Failure> {
-        not_in_callback_of(self.transport)?;
-        let message = if busy.contains(&self.address()) {
-            "client: a callback cannot call on the client that it works for"
-        } else if log::is_telling() && self.calls.are_running() {
-            // Another thread may be at that call, and wait for this one, which searches the master.
-            "client: a callback of the log cannot call on a client that is in a call"
-        } else {
-            return Ok(());
-        };
-        Err(Failure::new(XCP_E_MISUSE, message))
-    }
-}
-
-/// Runs something that the given cancel, and those of some objects, end.
-///
-/// # Safety
-/// `cancel` is NULL or came from this library.
-pub(super) unsafe fn cancellable<T>(
-    call: &mut Call,
-    cancel: *const xcp_cancel,
-    others: &[&Arc<Calls>],
-    body: impl FnOnce(&Cancel) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let given = if cancel.is_null() { None } else { Some(call.object(cancel, "cancel")?) };
-    let token = Cancel::new();
-    let _joined: Vec<_> = given
-        .iter()
-        .map(|cancel| &cancel.calls)
-        .chain(others.iter().copied())
-        .map(|calls| calls.join(&token))
-        .collect();
-    token.check()?;
-    under(&token, || body(&token)).map_err(|failure| match token.is_cancelled() {
-        // Whatever broke because of it.
-        true if failure.status != XCP_E_CANCELLED => Failure {
-            status: XCP_E_CANCELLED,
-            message: format!("cancelled by the caller: {}", failure.message),
-            ..failure
-        },
-        _ => failure,
-    })
-}
-
-/// Parameters of a method as they are written.
-pub(super) fn params(json: Option<&str>) -> Result<Vec<Box<RawValue>>, Failure> {
-    json.map_or_else(|| Ok(Vec::new()), |json| json::decode_any(json, "params_json"))
 }
 
 /// What a snapshot covers.

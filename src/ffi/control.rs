@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result as Known;
 use crate::ffi::boundary::{Call, c_text, optional_text};
+use crate::ffi::calls::on_all;
 use crate::ffi::cancel::xcp_cancel;
-use crate::ffi::client::{on, xcp_client};
+use crate::ffi::client::xcp_client;
 use crate::ffi::error::Failure;
 use crate::ffi::json::{self, seconds};
 use crate::ffi::operations::xcp_progress;
-use crate::ffi::registry::Held;
 use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
 use crate::operations::{Control, OnFailure, Progress};
 use crate::plan::{Consent, Digest};
@@ -96,18 +96,19 @@ impl Manner {
     pub unsafe fn run<T>(
         &self,
         call: &mut Call,
-        clients: &[&Held<xcp_client>],
-        operate: impl FnOnce(&Cancel, &mut Control<'_>) -> Result<T, Failure>,
+        clients: &[&xcp_client],
+        operate: impl FnOnce(&mut Control<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let run = |token: &Cancel| {
             let mut control = Control::new().cancel(token.clone()).observer(|at| self.tell(at));
             if let Some(deadline) = self.deadline {
                 control = control.deadline(deadline);
             }
-            operate(token, &mut control)
+            operate(&mut control)
         };
+        let calls: Vec<_> = clients.iter().map(|client| &*client.calls).collect();
         // SAFETY: the caller promised it of `cancel`.
-        unsafe { on(call, clients, self.cancel, run) }
+        unsafe { on_all(call, &calls, &[], self.cancel, run) }
     }
 
     fn tell(&self, told: &Progress<'_>) {

@@ -1,24 +1,24 @@
 //! Single hosts: what each is, sessions with one alone, and other hosts beside a client's.
 
 use std::ffi::c_char;
-use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::client::{Credentials, LocalSession, Role, probe};
+use crate::ffi::arguments::{limits, params};
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, text};
-use crate::ffi::cancel::{Interruptible, xcp_cancel};
-use crate::ffi::client::{cancellable, not_in_callback_of, on, params, xcp_client};
+use crate::ffi::calls::{Calls, cancellable};
+use crate::ffi::cancel::xcp_cancel;
+use crate::ffi::client::xcp_client;
 use crate::ffi::error::{Failure, xcp_error};
-use crate::ffi::json::{self, seconds};
+use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
-use crate::ffi::transport::xcp_transport;
+use crate::ffi::transport::{Carried, not_in_callback_of, xcp_transport};
 use crate::operations;
-use crate::transport::{Endpoint, Limits};
+use crate::transport::{Cancel, Endpoint, Limits};
 
 /// A session with one host alone, whatever its role: also with a member, also in emergency mode.
 ///
@@ -105,11 +105,12 @@ pub unsafe extern "C" fn xcp_local_session_open(
             let host = OneHost::read(call, transport, address, user, password, options_json)?;
             let out = Out::new(session, "session")?;
             let address = host.transport.address();
-            let session = cancellable(call, cancel, &[], |_| {
+            let session = cancellable(call, cancel, &[], |token| {
                 let OneHost { transport, endpoint, credentials, limits } = host;
-                LocalSession::open(transport, &endpoint, &credentials, limits)
+                LocalSession::open(transport, &endpoint, &credentials, limits, token)
                     .map_err(Failure::of_login)
             })?;
+            let session = session.without_cancel();
             out.write_object(xcp_local_session { session, transport: address });
             Ok(())
         })
@@ -139,10 +140,10 @@ pub unsafe extern "C" fn xcp_client_local(
             let client = call.object(client, "client")?;
             let address = text(address, "address")?;
             let out = Out::new(session, "session")?;
-            let session = on(call, &[&client], cancel, |_| {
-                client.client.local(address).map_err(Failure::of_login)
-            })?;
-            out.write_object(xcp_local_session { session, transport: client.transport });
+            let session = client
+                .on(call, cancel, |client| client.local(address).map_err(Failure::of_login))?;
+            let session = session.without_cancel();
+            out.write_object(xcp_local_session { session, transport: client.calls.transport });
             Ok(())
         })
     }
@@ -195,9 +196,8 @@ pub unsafe extern "C" fn xcp_local_session_call_json(
             let method = text(method, "method")?;
             let params = params(optional_text(params_json, "params_json")?)?;
             let out = Out::new(result_json, "result_json")?;
-            not_in_callback_of(held.transport)?;
             let result: Box<RawValue> =
-                cancellable(call, cancel, &[], |_| Ok(held.session.call(method, &params)?))?;
+                held.on(call, cancel, |session| Ok(session.call(method, &params)?))?;
             out.write_text(result.get());
             Ok(())
         })
@@ -223,9 +223,7 @@ pub unsafe extern "C" fn xcp_local_session_is_in_emergency_mode(
         call("xcp_local_session_is_in_emergency_mode", error, |call| {
             let held = call.object(session, "session")?;
             let out = Out::new(emergency, "emergency")?;
-            not_in_callback_of(held.transport)?;
-            let said =
-                cancellable(call, cancel, &[], |_| Ok(held.session.is_in_emergency_mode()?))?;
+            let said = held.on(call, cancel, |session| Ok(session.is_in_emergency_mode()?))?;
             out.write(said);
             Ok(())
         })
@@ -266,14 +264,10 @@ pub unsafe extern "C" fn xcp_client_beside(
             let client = call.object(client, "client")?;
             let address = text(address, "address")?;
             let out = Out::new(other, "other")?;
-            let beside = on(call, &[&client], cancel, |_| {
-                client.client.beside(address).map_err(Failure::of_login)
-            })?;
-            out.write_object(xcp_client {
-                client: beside,
-                calls: Arc::default(),
-                transport: client.transport,
-            });
+            let beside = client
+                .on(call, cancel, |client| client.beside(address).map_err(Failure::of_login))?;
+            let calls = Calls::over(client.calls.transport);
+            out.write_object(xcp_client { client: beside.without_cancel(), calls });
             Ok(())
         })
     }
@@ -302,9 +296,8 @@ pub unsafe extern "C" fn xcp_client_role_json(
             let client = call.object(client, "client")?;
             let address = text(address, "address")?;
             let out = Out::new(role_json, "role_json")?;
-            let role = on(call, &[&client], cancel, |_| {
-                client.client.role_of(address).map_err(Failure::of_login)
-            })?;
+            let role = client
+                .on(call, cancel, |client| client.role_of(address).map_err(Failure::of_login))?;
             out.write_text(json::numbered(RoleText::from(role))?);
             Ok(())
         })
@@ -364,18 +357,35 @@ pub unsafe extern "C" fn xcp_evidence_json(
             let pool = call.object(pool, "pool")?;
             let snapshot = call.object(snapshot, "snapshot")?;
             let out = Out::new(evidence_json, "evidence_json")?;
-            let evidence = on(call, &[&pool], cancel, |_| {
-                Ok(operations::evidence(&pool.client, &snapshot.snapshot)?)
-            })?;
+            let evidence =
+                pool.on(call, cancel, |pool| Ok(operations::evidence(pool, &snapshot.snapshot)?))?;
             out.write_text(json::numbered(evidence)?);
             Ok(())
         })
     }
 }
 
+impl xcp_local_session {
+    /// Runs something on the session that the given cancel ends.
+    ///
+    /// # Safety
+    /// `cancel` is NULL or came from this library.
+    unsafe fn on<T>(
+        &self,
+        call: &mut Call,
+        cancel: *const xcp_cancel,
+        body: impl FnOnce(&LocalSession) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        not_in_callback_of(self.transport)?;
+        let body = |token: &Cancel| body(&self.session.with_cancel(token));
+        // SAFETY: the same promise.
+        unsafe { cancellable(call, cancel, &[], body) }
+    }
+}
+
 /// One host, and in whose name it is asked.
 struct OneHost {
-    transport: Interruptible,
+    transport: Carried,
     endpoint: Endpoint,
     credentials: Credentials,
     limits: Limits,
@@ -394,7 +404,7 @@ impl OneHost {
         password: *const c_char,
         options_json: *const c_char,
     ) -> Result<Self, Failure> {
-        let transport = Interruptible(call.object(transport, "transport")?.transport.clone());
+        let transport = call.object(transport, "transport")?.transport.clone();
         // SAFETY: the same promise.
         let (address, user, password, options) = unsafe {
             (
@@ -415,21 +425,6 @@ impl OneHost {
             limits: limits(options, Limits::default())?,
         })
     }
-}
-
-/// Limits as they are written, the others as given.
-pub(super) fn limits(options: Option<&str>, mut limits: Limits) -> Result<Limits, Failure> {
-    #[derive(Default, Deserialize)]
-    #[serde(default, deny_unknown_fields, expecting = "an object of options")]
-    struct Options {
-        #[serde(deserialize_with = "seconds")]
-        timeout: Option<Duration>,
-        max_reply: Option<u64>,
-    }
-    let options: Options = json::decode_or_default(options, "options_json")?;
-    limits.overall = options.timeout.unwrap_or(limits.overall);
-    limits.max_reply = options.max_reply.unwrap_or(limits.max_reply);
-    Ok(limits)
 }
 
 #[derive(Serialize)]

@@ -331,10 +331,11 @@ pub unsafe extern "C" fn xcp_join_many(
             let consent = manner.consent(|digest| Consent::to_all(joins, digest))?;
             let all_out = Out::new(all_joined, "all_joined")?;
             let json_out = Out::new(joined_json, "joined_json")?;
-            let clients: Vec<_> = std::iter::once(&pool).chain(&hosts).collect();
+            let clients: Vec<_> =
+                std::iter::once(&*pool).chain(hosts.iter().map(|host| &**host)).collect();
             let joiners: Vec<_> = hosts.iter().map(|host| &host.client).collect();
             let on_failure: OnFailure = manner.on_failure;
-            let joined = manner.run(call, &clients, |_, control| {
+            let joined = manner.run(call, &clients, |control| {
                 let pool = &pool.client;
                 Ok(operations::join_many(pool, &joiners, joins, &consent, on_failure, control)?)
             })?;

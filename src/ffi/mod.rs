@@ -8,8 +8,10 @@
 #![allow(non_camel_case_types, reason = "types are named as in C")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+mod arguments;
 mod boundary;
 mod callback;
+mod calls;
 mod cancel;
 mod client;
 mod control;

@@ -72,7 +72,7 @@ pub unsafe extern "C" fn xcp_join(
             let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
             let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(joined_json, "joined_json")?;
-            let joined = manner.run(call, &[&pool, &host], |_, control| {
+            let joined = manner.run(call, &[&pool, &host], |control| {
                 done(operations::join(&pool.client, &host.client, plan, &consent, control)?)
             })?;
             out.write_text(json::numbered(joined)?);
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn xcp_run(
             let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
             let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(result_json, "result_json")?;
-            let result = manner.run(call, &[&pool], |_, control| {
+            let result = manner.run(call, &[&pool], |control| {
                 let pool = &pool.client;
                 match &plan.purpose {
                     Purpose::Eject { .. } => {

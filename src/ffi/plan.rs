@@ -9,7 +9,7 @@ use crate::actions::Loss;
 use crate::client::Scope;
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
 use crate::ffi::cancel::xcp_cancel;
-use crate::ffi::client::{on, xcp_client};
+use crate::ffi::client::xcp_client;
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::registry::Object;
@@ -147,10 +147,10 @@ pub unsafe extern "C" fn xcp_plan_hand_over(
             let pool = call.object(pool, "pool")?;
             let name = text(host, "host")?;
             let out = Out::new(plan, "plan")?;
-            let plan = on(call, &[&pool], cancel, |_| {
-                let snapshot = pool.client.snapshot(Scope::Everything)?;
+            let plan = pool.on(call, cancel, |pool| {
+                let snapshot = pool.snapshot(Scope::Everything)?;
                 let (host, _) = json::named_host(&snapshot, name)?;
-                let evidence = operations::evidence(&pool.client, &snapshot)?;
+                let evidence = operations::evidence(pool, &snapshot)?;
                 Ok(plan::hand_over(&snapshot, &evidence, host)?)
             })?;
             out.write_object(xcp_plan { plan });

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::Credentials;
 use crate::election::{self, Evidence};
 use crate::ffi::boundary::{Call, Out, call, text};
-use crate::ffi::cancel::{Interruptible, xcp_cancel};
-use crate::ffi::client::cancellable;
+use crate::ffi::calls::cancellable;
+use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::control::Arguments;
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json::{self, seconds};
@@ -151,8 +150,7 @@ pub unsafe extern "C" fn xcp_recover(
             let manner = Arguments { consent, options_json, progress, ctx, cancel }.read()?;
             let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(recovered_json, "recovered_json")?;
-            let recovered = manner.run(call, &[], |token, control| {
-                let members = members.cancel(token.clone());
+            let recovered = manner.run(call, &[], |control| {
                 done(operations::recover(&members, plan, &consent, control)?)
             })?;
             out.write_text(json::numbered(recovered)?);
@@ -201,7 +199,7 @@ unsafe fn members(
     password: *const c_char,
     last: *const xcp_snapshot,
 ) -> Result<Members, Failure> {
-    let transport = Arc::clone(&call.object(transport, "transport")?.transport);
+    let transport = call.object(transport, "transport")?.transport.clone();
     // SAFETY: what the caller promised.
     let (hosts, user, password) = unsafe {
         (text(hosts_json, "hosts_json")?, text(user, "user")?, text(password, "password")?)
@@ -211,7 +209,7 @@ unsafe fn members(
         Hosts::Where(told) => told,
     };
     let credentials = Credentials::new(user, password);
-    let mut members = Members::new(Interruptible(transport), &credentials);
+    let mut members = Members::new(transport, &credentials);
     let wrong = |error| Failure::from(error).in_argument("hosts_json");
     for host in &told.hosts {
         members = members.host(host).map_err(wrong)?;

@@ -2,31 +2,78 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::client::{Client, TaskEnd, TaskHandle};
-use crate::ffi::boundary::{self, Out, c_text, call, optional_text, text};
+use crate::client::{TaskEnd, TaskHandle};
+use crate::ffi::arguments::params;
+use crate::ffi::boundary::{self, Call, Out, c_text, call, optional_text, text};
+use crate::ffi::calls::{Calls, on_all};
 use crate::ffi::cancel::xcp_cancel;
-use crate::ffi::client::{on, params, xcp_client, xcp_task_progress};
+use crate::ffi::client::xcp_client;
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
-use crate::ffi::registry::{self, Held, Object};
+use crate::ffi::registry::{self, Object};
 use crate::ffi::status::xcp_status::{self, XCP_E_FAULT, XCP_E_OUTCOME_UNKNOWN};
+use crate::transport::Cancel;
 
 /// A call that runs in the server as a task.
 ///
 /// Made by `xcp_client_start`, freed by `xcp_task_free`, which leaves it running; it keeps its client.
 /// Threads: may be used by many at once.
 pub struct xcp_task {
-    task: TaskHandle<'static>,
+    task: TaskHandle,
     reference: CString,
-    /// What `task` borrows, which ends after it.
-    client: Held<xcp_client>,
+    calls: Arc<Calls>,
 }
 
 impl Object for xcp_task {
     const NAME: &'static str = "xcp_task";
+}
+
+/// Tells how far a call has come: `done` is a number from 0 to 1.
+///
+/// Called on the thread of the call. To end the call from inside use `xcp_cancel_cancel`.
+pub type xcp_task_progress = Option<unsafe extern "C" fn(ctx: *mut c_void, done: f64)>;
+
+/// Runs a method of XAPI as a task and waits for its end.
+///
+/// As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.". `progress`
+/// may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
+/// leaves the task running.
+///
+/// From any thread. Fails as `xcp_client_call_json`, with XCP_E_FAULT if the task failed, or was
+/// cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any
+/// more, for example because the master restarted: read the pool's state.
+///
+/// # Safety
+/// As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_client_task_json(
+    client: *const xcp_client,
+    method: *const c_char,
+    params_json: *const c_char,
+    progress: xcp_task_progress,
+    ctx: *mut c_void,
+    cancel: *const xcp_cancel,
+    result_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_client_task_json", error, |call| {
+            let client = call.object(client, "client")?;
+            let method = text(method, "method")?;
+            let params = params(optional_text(params_json, "params_json")?)?;
+            let out = Out::new(result_json, "result_json")?;
+            let mut tell = teller(progress, ctx);
+            let result: Value = client
+                .on(call, cancel, |client| ended(client.task(method, &params, &mut tell)?))?;
+            out.write_text(result.to_string());
+            Ok(())
+        })
+    }
 }
 
 /// Starts a method of XAPI as a task, and does not wait for it.
@@ -49,15 +96,14 @@ pub unsafe extern "C" fn xcp_client_start(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_client_start", error, |call| {
-            let kept = call.object(client, "client")?;
+            let client = call.object(client, "client")?;
             let method = text(method, "method")?;
             let params = params(optional_text(params_json, "params_json")?)?;
             let out = Out::new(task, "task")?;
-            // It does not end before `kept`, which the task is stored with, nor move.
-            let borrowed: &'static Client = &*ptr::from_ref(&kept.client);
-            let task = on(call, &[&kept], cancel, |_| Ok(borrowed.start(method, &params)?))?;
+            let task = client.on(call, cancel, |client| Ok(client.start(method, &params)?))?;
+            let task = task.without_cancel();
             let reference = c_text(task.reference().to_string());
-            out.write_object(xcp_task { task, reference, client: kept });
+            out.write_object(xcp_task { task, reference, calls: client.calls.clone() });
             Ok(())
         })
     }
@@ -96,7 +142,7 @@ pub unsafe extern "C" fn xcp_task_record_json(
         call("xcp_task_record_json", error, |call| {
             let held = call.object(task, "task")?;
             let out = Out::new(record_json, "record_json")?;
-            let record = on(call, &[&held.client], cancel, |_| Ok(held.task.record()?))?;
+            let record = held.on(call, cancel, |task| Ok(task.record()?))?;
             out.write_text(json::numbered(record)?);
             Ok(())
         })
@@ -119,7 +165,7 @@ pub unsafe extern "C" fn xcp_task_cancel(
     unsafe {
         call("xcp_task_cancel", error, |call| {
             let held = call.object(task, "task")?;
-            on(call, &[&held.client], cancel, |_| Ok(held.task.cancel()?))
+            held.on(call, cancel, |task| Ok(task.cancel()?))
         })
     }
 }
@@ -152,8 +198,7 @@ pub unsafe extern "C" fn xcp_task_wait_json(
             let held = call.object(task, "task")?;
             let out = Out::new(result_json, "result_json")?;
             let mut tell = teller(progress, ctx);
-            let result: Value =
-                on(call, &[&held.client], cancel, |_| ended(held.task.wait(&mut tell)?))?;
+            let result: Value = held.on(call, cancel, |task| ended(task.wait(&mut tell)?))?;
             out.write_text(result.to_string());
             Ok(())
         })
@@ -171,8 +216,25 @@ pub unsafe extern "C" fn xcp_task_free(task: *mut xcp_task) {
     boundary::free(task);
 }
 
+impl xcp_task {
+    /// Runs something on the task, as a call on its client that the given cancel ends.
+    ///
+    /// # Safety
+    /// `cancel` is NULL or came from this library.
+    unsafe fn on<T>(
+        &self,
+        call: &mut Call,
+        cancel: *const xcp_cancel,
+        body: impl FnOnce(&TaskHandle) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let body = |token: &Cancel| body(&self.task.with_cancel(token));
+        // SAFETY: the same promise.
+        unsafe { on_all(call, &[&*self.calls], &[], cancel, body) }
+    }
+}
+
 /// The result of a task; an end that nobody knows is not taken for a failure.
-pub(super) fn ended<T>(end: TaskEnd<T>) -> Result<T, Failure> {
+fn ended<T>(end: TaskEnd<T>) -> Result<T, Failure> {
     let status = match &end {
         TaskEnd::Unknown(_) => Some(XCP_E_OUTCOME_UNKNOWN),
         TaskEnd::Failed(_) => Some(XCP_E_FAULT),
@@ -188,7 +250,7 @@ pub(super) fn ended<T>(end: TaskEnd<T>) -> Result<T, Failure> {
 ///
 /// # Safety
 /// The callback can be called with its context as long as the answer lives.
-pub(super) unsafe fn teller(progress: xcp_task_progress, ctx: *mut c_void) -> impl FnMut(f64) {
+unsafe fn teller(progress: xcp_task_progress, ctx: *mut c_void) -> impl FnMut(f64) {
     move |done| {
         if let Some(progress) = progress {
             // SAFETY: the caller of this function promised that it can be called.

@@ -2,18 +2,19 @@
 
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Client, Watch};
-use crate::ffi::boundary::{self, Out, call, optional_text, quiet, text};
-use crate::ffi::cancel::{Calls, xcp_cancel};
-use crate::ffi::client::{on, on_with, scope_named, xcp_client};
+use crate::client::Watch;
+use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet, text};
+use crate::ffi::calls::{Calls, on_all};
+use crate::ffi::cancel::xcp_cancel;
+use crate::ffi::client::{scope_named, xcp_client};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json::{self, seconds};
-use crate::ffi::registry::{Held, Object};
+use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED};
 use crate::transport::Cancel;
@@ -24,16 +25,9 @@ use crate::wire::{Change, Operation};
 /// Made by `xcp_client_watch`, freed by `xcp_watch_free`; it keeps its client. Threads: may be used by
 /// many at once, but one waits for changes at a time, and the others for it.
 pub struct xcp_watch {
-    following: Mutex<Following>,
-    client: Held<xcp_client>,
+    watch: Mutex<Watch>,
     canceller: Cancel,
     calls: Arc<Calls>,
-}
-
-/// A watch with what it borrows, which ends after it.
-struct Following {
-    watch: Watch<'static>,
-    _client: Held<xcp_client>,
 }
 
 impl Object for xcp_watch {
@@ -79,24 +73,21 @@ pub unsafe extern "C" fn xcp_client_watch_with(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_client_watch", error, |call| {
-            let held = call.object(client, "client")?;
-            let kept = call.object(client, "client")?;
+            let client = call.object(client, "client")?;
             let scope = scope_named(text(scope, "scope")?)?;
             let options = optional_text(options_json, "options_json")?;
             let options: Options = json::decode_or_default(options, "options_json")?;
             let out = Out::new(watch, "watch")?;
-            // It does not end before `kept`, which the watch is stored with, nor move.
-            let borrowed: &'static Client = &*ptr::from_ref(&kept.client);
-            let watch = on(call, &[&held], cancel, |_| Ok(borrowed.watch_of(scope.classes())?))?;
+            let watch = client
+                .on(call, cancel, |view| Ok(client.client.watch_with(view, scope.classes())?))?;
             let watch = match options.hold {
                 Some(time) => watch.hold(time),
                 None => watch,
             };
             out.write_object(xcp_watch {
                 canceller: watch.canceller(),
-                following: Mutex::new(Following { watch, _client: kept }),
-                client: held,
-                calls: Arc::default(),
+                watch: Mutex::new(watch),
+                calls: client.calls.clone(),
             });
             Ok(())
         })
@@ -123,9 +114,7 @@ pub unsafe extern "C" fn xcp_watch_poll(
         call("xcp_watch_poll", error, |call| {
             let held = call.object(watch, "watch")?;
             let out = Out::new(count, "count")?;
-            let count = on_with(call, &[&held.client], &[&held.calls], cancel, |_| {
-                Ok(held.following().watch.poll()?)
-            })?;
+            let count = held.on(call, cancel, |watch, token| Ok(watch.poll_under(token)?))?;
             out.write(count);
             Ok(())
         })
@@ -156,11 +145,9 @@ pub unsafe extern "C" fn xcp_watch_next(
         call("xcp_watch_next", error, |call| {
             let held = call.object(watch, "watch")?;
             let out = Out::new(change_json, "change_json")?;
-            let change = on_with(call, &[&held.client], &[&held.calls], cancel, |_| {
-                match held.following().watch.next() {
-                    Some(change) => Ok(change?),
-                    None => Err(Failure::new(XCP_E_CANCELLED, "the watch was ended")),
-                }
+            let change = held.on(call, cancel, |watch, token| match watch.next_under(token) {
+                Some(change) => Ok(change?),
+                None => Err(Failure::new(XCP_E_CANCELLED, "the watch was ended")),
             })?;
             out.write_text(json::numbered(ChangeText::from(&change))?);
             Ok(())
@@ -186,15 +173,14 @@ pub unsafe extern "C" fn xcp_watch_snapshot(
         call("xcp_watch_snapshot", error, |call| {
             let held = call.object(watch, "watch")?;
             let out = Out::new(snapshot, "snapshot")?;
-            let following = match held.following.try_lock() {
-                Ok(following) => following,
-                Err(TryLockError::Poisoned(error)) => error.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    held.client.is_free_here()?;
-                    held.following()
+            let watch = match held.at_once() {
+                Some(watch) => watch,
+                None => {
+                    held.calls.are_free_here()?;
+                    held.watch.lock().unwrap_or_else(PoisonError::into_inner)
                 }
             };
-            let copy = following.watch.snapshot().clone();
+            let copy = watch.snapshot().clone();
             out.write_object(xcp_snapshot::from(copy));
             Ok(())
         })
@@ -210,9 +196,7 @@ pub unsafe extern "C" fn xcp_watch_snapshot(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_watch_cancel(watch: *const xcp_watch) {
     quiet((), |call| {
-        let held = call.object(watch, "watch")?;
-        held.canceller.cancel();
-        held.calls.cancel(true);
+        call.object(watch, "watch")?.canceller.cancel();
         Ok(())
     });
 }
@@ -231,10 +215,44 @@ pub unsafe extern "C" fn xcp_watch_free(watch: *mut xcp_watch) {
 }
 
 impl xcp_watch {
-    fn following(&self) -> std::sync::MutexGuard<'_, Following> {
-        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Runs something on the watch, as a call on its client, as soon as no other thread does.
+    ///
+    /// # Safety
+    /// `cancel` is NULL or came from this library.
+    unsafe fn on<T>(
+        &self,
+        call: &mut Call,
+        cancel: *const xcp_cancel,
+        body: impl FnOnce(&mut Watch, &Cancel) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let body = |token: &Cancel| body(&mut *self.in_turn(token)?, token);
+        // SAFETY: the same promise.
+        unsafe { on_all(call, &[&*self.calls], &[&self.canceller], cancel, body) }
+    }
+
+    /// The watch, once no other thread waits for its changes.
+    fn in_turn(&self, token: &Cancel) -> Result<MutexGuard<'_, Watch>, Failure> {
+        loop {
+            if let Some(watch) = self.at_once() {
+                return Ok(watch);
+            }
+            token.wait(GLANCE);
+            token.check()?;
+        }
+    }
+
+    /// The watch, unless another thread waits for its changes.
+    fn at_once(&self) -> Option<MutexGuard<'_, Watch>> {
+        match self.watch.try_lock() {
+            Ok(watch) => Some(watch),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
+
+/// How often a thread looks whether another one is done with the watch.
+const GLANCE: Duration = Duration::from_millis(20);
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "an object of options")]

@@ -79,6 +79,8 @@ pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<HostAnsw
         }
         Err(error) => understand(error, &mut answer)?,
     }
+    // What was broken off says nothing of the host.
+    members.cancel.check()?;
     answer.took = members.clock().now().saturating_sub(began);
     Ok(answer)
 }

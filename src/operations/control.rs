@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::members::Members;
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::plan::Plan;
@@ -56,7 +58,9 @@ impl<'a> Control<'a> {
         self
     }
 
-    /// What cancels it, at each wait; what was done until then stays done.
+    /// What cancels it, in waits and in calls; what was done until then stays done.
+    ///
+    /// What cancels its clients ends it as well.
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
@@ -68,6 +72,16 @@ impl<'a> Control<'a> {
     pub fn observer(mut self, observer: impl FnMut(&Progress<'_>) + 'a) -> Self {
         self.observer = Box::new(observer);
         self
+    }
+
+    /// A view of a client whose calls end with the operation.
+    pub(super) fn over(&self, client: &Client) -> Client {
+        client.with_cancel(&self.cancel)
+    }
+
+    /// Hosts of which each is asked until the operation ends.
+    pub(super) fn over_members(&self, members: &Members) -> Members {
+        members.clone().cancel(Cancel::any([&members.cancel, &self.cancel]))
     }
 
     pub(super) fn begin<'c>(&'c mut self, clock: &'c dyn Clock, of: usize) -> Run<'c, 'a> {
@@ -225,7 +239,10 @@ impl Run<'_, '_> {
         let mut pause = FIRST_PAUSE;
         self.awaited.clear();
         loop {
-            match look(self)? {
+            let looked = look(self)?;
+            // Who is cancelled in the middle of a look has not seen anything for certain.
+            self.control.cancel.check()?;
+            match looked {
                 Look::Seen(value) => {
                     self.awaited.clear();
                     return Ok(value);
@@ -269,5 +286,24 @@ pub(super) fn awaited<T>(error: Error, whom: &str) -> Result<Look<T>> {
             Ok(Look::Awaited(format!("{whom} to answer ({error})")))
         }
         _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::SystemClock;
+
+    #[test]
+    fn what_was_seen_while_cancelled_does_not_count() {
+        let cancel = Cancel::new();
+        let mut control = Control::new().cancel(cancel.clone());
+        let mut run = control.begin(&SystemClock, 1);
+        let seen = run.until(|_| {
+            cancel.cancel();
+            // As from a question that was broken off.
+            Ok(Look::Seen("nobody is master"))
+        });
+        assert_eq!(seen.unwrap_err().kind(), ErrorKind::Cancelled);
     }
 }

@@ -20,7 +20,7 @@ use crate::transport::Endpoint;
 /// # Errors
 /// `Cancelled`. A host that does not answer is part of the diagnosis.
 pub fn diagnose(members: &Members) -> Result<Diagnosis> {
-    let last = members.last.as_ref();
+    let last = members.last.as_deref();
     let mut answers: Vec<HostAnswer> = Vec::new();
     let mut fresh: Option<Snapshot> = None;
     let mut waiting = members.known();

@@ -69,7 +69,8 @@ pub fn eject(
     consent: &Consent,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Ejected>> {
-    told(plan, || eject_as_planned(pool, plan, consent, control))
+    let pool = control.over(pool);
+    told(plan, || eject_as_planned(&pool, plan, consent, control))
 }
 
 fn eject_as_planned(

@@ -82,7 +82,8 @@ pub fn hand_over(
     plan: &Plan,
     control: &mut Control<'_>,
 ) -> Result<Outcome<HandedOver>> {
-    told(plan, || hand_over_as_planned(pool, plan, control))
+    let pool = control.over(pool);
+    told(plan, || hand_over_as_planned(&pool, plan, control))
 }
 
 fn hand_over_as_planned(

@@ -89,8 +89,9 @@ pub fn join(
     consent: &Consent,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Joined>> {
+    let (pool, joiner) = (control.over(pool), control.over(joiner));
     let mut run = control.begin(pool.clock(), plan.steps.len());
-    join_in(Sides { pool, joiner, consent }, plan, &mut run)
+    join_in(Sides { pool: &pool, joiner: &joiner, consent }, plan, &mut run)
 }
 
 /// Makes a host a member as a part of a longer run.

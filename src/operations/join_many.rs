@@ -105,6 +105,8 @@ pub fn join_many(
         let what = format!("{} clients for {} plans", joiners.len(), joins.plans.len());
         return Err(Error::new(ErrorKind::InvalidInput, what));
     }
+    let pool = &control.over(pool);
+    let joiners: Vec<_> = joiners.iter().map(|joiner| control.over(joiner)).collect();
     let of = joins.plans.iter().map(|plan| plan.steps.len() + 1).sum::<usize>().saturating_sub(1);
     let mut run = control.begin(pool.clock(), of);
     let first = pool.settled_snapshot(Scope::Preflight)?;

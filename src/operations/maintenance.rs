@@ -61,7 +61,8 @@ pub fn maintenance(
     plan: &Plan,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Maintained>> {
-    told(plan, || maintain(pool, plan, control))
+    let pool = control.over(pool);
+    told(plan, || maintain(&pool, plan, control))
 }
 
 fn maintain(pool: &Client, plan: &Plan, control: &mut Control<'_>) -> Result<Maintained, Stop> {

@@ -22,7 +22,7 @@ pub struct Members {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) addresses: BTreeMap<String, Endpoint>,
     pub(super) patience: Duration,
-    pub(super) last: Option<Snapshot>,
+    pub(super) last: Option<Arc<Snapshot>>,
     pub(super) age: Option<Duration>,
     pub(super) asks_whether_ha_is_armed: bool,
     pub(super) cancel: Cancel,
@@ -90,7 +90,7 @@ impl Members {
     /// [`Scope::Failover`]: crate::client::Scope::Failover
     #[must_use]
     pub fn snapshot(mut self, snapshot: Snapshot, age: Option<Duration>) -> Self {
-        self.last = Some(snapshot);
+        self.last = Some(Arc::new(snapshot));
         self.age = age;
         self
     }
@@ -148,7 +148,8 @@ impl Members {
     /// A session with one host alone.
     pub(super) fn local(&self, endpoint: &Endpoint) -> Result<LocalSession> {
         let limits = Limits::within(self.patience);
-        LocalSession::open(self.transport.clone(), endpoint, &self.credentials, limits)
+        let transport = self.transport.clone();
+        LocalSession::open(transport, endpoint, &self.credentials, limits, &self.cancel)
     }
 
     /// A client of the pool's master, which is at this endpoint.

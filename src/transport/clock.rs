@@ -34,13 +34,21 @@ impl Clock for SystemClock {
 
 /// Cancels what was started with it, from any thread. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<(Mutex<Cancelled>, Condvar)>);
+pub struct Cancel(Arc<Token>);
 
 #[derive(Debug, Default)]
-struct Cancelled {
-    yes: bool,
-    /// Tokens that are cancelled with this one.
-    children: Vec<Weak<(Mutex<Cancelled>, Condvar)>>,
+struct Token {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Who cancels this one. They live as long: their own parents may be known to nobody else.
+    _parents: Vec<Cancel>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cancelled: bool,
+    /// Tokens that are cancelled with this one; most are gone when the next one comes.
+    children: Vec<Weak<Token>>,
 }
 
 impl Cancel {
@@ -51,11 +59,22 @@ impl Cancel {
 
     /// A token that is cancelled with this one, or alone.
     pub fn child(&self) -> Self {
-        let child = Self::new();
-        let mut state = self.lock();
-        child.lock().yes = state.yes;
-        state.children.retain(|other| other.strong_count() > 0);
-        state.children.push(Arc::downgrade(&child.0));
+        Self::any([self])
+    }
+
+    /// A token that is cancelled with the first of some others, or alone.
+    pub fn any<'a>(parents: impl IntoIterator<Item = &'a Self>) -> Self {
+        let parents: Vec<_> = parents.into_iter().cloned().collect();
+        let child = Self(Arc::new(Token { _parents: parents.clone(), ..Token::default() }));
+        for parent in parents {
+            let mut state = parent.lock();
+            if state.cancelled {
+                child.lock().cancelled = true;
+                break;
+            }
+            state.children.retain(|other| other.strong_count() > 0);
+            state.children.push(Arc::downgrade(&child.0));
+        }
         child
     }
 
@@ -63,10 +82,10 @@ impl Cancel {
     pub fn cancel(&self) {
         let children = {
             let mut state = self.lock();
-            state.yes = true;
+            state.cancelled = true;
             std::mem::take(&mut state.children)
         };
-        self.0.1.notify_all();
+        self.0.changed.notify_all();
         for child in children.iter().filter_map(Weak::upgrade) {
             Self(child).cancel();
         }
@@ -74,7 +93,7 @@ impl Cancel {
 
     /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.lock().yes
+        self.lock().cancelled
     }
 
     /// Fails once cancelled.
@@ -85,14 +104,14 @@ impl Cancel {
         if self.is_cancelled() { Err(Self::error()) } else { Ok(()) }
     }
 
-    /// Waits until cancelled, `time` at most; answers whether it was cancelled.
+    /// Waits until cancelled, `time` at most, and returns whether it was cancelled.
     pub fn wait(&self, time: Duration) -> bool {
-        let waited = self.0.1.wait_timeout_while(self.lock(), time, |state| !state.yes);
-        waited.unwrap_or_else(PoisonError::into_inner).0.yes
+        let waited = self.0.changed.wait_timeout_while(self.lock(), time, |state| !state.cancelled);
+        waited.unwrap_or_else(PoisonError::into_inner).0.cancelled
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Cancelled> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error() -> Error {
@@ -126,5 +145,35 @@ mod tests {
         parent.cancel();
         assert!(child.is_cancelled() && grandchild.is_cancelled());
         assert!(parent.child().is_cancelled());
+    }
+
+    #[test]
+    fn a_token_of_several_is_cancelled_with_the_first_of_them() {
+        for n in 0..3 {
+            let parents = [Cancel::new(), Cancel::new(), Cancel::new()];
+            let child = Cancel::any(&parents);
+            assert!(!child.is_cancelled());
+            parents[n].cancel();
+            assert!(child.is_cancelled() && Cancel::any(&parents).is_cancelled());
+            assert_eq!(parents.iter().filter(|parent| parent.is_cancelled()).count(), 1);
+        }
+        assert!(!Cancel::any([]).is_cancelled());
+    }
+
+    #[test]
+    fn a_token_between_two_others_may_be_dropped() {
+        let first = Cancel::new();
+        let last = first.child().child().child();
+        first.cancel();
+        assert!(last.is_cancelled());
+    }
+
+    #[test]
+    fn a_token_that_lives_long_does_not_keep_those_that_ended() {
+        let (one, other) = (Cancel::new(), Cancel::new());
+        for _ in 0..1000 {
+            drop(Cancel::any([&one, &other]));
+        }
+        assert!(one.lock().children.len() <= 1 && other.lock().children.len() <= 1);
     }
 }

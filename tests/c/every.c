@@ -272,7 +272,7 @@ static void worlds_from_above(void) {
 static void single_hosts_and_tasks(void) {
     xcp_simulator *world = NULL;
     xcp_transport *way = NULL;
-    xcp_client *pool = NULL, *other = NULL;
+    xcp_client *pool = NULL, *other = NULL, *view = NULL;
     xcp_local_session *local = NULL, *beside = NULL;
     xcp_snapshot *snapshot = NULL;
     xcp_watch *watch = NULL;
@@ -304,8 +304,10 @@ static void single_hosts_and_tasks(void) {
     ENDS(XCP_OK, xcp_client_beside(pool, "10.0.0.2", NULL, &other, &error));
     ENDS(XCP_OK, xcp_client_local(pool, "10.0.0.2", NULL, &beside, &error));
     xcp_local_session_free(beside);
-    ENDS(XCP_OK, xcp_client_call_within_json(pool, "host.get_all", "[]", "{\"timeout\": 100}", NULL, &out, &error));
+    ENDS(XCP_OK, xcp_client_view(pool, "{\"timeout\": 100}", &view, &error));
+    ENDS(XCP_OK, xcp_client_call_json(view, "host.get_all", "[]", NULL, &out, &error));
     free_text(out);
+    xcp_client_free(view);
     ENDS(XCP_OK, xcp_client_snapshot(pool, "[\"pool\", \"host\", \"host_metrics\", \"Certificate\"]", false, NULL,
                                      &snapshot, &error));
     ENDS(XCP_OK, xcp_evidence_json(pool, snapshot, NULL, &out, &error));

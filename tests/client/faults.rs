@@ -143,7 +143,8 @@ fn a_local_session_is_closed_though_its_connection_breaks() {
         let world = lab(17);
         let front = Front::builder(&world).https(0).start().unwrap();
         let (at, limits) = (endpoint(&front, "ignite"), Limits::within(seconds(5)));
-        let local = LocalSession::open(http(&front), &at, &credentials(), limits).unwrap();
+        let local =
+            LocalSession::open(http(&front), &at, &credentials(), limits, &Cancel::new()).unwrap();
         assert!(!local.is_in_emergency_mode().unwrap());
         assert_eq!(world.open_sessions(), 1);
         world.trouble(Injection::new(trouble.clone()).method("session.local_logout"));
@@ -300,7 +301,8 @@ fn eight_readers_survive_the_death_of_the_master() {
         let transport = http(&front);
         let limits = Limits::within(seconds(5));
         let ignite = endpoint(&front, "ignite");
-        let local = LocalSession::open(transport, &ignite, &credentials(), limits).unwrap();
+        let local =
+            LocalSession::open(transport, &ignite, &credentials(), limits, &Cancel::new()).unwrap();
         local.call::<()>("pool.emergency_transition_to_master", &()).unwrap();
         drop(local);
         readers.wait_for_reads(seconds(30));

@@ -341,7 +341,8 @@ fn conclusion(life: &Life, clients: &BTreeMap<&str, Client>, step: &Json) -> Str
     if method == "session.slave_local_login_with_password" {
         let limits = Limits::default();
         let endpoint = Endpoint::https(host);
-        let session = LocalSession::open(life.clone(), &endpoint, &credentials(), limits);
+        let session =
+            LocalSession::open(life.clone(), &endpoint, &credentials(), limits, &Cancel::new());
         return session.map_or_else(|error| verdict(&error), |_| "a local session".to_owned());
     }
     let params = &step["request"]["params"].as_array().unwrap()[1..];
@@ -358,7 +359,8 @@ fn conclusion(life: &Life, clients: &BTreeMap<&str, Client>, step: &Json) -> Str
         None => {
             let (endpoint, limits) = (Endpoint::https(host), Limits::default());
             let session =
-                LocalSession::open(life.clone(), &endpoint, &credentials(), limits).unwrap();
+                LocalSession::open(life.clone(), &endpoint, &credentials(), limits, &Cancel::new())
+                    .unwrap();
             answered(session.call(method, params))
         }
     };

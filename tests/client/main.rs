@@ -12,6 +12,7 @@ mod http_server;
 #[cfg(feature = "http")]
 mod http_trust;
 mod lives;
+mod memory;
 #[cfg(feature = "simulator")]
 #[path = "../support/preflight_cases.rs"]
 mod preflight_cases;
@@ -26,5 +27,6 @@ mod search;
 mod sessions;
 #[cfg(all(feature = "http", feature = "simulator"))]
 mod support;
+mod views;
 #[cfg(all(feature = "http", feature = "simulator"))]
 mod watch;

@@ -2,198 +2,15 @@
 //! against the recorded life of a real pool.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::memory::{POOL, State, World, credentials, hosts, result};
 use serde_json::{Value, json};
-use xcp_pool::client::{Client, Credentials, LocalSession, LoginFailure, Role, Scope, probe};
-use xcp_pool::model::{Class, Host, Ref, Uuid};
+use xcp_pool::client::{Client, LocalSession, LoginFailure, Role, Scope, probe};
+use xcp_pool::model::{Class, Uuid};
 use xcp_pool::transport::{Body, Cancel, Endpoint, Limits, Request, Transport};
 use xcp_pool::wire::Operation;
 use xcp_pool::{Error, ErrorKind, Fault};
-
-/// What a host is.
-#[derive(Clone, Debug, PartialEq)]
-enum State {
-    Dead,
-    /// Does not answer until the request's time is over, or it is cancelled.
-    Hangs,
-    Master,
-    MemberOf(&'static str),
-    /// Raises this for every call, as an array.
-    Emergency(&'static [&'static str]),
-    Untrusted,
-}
-
-struct Machine {
-    state: State,
-    /// Which physical host it is: one may have several addresses.
-    host: &'static str,
-    pool: &'static str,
-    sessions: Vec<String>,
-}
-
-/// Some hosts in memory, by address.
-#[derive(Clone, Default)]
-struct World(Arc<Mutex<Inner>>);
-
-#[derive(Default)]
-struct Inner {
-    machines: BTreeMap<&'static str, Machine>,
-    logins: usize,
-    writes: Vec<String>,
-    /// The database that the masters serve: hosts by ref, with their address.
-    hosts: BTreeMap<String, Value>,
-    generation: usize,
-    requests: usize,
-}
-
-const POOL: &str = "pool-1";
-
-impl World {
-    /// A pool of three: a is the master.
-    fn pool() -> Self {
-        let world = Self::default();
-        for (address, host, state) in [
-            ("a", "OpaqueRef:a", State::Master),
-            ("b", "OpaqueRef:b", State::MemberOf("a")),
-            ("c", "OpaqueRef:c", State::MemberOf("a")),
-        ] {
-            world.add(address, host, POOL, state);
-            let record = json!({"uuid": host, "address": address, "name_label": address});
-            world.with(|inner| drop(inner.hosts.insert(host.to_owned(), record)));
-        }
-        world
-    }
-
-    fn add(&self, address: &'static str, host: &'static str, pool: &'static str, state: State) {
-        let machine = Machine { state, host, pool, sessions: Vec::new() };
-        self.with(|inner| drop(inner.machines.insert(address, machine)));
-    }
-
-    fn set(&self, address: &str, state: State) {
-        self.with(|inner| {
-            let machine = inner.machines.get_mut(address).unwrap();
-            machine.state = state;
-            // A toolstack that restarts forgets its sessions.
-            machine.sessions.clear();
-        });
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
-        act(&mut self.0.lock().unwrap())
-    }
-
-    fn open_sessions(&self) -> usize {
-        self.with(|inner| inner.machines.values().map(|machine| machine.sessions.len()).sum())
-    }
-
-    fn connect(&self, address: &str) -> Client {
-        Client::connect(self.clone(), address, &credentials()).unwrap()
-    }
-}
-
-fn credentials() -> Credentials {
-    Credentials::new("root", "hunter2")
-}
-
-fn fault(code: &str, params: &[&str]) -> Value {
-    json!({"jsonrpc": "2.0", "error": {"code": 1, "message": code, "data": params}, "id": 1})
-}
-
-fn result(value: Value) -> Value {
-    json!({"jsonrpc": "2.0", "result": value, "id": 1})
-}
-
-impl Inner {
-    fn answer(&mut self, address: &str, method: &str, params: &[Value]) -> Value {
-        let machine = self.machines.get_mut(address).unwrap();
-        match &machine.state {
-            State::Emergency(error) => {
-                return json!({"jsonrpc": "2.0", "error": error, "id": 0});
-            }
-            State::MemberOf(master) => return fault("HOST_IS_SLAVE", &[master]),
-            _ => {}
-        }
-        let session = params[0].as_str().unwrap();
-        if method == "session.login_with_password" {
-            self.logins += 1;
-            let session = format!("OpaqueRef:{address}-{}", self.logins);
-            machine.sessions.push(session.clone());
-            return result(json!(session));
-        }
-        let Some(n) = machine.sessions.iter().position(|known| known == session) else {
-            return fault("SESSION_INVALID", &[session]);
-        };
-        match method {
-            "session.logout" => {
-                machine.sessions.remove(n);
-                result(json!(""))
-            }
-            "session.get_this_host" => result(json!(machine.host)),
-            "pool.get_all_records" => {
-                result(json!({"OpaqueRef:p": {"uuid": machine.pool, "master": machine.host}}))
-            }
-            "host.get_all" => result(json!(self.hosts.keys().collect::<Vec<_>>())),
-            "event.from" => {
-                let token = params[2].as_str().unwrap();
-                let mut events = Vec::new();
-                if token.is_empty() {
-                    events.push(json!({"class": "pool", "operation": "add", "ref": "OpaqueRef:p",
-                                       "snapshot": {"uuid": machine.pool}}));
-                    for (reference, record) in &self.hosts {
-                        events.push(json!({"class": "host", "operation": "add", "ref": reference,
-                                           "snapshot": record}));
-                    }
-                }
-                result(
-                    json!({"events": events, "valid_ref_counts": {"pool": 1, "host": self.hosts.len()},
-                              "token": format!("{},0", self.generation)}),
-                )
-            }
-            _ => {
-                self.writes.push(format!("{address} {method}"));
-                result(json!(""))
-            }
-        }
-    }
-}
-
-impl Transport for World {
-    fn exchange(&self, request: &Request<'_>) -> Result<Body, Error> {
-        request.cancel.check()?;
-        let address = request.endpoint.host();
-        let state = self.with(|inner| {
-            inner.requests += 1;
-            inner.machines.get(address).map(|machine| machine.state.clone())
-        });
-        match state {
-            None | Some(State::Dead) => {
-                let message = format!("{address} refuses connections");
-                return Err(Error::new(ErrorKind::Transport, message));
-            }
-            Some(State::Untrusted) => {
-                return Err(Error::new(ErrorKind::Trust, format!("{address} is not trusted")));
-            }
-            Some(State::Hangs) => {
-                if request.cancel.wait(request.limits.overall) {
-                    request.cancel.check()?;
-                }
-                return Err(Error::new(ErrorKind::Timeout, format!("{address} took too long")));
-            }
-            Some(_) => {}
-        }
-        let call: Value = serde_json::from_slice(request.body).unwrap();
-        let params = call["params"].as_array().unwrap();
-        let reply =
-            self.with(|inner| inner.answer(address, call["method"].as_str().unwrap(), params));
-        Ok(Body::Bytes(reply.to_string().into_bytes()))
-    }
-}
-
-fn hosts(client: &Client) -> Result<Vec<Ref<Host>>, Error> {
-    client.call("host.get_all", &())
-}
 
 #[test]
 fn a_dead_masters_pool_is_found_at_the_survivor_that_is_master_now() {
@@ -606,8 +423,9 @@ fn a_local_session_stays_at_its_host_and_is_closed() {
     let local =
         r#"{"jsonrpc":"2.0","result":"OpaqueRef:93d4f640-c262-8961-8ef3-bac006d5bd9a","id":1}"#;
     let host = Endpoint::https("127.0.7.1");
-    let open =
-        |text: &str| LocalSession::open(replies(text), &host, &credentials(), Limits::default());
+    let open = |text: &str| {
+        LocalSession::open(replies(text), &host, &credentials(), Limits::default(), &Cancel::new())
+    };
     let session = open(local).unwrap();
     assert!(!format!("{session:?}").contains("93d4f640"));
     session.close().unwrap();

@@ -220,8 +220,13 @@ fn survivors_are_trusted_as_the_dead_master_vouched_for_them_and_no_impostor_is(
     assert_eq!(times(&world, LOGIN), logins + 1);
 
     let ignite = endpoint(&front, "ignite");
-    let local =
-        LocalSession::open(http(&front), &ignite, &credentials(), Limits::within(seconds(5)));
+    let local = LocalSession::open(
+        http(&front),
+        &ignite,
+        &credentials(),
+        Limits::within(seconds(5)),
+        &Cancel::new(),
+    );
     local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
     let start = Instant::now();
     while client.call::<Vec<Ref<Host>>>("host.get_all", &()).is_err() {

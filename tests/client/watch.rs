@@ -195,6 +195,7 @@ impl Life {
                     &at.parse().unwrap(),
                     &credentials(),
                     limits,
+                    &Cancel::new(),
                 );
                 local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
                 wait(seconds(60));
@@ -238,7 +239,7 @@ fn refs(snapshot: &Snapshot, classes: &[Class]) -> BTreeSet<(Class, String)> {
 }
 
 /// Polls until the watch shows what the database has.
-fn settle(life: &Life, watch: &mut Watch<'_>, shadow: &mut Shadow, classes: &[Class]) {
+fn settle(life: &Life, watch: &mut Watch, shadow: &mut Shadow, classes: &[Class]) {
     let mut last = Vec::new();
     for _ in 0..60 {
         let polled = watch.poll();

@@ -1,6 +1,7 @@
 //! The library through its C ABI.
 #![cfg(feature = "ffi")]
 
+mod cancel;
 mod client;
 mod header;
 mod hosts;

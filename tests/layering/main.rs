@@ -323,5 +323,5 @@ fn names_lead_to_the_file_that_defines_them() {
     assert!(taken("model/host.rs", "model/enums.rs").contains("UpdateGuidance"));
     assert!(taken("model/host.rs", "model/record.rs").contains("record"));
     // A method that stands in another file than its type.
-    assert!(taken("operations/hand_over.rs", "client/mod.rs").contains("Client"));
+    assert!(taken("operations/hand_over.rs", "client/handle.rs").contains("Client"));
 }

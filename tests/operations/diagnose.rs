@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
+use crate::support::{log_in_locally, root};
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election::{self, Role, Verdict};
 use xcp_pool::health::diagnosis::{Contact, Diagnosis, HostReport, PoolState, Records};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Members};
 use xcp_pool::simulator::{Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
-
-fn root() -> Credentials {
-    Credentials::new("root", "xcp-test")
-}
 
 fn lab() -> World {
     let lab = PoolSpec::new("lab", Release::XcpNg83)
@@ -175,10 +172,8 @@ fn two_masters_are_told_as_a_split() {
 }
 
 fn promote(world: &World, host: &str) {
-    let limits = xcp_pool::transport::Limits::default();
-    let endpoint = host.parse().unwrap();
-    let local = xcp_pool::client::LocalSession::open(world.transport(), &endpoint, &root(), limits);
-    local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
+    let local = log_in_locally(world, host);
+    local.call::<()>("pool.emergency_transition_to_master", &()).unwrap();
     world.advance(seconds(30));
 }
 
@@ -302,10 +297,8 @@ fn a_member_of_a_member_is_not_taken_for_a_member_of_the_master() {
     let world = lab();
     let last = snapshot(&world);
     // Somebody points beta to alpha, which is no master.
-    let endpoint = "10.0.0.3".parse().unwrap();
-    let limits = xcp_pool::transport::Limits::default();
-    let local = xcp_pool::client::LocalSession::open(world.transport(), &endpoint, &root(), limits);
-    local.unwrap().call::<()>("pool.emergency_reset_master", &("10.0.0.2",)).unwrap();
+    let local = log_in_locally(&world, "10.0.0.3");
+    local.call::<()>("pool.emergency_reset_master", &("10.0.0.2",)).unwrap();
     world.advance(seconds(60));
     let diagnosis = diagnose(&world, &last);
     assert_eq!(diagnosis.state, PoolState::Astray { members: vec!["beta".into()] });
@@ -322,11 +315,8 @@ fn asking_after_ha_never_touches_a_host_that_becomes_master() {
         let world = lab();
         let last = snapshot(&world);
         world.power_off("phantom");
-        let endpoint = "10.0.0.2".parse().unwrap();
-        let limits = xcp_pool::transport::Limits::default();
-        let local =
-            xcp_pool::client::LocalSession::open(world.transport(), &endpoint, &root(), limits);
-        local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
+        let local = log_in_locally(&world, "10.0.0.2");
+        local.call::<()>("pool.emergency_transition_to_master", &()).unwrap();
         world.advance(Duration::from_millis(delay));
         let members = members(&world).snapshot(last, None).ask_whether_ha_is_armed();
         operations::diagnose(&members).unwrap();

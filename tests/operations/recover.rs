@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use xcp_pool::client::{Client, LocalSession, Scope};
+use xcp_pool::client::{Client, Scope};
 use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, Members, Outcome, Recovered, Remaining};
 use xcp_pool::plan::{self, Consent, Plan};
 use xcp_pool::simulator::{HostRole, Injection, Peer, Trouble, World};
-use xcp_pool::transport::{Cancel, Limits};
+use xcp_pool::transport::Cancel;
 
 use crate::faults::Drill;
-use crate::support::{done, not_done, phantoms_pool, root};
+use crate::support::{done, log_in_locally, not_done, phantoms_pool, root};
 
 const TRANSITION: &str = "pool.emergency_transition_to_master";
 
@@ -249,10 +249,9 @@ fn somebody_elses_promotion_is_not_met_with_a_second_one() {
     let plan = lab.plan();
     // A host that is silent would take longer to ask than beta takes to restart.
     lab.world.trouble(Injection::new(Trouble::Refuse).host("phantom").times(10_000));
-    let beta = "10.0.0.3".parse().unwrap();
-    let local = LocalSession::open(lab.world.transport(), &beta, &root(), Limits::default());
+    let local = log_in_locally(&lab.world, "10.0.0.3");
     // They give the order moments before.
-    local.unwrap().call::<()>(TRANSITION, &()).unwrap();
+    local.call::<()>(TRANSITION, &()).unwrap();
     let why = not_done(lab.recover(&plan));
     assert!(why.contains("beta says that it is the master"), "{why}");
     assert_eq!(lab.masters(), ["beta"]);
@@ -429,9 +428,7 @@ fn a_host_that_is_master_after_all_stops_the_way_out_of_a_hand_over() {
     let plan = lab.plan();
     // Somebody else was faster.
     let other = if plan.host.name == "alpha" { "10.0.0.1" } else { "10.0.0.2" };
-    let limits = Limits::within(seconds(60));
-    let endpoint = other.parse().unwrap();
-    let local = LocalSession::open(lab.world.transport(), &endpoint, &root(), limits).unwrap();
+    let local = log_in_locally(&lab.world, other);
     local.call::<()>(TRANSITION, &()).unwrap();
     lab.world.advance(seconds(120));
     let why = not_done(lab.recover(&plan));

@@ -2,18 +2,24 @@
 
 use std::fmt::Debug;
 
-use xcp_pool::client::Client;
+use xcp_pool::client::{Client, LocalSession};
 use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::Outcome;
 use xcp_pool::plan::Plan;
 use xcp_pool::simulator::{World, WorldTransport};
-use xcp_pool::transport::{Body, Clock, Request, Transport};
+use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
 
 pub use crate::campaign::cases::{phantoms_pool, root, three_hosts};
 
 pub fn log_in(world: &World, host: &str) -> Client {
     Client::connect(world.transport(), host, &root()).unwrap()
+}
+
+/// A session with one host alone.
+pub fn log_in_locally(world: &World, address: &str) -> LocalSession {
+    let (endpoint, never) = (address.parse().unwrap(), Cancel::new());
+    LocalSession::open(world.transport(), &endpoint, &root(), Limits::default(), &never).unwrap()
 }
 
 /// The way to the hosts, but for one whose certificate nobody vouches for.

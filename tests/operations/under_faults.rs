@@ -1,6 +1,6 @@
 //! Operations under faults at every boundary of a request: each ends, and says the truth.
 
-use crate::campaign::{Operation, describe, from_seed, run, run_all, single_faults};
+use crate::campaign::{Operation, What, describe, from_seed, run, run_all, single_faults};
 
 /// How many schedules of several faults are run (CI runs thousands, optimised); `XCP_POOL_CASES` asks for others, and for all single
 /// faults.
@@ -26,6 +26,18 @@ fn single_faults_at_every_request_are_survived() {
         let all = single_faults(*operation, 1);
         assert!(all.len() >= 200, "{operation:?}: {}", all.len());
         assert_all_well(&all.into_iter().step_by(step).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_operation_that_is_cancelled_at_any_request_sends_no_other() {
+    for operation in Operation::ALL {
+        let all = single_faults(*operation, 1);
+        let cancelled: Vec<_> =
+            all.into_iter().filter(|one| one.faults[0].what == What::Cancel).collect();
+        let step = if std::env::var_os("XCP_POOL_CASES").is_some() { 1 } else { 5 };
+        assert!(cancelled.len() >= 10, "{operation:?}: {}", cancelled.len());
+        assert_all_well(&cancelled.into_iter().step_by(step).collect::<Vec<_>>());
     }
 }
 

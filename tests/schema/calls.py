@@ -29,7 +29,7 @@ def either(*options):
 
 
 HOSTS = read("ffi/rescue.rs:Hosts", "members")
-LIMITS = read("ffi/hosts.rs:Options", "limits")
+LIMITS = read("ffi/arguments.rs:Options", "limits")
 ROLE = result("ffi/hosts.rs:RoleText", "role_of_host")
 TASK = {
     "type": "object", "description": "A record of XAPI's class task.",
@@ -122,7 +122,7 @@ CALLS = {
     "xcp_front_hosts_json": {"hosts_json": result("ffi/simulator/front.rs:Doors", "front_hosts")},
     "xcp_client_connect": {"options_json": read("ffi/client.rs:ClientOptions", "client_options")},
     "xcp_client_call_json": {"params_json": PARAMS, "result_json": OF_XAPI},
-    "xcp_client_call_within_json": {"params_json": PARAMS, "options_json": LIMITS, "result_json": OF_XAPI},
+    "xcp_client_view": {"options_json": LIMITS},
     "xcp_client_task_json": {"params_json": PARAMS, "result_json": OF_XAPI},
     "xcp_client_start": {"params_json": PARAMS},
     "xcp_task_record_json": {"record_json": TASK},

@@ -130,13 +130,18 @@ func (c *Client) Call(ctx context.Context, result any, method string, params ...
 	})
 }
 
-// CallWithin calls a method as Call does, under other limits than the client's.
-func (c *Client) CallWithin(ctx context.Context, limits Limits, result any, method string, params ...any) error {
+// Within makes a view: a client with this one's session, whose calls have other limits. It is closed on its
+// own; the session ends with the last of them.
+func (c *Client) Within(limits Limits) (*Client, error) {
 	a := on(c.handle)
-	m, p, o := a.text(method), a.json(append([]any{}, params...)), a.json(limits.json())
-	return a.decodedWithin(ctx, result, func(cancel *C.xcp_cancel, out **C.char, err **C.xcp_error) C.xcp_status {
-		return C.xcp_client_call_within_json(c.c(), m, p, o, cancel, out, err)
-	})
+	o := a.json(limits.json())
+	var out *C.xcp_client
+	err := a.run(func(err **C.xcp_error) C.xcp_status { return C.xcp_client_view(c.c(), o, &out, err) })
+	if err != nil {
+		return nil, err
+	}
+	free := func(p unsafe.Pointer) { C.xcp_client_free((*C.xcp_client)(p)) }
+	return &Client{made(unsafe.Pointer(out), free)}, nil
 }
 
 // Task runs a method of XAPI as a task and waits for its end; progress, from 0 to 1, may be nil. When the

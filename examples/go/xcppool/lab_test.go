@@ -173,7 +173,9 @@ func TestATaskIsStartedAndAwaited(t *testing.T) {
 	pool := must(Connect(background, way, "a", "root", "xcp-test", ConnectOptions{}))(t)
 	defer pool.Close()
 	var hosts []string
-	if err := pool.CallWithin(background, Limits{Timeout: time.Minute}, &hosts, "host.get_by_name_label", "b"); err != nil || len(hosts) != 1 {
+	patient := must(pool.Within(Limits{Timeout: time.Minute}))(t)
+	defer patient.Close()
+	if err := patient.Call(background, &hosts, "host.get_by_name_label", "b"); err != nil || len(hosts) != 1 {
 		t.Fatal(hosts, err)
 	}
 	task := must(pool.Start(background, "host.disable", hosts[0]))(t)

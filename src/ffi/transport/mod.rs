@@ -1,11 +1,12 @@
 //! Transports as objects.
 
+mod carried;
 mod custom;
 
+pub(super) use carried::{Carried, not_in_callback_of};
 pub use custom::*;
 
 use std::ffi::c_char;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -25,7 +26,7 @@ use crate::transport::{Http, Transport, Trust};
 /// `xcp_transport_free`; clients that were connected over it keep what they need. Threads: may be
 /// used by many at once, and shared by many clients.
 pub struct xcp_transport {
-    pub(super) transport: Arc<dyn Transport>,
+    pub(super) transport: Carried,
     /// The same, if it is HTTPS.
     http: Option<Http>,
 }
@@ -33,7 +34,7 @@ pub struct xcp_transport {
 impl xcp_transport {
     /// A transport that is not HTTPS.
     pub(super) fn other(transport: impl Transport + 'static) -> Self {
-        Self { transport: Arc::new(transport), http: None }
+        Self { transport: Carried::new(transport), http: None }
     }
 }
 
@@ -75,7 +76,10 @@ pub unsafe extern "C" fn xcp_transport_https(
             };
             let out = Out::new(transport, "transport")?;
             let http = options.build(trust)?;
-            out.write_object(xcp_transport { transport: Arc::new(http.clone()), http: Some(http) });
+            out.write_object(xcp_transport {
+                transport: Carried::new(http.clone()),
+                http: Some(http),
+            });
             Ok(())
         })
     }

@@ -216,7 +216,8 @@ impl Recovery<'_> {
         let hosts = u32::try_from(snapshot.host.len()).unwrap_or(u32::MAX);
         let limits = Limits::within(SILENT_HOST.saturating_mul(hosts.saturating_add(1)));
         let _ = self.client().and_then(|client| {
-            client.call_within::<Vec<Ref<Host>>>(limits, "pool.recover_slaves", &())
+            let client = client.with_limits(limits);
+            client.call::<Vec<Ref<Host>>>("pool.recover_slaves", &())
         });
     }
 

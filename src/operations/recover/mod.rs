@@ -41,7 +41,8 @@ pub fn recover(
     consent: &Consent,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Recovered>> {
-    told(plan, || recover_as_planned(members, plan, consent, control))
+    let members = control.over_members(members);
+    told(plan, || recover_as_planned(&members, plan, consent, control))
 }
 
 fn recover_as_planned(
@@ -55,7 +56,7 @@ fn recover_as_planned(
         return Err(steps::other_purpose(plan, "a recovery").into());
     };
     let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, what.to_owned());
-    let last = members.last.as_ref();
+    let last = members.last.as_deref();
     let last = last.ok_or_else(|| wrong("a recovery needs the last snapshot of the pool"))?;
     steps::same("pool", &plan.pool.uuid, &last.the_pool()?.1.uuid)?;
     let known = |uuid| last.host.by_uuid(uuid).map(|(reference, host)| (reference.clone(), host));

@@ -87,6 +87,9 @@ pub fn run(schedule: &Schedule) -> Run {
         let said = case.attempt(&caller);
         let said = if caller.is_dead() { Said::Crashed } else { said };
         log.note(&format!("caller {} {said}", attempts.len() + 1));
+        if caller.was_cancelled() && matches!(said, Said::Unknown(_)) {
+            log.violation(format!("it was cancelled, and claims {said}"));
+        }
         attempts.push(said.clone());
         match &said {
             Said::Done(_) | Said::NotDone(_) => {

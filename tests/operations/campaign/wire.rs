@@ -25,6 +25,8 @@ pub struct Fault {
 pub enum What {
     /// The request is lost, refused, answered in vain or in part, or late.
     Request(Trouble),
+    /// The operation is cancelled while the request is under way.
+    Cancel,
     /// The caller dies before it sends.
     CrashBefore,
     /// The caller dies before it reads the reply.
@@ -67,6 +69,7 @@ impl What {
             Trouble::Delay(seconds(70)),
         ];
         let others = [
+            Self::Cancel,
             Self::CrashBefore,
             Self::CrashAfter,
             Self::Restart,
@@ -222,6 +225,9 @@ pub struct Caller {
     number: u64,
     dead: Arc<AtomicBool>,
     pub cancel: Cancel,
+    /// What cancels the operation, and not what the caller does otherwise.
+    stop: Cancel,
+    operates: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -232,7 +238,19 @@ impl Caller {
         });
         let dead = Arc::new(AtomicBool::new(false));
         let transport = world.transport();
-        Self { log: log.clone(), transport, number, dead, cancel: Cancel::new() }
+        let (cancel, stop, operates) = <(Cancel, Cancel, Arc<AtomicBool>)>::default();
+        Self { log: log.clone(), transport, number, dead, cancel, stop, operates }
+    }
+
+    /// From here on every request is that of an operation, which this cancels.
+    pub fn operates_until(&self) -> Cancel {
+        self.operates.store(true, Ordering::Relaxed);
+        self.stop.clone()
+    }
+
+    /// Whether the operation was cancelled in the middle.
+    pub fn was_cancelled(&self) -> bool {
+        self.operates.load(Ordering::Relaxed) && self.stop.is_cancelled()
     }
 
     pub fn is_dead(&self) -> bool {
@@ -262,6 +280,7 @@ impl Caller {
             self.log.note(&format!("FAULT {what:?} at {host}"));
             match what {
                 What::Request(trouble) => world.trouble(Injection::new(trouble)),
+                What::Cancel => self.stop.cancel(),
                 What::CrashBefore => return Err(self.die()),
                 What::CrashAfter => after.crash = true,
                 What::Restart => world.act(|scene| scene.restart_toolstack(host)),
@@ -353,6 +372,10 @@ impl Transport for Caller {
             self.log.with(|inner| inner.closed.insert(session));
         }
         let after = self.suffer(due, &host)?;
+        if self.was_cancelled() && !method.ends_with("logout") && !request.cancel.is_cancelled() {
+            let what = format!("{method} was sent to {host} by an operation that was cancelled");
+            self.log.violation(what);
+        }
         let world = &self.log.world;
         let objection =
             self.log.with(|inner| (self.log.guard)(world, &inner.books, &host, &method));

@@ -123,7 +123,7 @@ fn connect(caller: &Caller, host: &str) -> Result<Client> {
 
 /// A quarter of an hour, which is enough for everything in a world at peace.
 fn control(caller: &Caller) -> Control<'static> {
-    Control::new().deadline(Duration::from_secs(900)).cancel(caller.cancel.clone())
+    Control::new().deadline(Duration::from_secs(900)).cancel(caller.operates_until())
 }
 
 fn said<T: std::fmt::Debug>(result: Result<Outcome<T>>) -> Said {
