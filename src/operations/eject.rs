@@ -23,9 +23,9 @@ pub struct Ejected {
     pub already_gone: bool,
     /// The uuid of the pool of its own that the host has now.
     ///
-    /// None if what answers there is of no use to this client: see [`Self::notes`].
+    /// Unknown if what answers there is of no use to this client: see [`Self::notes`].
     pub alone: Option<Uuid>,
-    /// The pool before; none if the host had left already.
+    /// The pool before, unless the host had left already.
     pub before: Option<Overview>,
     /// The pool after.
     pub after: Overview,

@@ -26,7 +26,7 @@ pub struct HandedOver {
     pub address: String,
     /// Whether it was master when the operation began: nothing was called then.
     pub already_master: bool,
-    /// The pool before; none if it was master already.
+    /// The pool before, unless it was master already.
     pub before: Option<Overview>,
     /// The pool after.
     pub after: Overview,
@@ -59,7 +59,7 @@ const RESTART_GRACE: Duration = Duration::from_secs(300);
 /// A call that fails in its second phase leaves hosts behind that change their roles afterwards.
 const FAULT_GRACE: Duration = Duration::from_secs(30);
 
-/// The same after a call that got no answer.
+/// How long the old master may still rule after a call that got no answer.
 const SILENCE_GRACE: Duration = Duration::from_secs(90);
 
 /// Has a host become master, as planned; sees for itself that it did and that all others follow.
@@ -165,7 +165,7 @@ impl HandOver<'_> {
         stand.map_err(|error| Stop::NotDone(self.broken().error(error)))
     }
 
-    /// What is awaited of a hand-over that somebody ordered; none if there is none.
+    /// What is awaited of a hand-over that somebody ordered, if there is one.
     fn fresh(&self, now: &Snapshot) -> Result<Option<String>> {
         let tasks = steps::tasks(self.pool, METHOD)?;
         let pending = |status| matches!(status, TaskStatus::Pending | TaskStatus::Cancelling);
@@ -323,7 +323,7 @@ impl HandOver<'_> {
         self.pool.role_of(self.address).is_err_and(|error| error.is_fault("HOST_BROKEN"))
     }
 
-    /// The same, and nobody is master.
+    /// Whether the host lost its role, and nobody else is master.
     fn is_lost(&self) -> bool {
         let rules = |member: &Member| {
             let role = self.pool.role_of(&member.address);

@@ -27,7 +27,7 @@ pub struct Joined {
     pub reference: String,
     /// Whether the host was a member already when the operation began.
     pub already_member: bool,
-    /// The pool before the join; none if the host was a member already.
+    /// The pool before the join, unless the host was a member already.
     pub before: Option<Overview>,
     /// The pool after the join.
     pub after: Overview,

@@ -38,7 +38,7 @@ pub struct JoinedMany {
 pub struct JoinAttempt {
     /// The host.
     pub host: Subject,
-    /// How its join ended; none if it was not tried.
+    /// How its join ended, if it was tried.
     pub outcome: Option<Outcome<Joined>>,
     /// Why it was not tried; empty if it was.
     pub skipped: String,
@@ -168,7 +168,7 @@ pub fn join_many(
     Ok(JoinedMany { hosts })
 }
 
-/// Why a host would not be able to join as things stand; none if nothing new is in the way.
+/// What is new in the way of a host, if anything is, as things stand.
 fn refusal(pool: &Snapshot, joiner: &Client, plan: &Plan) -> Result<Option<Why>> {
     let Purpose::Join { options } = &plan.purpose else {
         return Err(steps::other_purpose(plan, "a join"));

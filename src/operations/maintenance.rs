@@ -280,7 +280,7 @@ impl Maintenance<'_> {
         Ok(notes)
     }
 
-    /// What keeps the host from being back; none if it is.
+    /// What keeps the host from being back, if anything does.
     fn away(&self, now: &Snapshot) -> Option<String> {
         let name = &self.plan.host.name;
         let Some(host) = now.get(&self.host) else {

@@ -133,7 +133,7 @@ impl Members {
         known
     }
 
-    /// Where the host is that others call by this address; none if that is no address.
+    /// Where the host is that others call by this address, if that is an address.
     pub(super) fn locate(&self, named: &str) -> Option<Endpoint> {
         if let Some(real) = self.addresses.get(named) {
             return Some(real.clone());

@@ -157,7 +157,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// What all hosts say of themselves; none if the new master does not answer now.
+    /// What all hosts say of themselves, unless the new master does not answer now.
     fn look(&self, diagnosis: &Diagnosis) -> Option<Seen> {
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let other = ours().find(|host| {

@@ -17,7 +17,7 @@ use recovery::Recovery;
 
 /// Makes a member the master in place of one that died, as planned; sees to it that all follow.
 ///
-/// The same leads out of a hand-over that failed half-way, which leaves a pool without a master.
+/// It also leads out of a hand-over that failed half-way, which leaves a pool without a master.
 ///
 /// Everything is looked at anew, host by host. The promotion is not sent if any host says that it is
 /// master, if the old master answers at all, if somebody else's promotion is under way, or if what

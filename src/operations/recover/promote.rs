@@ -172,7 +172,7 @@ impl Recovery<'_> {
         })
     }
 
-    /// Decides anew, by what is known now and what the plan has confirmed; none if it may be.
+    /// Decides anew, by what is known now and what the plan has confirmed; returns why not, if so.
     fn may_be_promoted(&self, diagnosis: &Diagnosis) -> Result<Option<Why>> {
         let Purpose::Recovery { confirmed, old_master_is_off, .. } = &self.plan.purpose else {
             return Err(Error::new(ErrorKind::InvalidInput, "the plan is for no recovery"));

@@ -15,7 +15,7 @@ pub(super) struct Recovery<'a> {
     /// The records from before the death.
     pub(super) last: &'a Snapshot,
     pub(super) target: Ref<Host>,
-    /// The master that died; none if nobody was master.
+    /// The master that died, unless nobody was master.
     pub(super) old: Option<Ref<Host>>,
     pub(super) address: String,
     pub(super) endpoint: Endpoint,
