@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 use divan::{Bencher, black_box};
 use xcp_pool::ffi::*;
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::{Options, Report, evaluate_with};
+use xcp_pool::preflight::{Options, Report, evaluate};
 
 fn main() {
     divan::main();
@@ -90,7 +90,7 @@ impl Drop for Object {
 
 fn report() -> Report {
     let [pool, host] = worlds().map(|world| Snapshot::from_json(world.as_bytes()).unwrap());
-    evaluate_with(&pool, &host, &Options::default())
+    evaluate(pool, host, &Options::default())
 }
 
 #[divan::bench_group]

@@ -165,9 +165,8 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     secrets.push(host.call("pool.initial_auth", &()).unwrap());
     let snapshot = |client: &Client| client.snapshot(Scope::Preflight).unwrap();
     let (of_pool, of_host) = (snapshot(&pool), snapshot(&host));
-    let options = Options::default();
-    let report = preflight::evaluate_with(&of_pool, &of_host, &options);
-    let plan = plan::join(&of_pool, &of_host, &options, &report, &Choices::new()).unwrap();
+    let report = preflight::evaluate(of_pool, of_host, &Options::new());
+    let plan = report.plan(&Choices::new()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     for trouble in [Trouble::Reset, Trouble::LoseReply] {
         world.trouble(Injection::new(trouble).host("ignite").method("Async.pool.join"));
@@ -253,10 +252,8 @@ fn a_step_whose_effect_holds_already_is_told_as_skipped() {
     let (pool, host) = (connect("phantom"), connect("ignite"));
     let snapshot = |client: &Client| client.snapshot(Scope::Preflight).unwrap();
     let (of_pool, of_host) = (snapshot(&pool), snapshot(&host));
-    let mut options = Options::default();
-    options.policy = preflight::Policy::documented();
-    let report = preflight::evaluate_with(&of_pool, &of_host, &options);
-    let plan = plan::join(&of_pool, &of_host, &options, &report, &Choices::new()).unwrap();
+    let options = Options::new().policy(preflight::Policy::documented());
+    let plan = preflight::evaluate(of_pool, of_host, &options).plan(&Choices::new()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
     for _ in 0..2 {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::{self, Options, Verdict, consequences};
+use xcp_pool::preflight::{self, Options, Verdict};
 
 const USAGE: &str = "usage: join [--keep-vms]\n       join --pool-snapshot FILE --host-snapshot FILE \
                      [--options FILE] [--json | --markdown]";
@@ -55,19 +55,19 @@ impl Arguments {
 
     fn run(&self) -> Result<ExitCode> {
         match (&self.pool, &self.host) {
-            (Some(pool), Some(host)) => self.check(&load(pool)?, &load(host)?),
+            (Some(pool), Some(host)) => self.check(load(pool)?, load(host)?),
             (None, None) => story::tell(self.keep_vms).map(|()| ExitCode::SUCCESS),
             _ => Err(usage("--pool-snapshot and --host-snapshot go together")),
         }
     }
 
-    fn check(&self, pool: &Snapshot, host: &Snapshot) -> Result<ExitCode> {
+    fn check(&self, pool: Snapshot, host: Snapshot) -> Result<ExitCode> {
         let options = match &self.options {
             Some(file) => serde_json::from_slice(&read(file)?)
                 .map_err(|error| Error::new(ErrorKind::InvalidInput, format!("{file}: {error}")))?,
             None => Options::default(),
         };
-        let report = preflight::evaluate_with(pool, host, &options);
+        let report = preflight::evaluate(pool, host, &options);
         let ready = report.verdict() == Verdict::Ready;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
@@ -76,10 +76,7 @@ impl Arguments {
         } else {
             println!("{report}");
             if ready {
-                println!(
-                    "\n{}",
-                    consequences::foretell(pool, host, &consequences::Attempt::join())
-                );
+                println!("\n{}", report.consequences());
             }
         }
         Ok(ExitCode::from(if ready { 0 } else { 2 }))

@@ -4,7 +4,7 @@ use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::error::Result;
 use xcp_pool::model::Overview;
 use xcp_pool::operations::{self, Control};
-use xcp_pool::plan::{self, Choices, Consent};
+use xcp_pool::plan::{Choices, Consent};
 use xcp_pool::preflight::{self, Options, Policy};
 use xcp_pool::simulator::World;
 
@@ -21,15 +21,11 @@ pub fn tell(keep_vms: bool) -> Result<()> {
     println!("# Ignite\n\n{}\n", Overview::of(&host)?);
 
     // The vendor's documents want an empty host; XAPI itself would take its halted VMs along.
-    let mut options = Options::default();
-    if !keep_vms {
-        options.policy = Policy::documented();
-    }
-    let report = preflight::evaluate_with(&pool, &host, &options);
+    let policy = if keep_vms { Policy::new() } else { Policy::documented() };
+    let report = preflight::evaluate(pool, host, &Options::new().policy(policy));
     println!("# May Ignite join?\n\n{report}\n");
 
-    let choices = Choices::new();
-    let plan = plan::join(&pool, &host, &options, &report, &choices)?;
+    let plan = report.plan(&Choices::new())?;
     println!("# The plan\n\n{plan}\n");
 
     // An administrator who has read the plan agrees to what it destroys by naming this digest.

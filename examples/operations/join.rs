@@ -1,10 +1,12 @@
 //! Two hosts join the pool, one after the other.
 
+use std::sync::Arc;
+
 use xcp_pool::client::Scope;
 use xcp_pool::error::Result;
 use xcp_pool::operations::{self, OnFailure};
-use xcp_pool::plan::{self, Choices, Consent, Joiner};
-use xcp_pool::preflight::Options;
+use xcp_pool::plan::{self, Choices, Consent};
+use xcp_pool::preflight::{self, Options};
 
 use crate::lab::Lab;
 use crate::told;
@@ -13,15 +15,12 @@ pub fn run(lab: &Lab) -> Result<()> {
     println!("# delta and epsilon join\n");
     let pool = lab.client("alpha")?;
     let (delta, epsilon) = (lab.client("delta")?, lab.client("epsilon")?);
-    let world = pool.snapshot(Scope::Preflight)?;
-    let (options, choices) = (Options::default(), Choices::new());
+    let world = Arc::new(pool.snapshot(Scope::Preflight)?);
     let snapshots = [delta.snapshot(Scope::Preflight)?, epsilon.snapshot(Scope::Preflight)?];
-    let joiners = snapshots.each_ref().map(|snapshot| Joiner {
-        snapshot,
-        options: &options,
-        choices: &choices,
-    });
-    let joins = plan::join_many(&world, &joiners)?;
+    let reports =
+        snapshots.map(|host| preflight::evaluate(Arc::clone(&world), host, &Options::new()));
+    let choices = Choices::new();
+    let joins = plan::join_many(reports.iter().map(|report| (report, &choices)))?;
     println!("{joins}\n");
 
     // An administrator who has read the plans agrees to what they destroy by naming this digest.

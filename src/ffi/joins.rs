@@ -17,7 +17,7 @@ use crate::ffi::registry::Object;
 use crate::ffi::report::xcp_report;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_NOT_DONE};
 use crate::operations::{self, JoinAttempt, Joined, OnFailure};
-use crate::plan::{self, Choices, Consent, Joiner, Joins, Subject};
+use crate::plan::{self, Choices, Consent, Joins, Subject};
 
 /// Plans of several joins, each for the pool as it will be after those before it.
 ///
@@ -62,23 +62,16 @@ pub unsafe extern "C" fn xcp_plan_join_many(
             let Some(first) = reports.first() else {
                 return Err(Failure::new(XCP_E_INVALID_INPUT, "reports: there are none"));
             };
-            let pool = &first.pool.the_pool()?.1.uuid;
-            for (n, report) in reports.iter().enumerate() {
-                if report.pool.the_pool()?.1.uuid != *pool {
+            let pool = &first.report.pool().the_pool()?.1.uuid;
+            for (n, held) in reports.iter().enumerate() {
+                if held.report.pool().the_pool()?.1.uuid != *pool {
                     let message = format!("reports[{n}] is of another pool than reports[0]");
                     return Err(Failure::new(XCP_E_INVALID_INPUT, message));
                 }
             }
-            let joiners: Vec<_> = reports
-                .iter()
-                .zip(&choices)
-                .map(|(report, choices)| Joiner {
-                    snapshot: &report.host,
-                    options: &report.options,
-                    choices,
-                })
-                .collect();
-            out.write_object(xcp_joins { joins: plan::join_many(&first.pool, &joiners)? });
+            let joiners =
+                reports.iter().zip(&choices).map(|(held, choices)| (&held.report, choices));
+            out.write_object(xcp_joins { joins: plan::join_many(joiners)? });
             Ok(())
         })
     }

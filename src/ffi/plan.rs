@@ -59,9 +59,7 @@ pub unsafe extern "C" fn xcp_plan_join(
             let choices = optional_text(choices_json, "choices_json")?;
             let choices: Chosen = json::decode_or_default(choices, "choices_json")?;
             let out = Out::new(plan, "plan")?;
-            let (pool, host, options) = (&held.pool, &held.host, &held.options);
-            let plan = plan::join(pool, host, options, &held.report, &choices.choices()?)?;
-            out.write_object(xcp_plan { plan });
+            out.write_object(xcp_plan { plan: held.report.plan(&choices.choices()?)? });
             Ok(())
         })
     }

@@ -1,7 +1,6 @@
 //! Preflight reports as objects.
 
 use std::ffi::c_char;
-use std::sync::Arc;
 
 use crate::ffi::boundary::{self, Out, call, optional_text, quiet};
 use crate::ffi::error::xcp_error;
@@ -9,9 +8,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
-use crate::model::Snapshot;
-use crate::preflight::consequences::{Attempt, foretell_with_changes};
-use crate::preflight::{self, Options, Report, Verdict};
+use crate::preflight::{self, Report, Verdict};
 
 /// What a preflight found.
 ///
@@ -19,10 +16,6 @@ use crate::preflight::{self, Options, Report, Verdict};
 /// once.
 pub struct xcp_report {
     pub(super) report: Report,
-    /// What it was made from, which plans need again.
-    pub(super) pool: Arc<Snapshot>,
-    pub(super) host: Arc<Snapshot>,
-    pub(super) options: Options,
 }
 
 impl Object for xcp_report {
@@ -83,8 +76,7 @@ pub unsafe extern "C" fn xcp_preflight(
             let options = json::options(optional_text(options_json, "options_json")?)?;
             let out = Out::new(report, "report")?;
             let (pool, host) = (pool.snapshot.clone(), host.snapshot.clone());
-            let report = preflight::evaluate_with(&pool, &host, &options);
-            out.write_object(xcp_report { report, pool, host, options });
+            out.write_object(xcp_report { report: preflight::evaluate(pool, host, &options) });
             Ok(())
         })
     }
@@ -212,9 +204,7 @@ pub unsafe extern "C" fn xcp_report_consequences_json(
         call("xcp_report_consequences_json", error, |call| {
             let held = call.object(report, "report")?;
             let out = Out::new(consequences_json, "consequences_json")?;
-            let foretold =
-                json::consequences(&held.pool, &held.host, held.options.force, &held.report);
-            out.write_text(json::encode(&foretold)?);
+            out.write_text(json::encode(&held.report.consequences())?);
             Ok(())
         })
     }
@@ -237,9 +227,7 @@ pub unsafe extern "C" fn xcp_report_consequences_markdown(
         call("xcp_report_consequences_markdown", error, |call| {
             let held = call.object(report, "report")?;
             let out = Out::new(markdown, "markdown")?;
-            let foretold =
-                json::consequences(&held.pool, &held.host, held.options.force, &held.report);
-            out.write_text(foretold.to_markdown());
+            out.write_text(held.report.consequences().to_markdown());
             Ok(())
         })
     }
@@ -264,10 +252,7 @@ pub unsafe extern "C" fn xcp_report_pool_after(
         call("xcp_report_pool_after", error, |call| {
             let held = call.object(report, "report")?;
             let out = Out::new(pool, "pool")?;
-            let force = held.options.force;
-            let attempt = if force { Attempt::join_force() } else { Attempt::join() };
-            let (_, changes) = foretell_with_changes(&held.pool, &held.host, &attempt);
-            out.write_object(xcp_snapshot::from(changes.apply(&held.pool)));
+            out.write_object(xcp_snapshot::from(held.report.pool_after()));
             Ok(())
         })
     }

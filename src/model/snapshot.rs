@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -109,6 +111,12 @@ classes! {
     UsbGroup usb_group "USB_group" "usb_group",
     Vusb vusb "VUSB" "vusb",
     Task task "task" "task",
+}
+
+impl Serialize for Class {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl fmt::Display for Class {

@@ -14,8 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Overview, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
-use crate::preflight::consequences::{self, Attempt as JoinCall};
-use crate::preflight::{self, Options, Verdict};
+use crate::preflight::{self, Options, Report, Verdict};
 
 /// A host that has become a member, and what the pool made of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -131,12 +130,6 @@ enum Stand {
     Alone,
 }
 
-/// The databases just before the join.
-struct Before {
-    pool: Snapshot,
-    joiner: Snapshot,
-}
-
 /// What is seen after a call that failed, as far as was heard.
 enum Seen {
     /// The pool knows the host all the same.
@@ -195,7 +188,9 @@ impl Joining<'_> {
     }
 
     /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not join.
-    fn arrive(&self, run: &mut Run<'_, '_>) -> Result<Before, Stop> {
+    ///
+    /// Returns the preflight's report on the databases just before the join.
+    fn arrive(&self, run: &mut Run<'_, '_>) -> Result<Report, Stop> {
         let mut done = Vec::new();
         let (before, heard) = self.act(&mut done, run).map_err(|stop| {
             let why = match stop {
@@ -216,7 +211,7 @@ impl Joining<'_> {
         &'s self,
         done: &mut Vec<&'s Step>,
         run: &mut Run<'_, '_>,
-    ) -> Result<(Before, Heard), Stop> {
+    ) -> Result<(Report, Heard), Stop> {
         for (n, step) in self.plan.steps.iter().enumerate() {
             run.step(n, &step.summary)?;
             match &step.work {
@@ -232,25 +227,23 @@ impl Joining<'_> {
         Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that joins").into())
     }
 
-    fn call(&self, force: bool, run: &mut Run<'_, '_>) -> Result<(Before, Heard), Stop> {
+    fn call(&self, force: bool, run: &mut Run<'_, '_>) -> Result<(Report, Heard), Stop> {
         let Sides { pool, joiner, .. } = self.sides;
-        let before = Before {
-            pool: pool.settled_snapshot(Scope::Preflight)?,
-            joiner: joiner.settled_snapshot(Scope::Preflight)?,
-        };
-        let report = preflight::evaluate_with(&before.pool, &before.joiner, self.options);
+        let before = pool.settled_snapshot(Scope::Preflight)?;
+        let own = joiner.settled_snapshot(Scope::Preflight)?;
+        let report = preflight::evaluate(before, own, self.options);
         if report.verdict() != Verdict::Ready && report.blockers().next().is_some() {
             let findings = report.blockers().map(ToString::to_string);
             let why = Why::new("the preflight found what the plan does not remove").seen(findings);
             return Err(Stop::NotDone(why));
         }
-        let (_, master) = before.pool.master()?;
+        let (_, master) = report.pool().master()?;
         let credentials = pool.credentials();
         let method = if force { "pool.join_force" } else { "pool.join" };
         let params = (master.address.as_str(), credentials.user(), credentials.password());
         // From here on nothing is certain but what the databases show.
         let heard = steps::order(joiner, method, &params, run)?;
-        Ok((before, heard))
+        Ok((report, heard))
     }
 
     /// Sees what became of a call that failed, as far as was heard: that the host joined all the same, or
@@ -305,7 +298,7 @@ impl Joining<'_> {
     }
 
     /// Waits until the member is live and enabled with its storage attached, then compares.
-    fn settle(&self, before: Option<Before>, run: &mut Run<'_, '_>) -> Result<Joined, Stop> {
+    fn settle(&self, before: Option<Report>, run: &mut Run<'_, '_>) -> Result<Joined, Stop> {
         let (mut ready_since, mut alone_since) = (None, None);
         let settled = run.last_step_of(self.plan).and_then(|()| {
             run.until_answered("the pool's master", |run| {
@@ -344,7 +337,7 @@ impl Joining<'_> {
     }
 
     /// What the pool made of the join, beside what was foretold.
-    fn compare(&self, before: Option<Before>, after: &Snapshot) -> Result<Joined, Stop> {
+    fn compare(&self, before: Option<Report>, after: &Snapshot) -> Result<Joined, Stop> {
         let host = &self.plan.host.uuid;
         let Some((reference, _)) = after.host.by_uuid(host) else {
             return Err(Stop::NotDone(Why::new("the host vanished from the pool")));
@@ -355,15 +348,13 @@ impl Joining<'_> {
         }
         missing.extend(differing_versions(after, reference));
         if let Some(before) = &before {
-            let call = JoinCall::join();
-            let foretold = consequences::foretell_with_changes(&before.pool, &before.joiner, &call);
-            missing.extend(not_as_foretold(&foretold.1, after, reference));
+            missing.extend(not_as_foretold(&before.changes_once_admitted(), after, reference));
         }
         Ok(Joined {
             host: host.clone(),
             reference: reference.to_string(),
             already_member: before.is_none(),
-            before: before.map(|before| Overview::of(&before.pool)).transpose()?,
+            before: before.map(|before| Overview::of(before.pool())).transpose()?,
             after: Overview::of(after)?,
             missing,
         })

@@ -1,6 +1,7 @@
 //! Several hosts join a pool, one after the other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::control::{Control, Look, Run};
 use super::join::{Joined, join_in};
@@ -109,7 +110,7 @@ pub fn join_many(
     let joiners: Vec<_> = joiners.iter().map(|joiner| control.over(joiner)).collect();
     let of = joins.plans.iter().map(|plan| plan.steps.len() + 1).sum::<usize>().saturating_sub(1);
     let mut run = control.begin(pool.clock(), of);
-    let first = pool.settled_snapshot(Scope::Preflight)?;
+    let first = Arc::new(pool.settled_snapshot(Scope::Preflight)?);
     for plan in &joins.plans {
         same("pool", &plan.pool.uuid, &first.the_pool()?.1.uuid)?;
     }
@@ -169,7 +170,7 @@ pub fn join_many(
 }
 
 /// What is new in the way of a host, if anything is, as things stand.
-fn refusal(pool: &Snapshot, joiner: &Client, plan: &Plan) -> Result<Option<Why>> {
+fn refusal(pool: &Arc<Snapshot>, joiner: &Client, plan: &Plan) -> Result<Option<Why>> {
     let Purpose::Join { options } = &plan.purpose else {
         return Err(steps::other_purpose(plan, "a join"));
     };
@@ -182,7 +183,7 @@ fn refusal(pool: &Snapshot, joiner: &Client, plan: &Plan) -> Result<Option<Why>>
         Err(error) => return Ok(Some(Why::new("the host cannot be looked at").error(error))),
     };
     same("host", &plan.host.uuid, &own.master()?.1.uuid)?;
-    let report = preflight::evaluate_with(pool, &own, options);
+    let report = preflight::evaluate(Arc::clone(pool), own, options);
     let planned = |rule: &String| plan.steps.iter().any(|step| step.because.contains(rule));
     let new: Vec<_> = report
         .blockers()

@@ -7,7 +7,7 @@ use crate::actions::Side;
 use crate::actions::{Action, Choice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Snapshot;
-use crate::preflight::{Options, Preflight, Report};
+use crate::preflight::{Preflight, Report};
 use crate::rules::{Finding, RuleCode};
 
 /// Which way out is taken where there is more than one.
@@ -67,67 +67,63 @@ impl Choices {
     }
 }
 
-/// Plans the join that a report was made for: remedies, the join, the wait.
-///
-/// The snapshots and options are those that the report was made from. Findings that stand in the
-/// way get the steps of the chosen remedy; those without one, and those for which evidence is
-/// missing, are [`Plan::unsolved`]. Overridden findings get no steps; if one of them is what only
-/// `pool.join_force` passes, the plan calls that.
-///
-/// # Errors
-/// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist.
-pub fn join(
-    pool: &Snapshot,
-    joiner: &Snapshot,
-    options: &Options,
-    report: &Report,
-    choices: &Choices,
-) -> Result<Plan> {
-    let (pool_ref, pool_record) = pool.the_pool().map_err(|error| error.context("pool"))?;
-    let (_, master) = pool.master().map_err(|error| error.context("pool"))?;
-    let (host_ref, host) = match &options.evidence.joiner_host {
-        Some(reference) => match joiner.host.get(reference) {
-            Some(host) => (reference, host),
-            None => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("joiner: {reference} is no host of the snapshot"),
-                ));
-            }
-        },
-        None => joiner.master().map_err(|error| error.context("joiner"))?,
-    };
-    let mut plan = Plan {
-        schema: Plan::SCHEMA,
-        purpose: Purpose::Join { options: options.clone() },
-        pool: Subject::pool(pool_record, pool_ref, master),
-        host: Subject::new(host, host_ref, &host.name_label),
-        steps: Vec::new(),
-        unsolved: Vec::new(),
-    };
-    let missing_evidence = report.findings().iter().filter(|finding| finding.leaves_open());
-    let mut planned = HashMap::new();
-    for finding in report.blockers().chain(missing_evidence) {
-        add_remedy(&mut plan, &mut planned, finding, [pool, joiner], choices)?;
+impl Report {
+    /// Plans the join that the report was made for: remedies, the join, the wait.
+    ///
+    /// Findings that stand in the way get the steps of the chosen remedy; those without one, and
+    /// those for which evidence is missing, are [`Plan::unsolved`]. Overridden findings get no steps;
+    /// if one of them is what only `pool.join_force` passes, the plan calls that.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist.
+    pub fn plan(&self, choices: &Choices) -> Result<Plan> {
+        let (pool, joiner, options) = (self.pool(), self.joiner(), self.options());
+        let (pool_ref, pool_record) = pool.the_pool().map_err(|error| error.context("pool"))?;
+        let (_, master) = pool.master().map_err(|error| error.context("pool"))?;
+        let (host_ref, host) = match &options.evidence.joiner_host {
+            Some(reference) => match joiner.host.get(reference) {
+                Some(host) => (reference, host),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidInput,
+                        format!("joiner: {reference} is no host of the snapshot"),
+                    ));
+                }
+            },
+            None => joiner.master().map_err(|error| error.context("joiner"))?,
+        };
+        let mut plan = Plan {
+            schema: Plan::SCHEMA,
+            purpose: Purpose::Join { options: options.clone() },
+            pool: Subject::pool(pool_record, pool_ref, master),
+            host: Subject::new(host, host_ref, &host.name_label),
+            steps: Vec::new(),
+            unsolved: Vec::new(),
+        };
+        let missing_evidence = self.findings().iter().filter(|finding| finding.leaves_open());
+        let mut planned = HashMap::new();
+        for finding in self.blockers().chain(missing_evidence) {
+            add_remedy(&mut plan, &mut planned, finding, [pool, joiner], choices)?;
+        }
+        // Stable: what belongs together stays in its order.
+        plan.steps.sort_by_key(|step| match &step.work {
+            Work::Act { action } => turn(action),
+            _ => Turn::Rest,
+        });
+        let force = self.needs_force();
+        let call = if force { "pool.join_force" } else { "pool.join" };
+        plan.steps.push(Step::new(
+            Side::Joiner,
+            Work::Join { force },
+            format!("{call} to {} at {}", master.name_label, master.address),
+        ));
+        plan.steps.push(Step::new(
+            Side::Pool,
+            Work::Settle,
+            format!("wait until {} is live and enabled with its storage attached", host.name_label),
+        ));
+        Ok(plan)
     }
-    // Stable: what belongs together stays in its order.
-    plan.steps.sort_by_key(|step| match &step.work {
-        Work::Act { action } => turn(action),
-        _ => Turn::Rest,
-    });
-    let force = report.needs_force();
-    let call = if force { "pool.join_force" } else { "pool.join" };
-    plan.steps.push(Step::new(
-        Side::Joiner,
-        Work::Join { force },
-        format!("{call} to {} at {}", master.name_label, master.address),
-    ));
-    plan.steps.push(Step::new(
-        Side::Pool,
-        Work::Settle,
-        format!("wait until {} is live and enabled with its storage attached", host.name_label),
-    ));
-    Ok(plan)
 }
 
 /// When an action has its turn: whatever uses something goes before what it uses.

@@ -1,27 +1,17 @@
 //! Plans for several hosts to join a pool, one after the other.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Choices, Digest, Plan, Work, join};
+use super::{Choices, Digest, Plan, Work};
 use crate::actions::{Action, Loss};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{PowerState, Snapshot};
-use crate::preflight::consequences::{self, Attempt, Changes};
-use crate::preflight::{Options, evaluate_with};
-use crate::rules::{Finding, Severity};
-
-/// A host that is to join, as its own database shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Joiner<'a> {
-    /// Its database, of [`Scope::Preflight`](crate::client::Scope::Preflight).
-    pub snapshot: &'a Snapshot,
-    /// What the preflight is asked.
-    pub options: &'a Options,
-    /// Which way out is taken where there is more than one.
-    pub choices: &'a Choices,
-}
+use crate::preflight::consequences::{Attempt, Changes, foretell_with_changes};
+use crate::preflight::{Report, evaluate};
+use crate::rules::Severity;
 
 /// Plans of several joins, each for the pool as it will be after those before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,40 +28,50 @@ pub struct Joins {
     pub notes: Vec<String>,
 }
 
-/// Plans that hosts join a pool, one after the other.
+/// Plans that hosts join a pool, one after the other: a report for each, and its choices.
 ///
 /// Each is held against the pool as it will be by then: with the hosts before it as members, and what
 /// they bring along. So two joiners that clash with each other, and not with the pool, are found before
 /// the first one joins.
 ///
 /// # Errors
-/// `InvalidInput` as for [`join`]; the error names the joiner.
-pub fn join_many(pool: &Snapshot, joiners: &[Joiner<'_>]) -> Result<Joins> {
-    let (mut plans, mut notes) = (Vec::new(), Vec::new());
-    let mut world = pool.clone();
-    for (n, joiner) in joiners.iter().enumerate() {
-        let report = evaluate_with(&world, joiner.snapshot, joiner.options);
-        if n > 0 {
-            let name = joiner.snapshot.master().map_or("", |(_, host)| host.name_label.as_str());
-            let alone = evaluate_with(pool, joiner.snapshot, joiner.options);
-            let new = |finding: &&Finding| {
-                finding.severity <= Severity::Hazard
-                    && !alone.findings().iter().any(|known| known.rule == finding.rule)
-            };
-            let new = report.findings().iter().filter(new);
-            notes.extend(new.map(|finding| format!("{name}, after those before it: {finding}")));
-        }
-        let plan = join(&world, joiner.snapshot, joiner.options, &report, joiner.choices)
-            .map_err(|error| error.context(format!("joiner {}", n + 1)))?;
-        if n + 1 < joiners.len() {
-            let (after, open) = after(&world, joiner.snapshot, &plan);
-            world = after;
-            let name = &plan.host.name;
-            notes.extend(open.into_iter().map(|open| format!("not foretold after {name}: {open}")));
-        }
-        plans.push(plan);
+/// `InvalidInput` as for [`Report::plan`], or for a report of another pool; the error names the joiner.
+pub fn join_many<'a>(
+    joiners: impl IntoIterator<Item = (&'a Report, &'a Choices)>,
+) -> Result<Joins> {
+    let (mut plans, mut notes) = (Vec::<Plan>::new(), Vec::new());
+    let mut before: Option<Report> = None;
+    for (n, (alone, choices)) in joiners.into_iter().enumerate() {
+        let named = |error: Error| error.context(format!("joiner {}", n + 1));
+        let report = match (&before, plans.last()) {
+            (Some(before), Some(plan)) => {
+                if alone.pool().the_pool().map_err(named)?.1.uuid != plan.pool.uuid {
+                    let what = format!("its report is of another pool than {}", plan.pool);
+                    return Err(named(Error::new(ErrorKind::InvalidInput, what)));
+                }
+                let (pool, open) = after(before, plan);
+                let name = &plan.host.name;
+                notes.extend(open.iter().map(|open| format!("not foretold after {name}: {open}")));
+                let report = evaluate(pool, Arc::clone(alone.joiner()), alone.options());
+                notes.extend(only_then(&report, alone));
+                report
+            }
+            _ => alone.clone(),
+        };
+        plans.push(report.plan(choices).map_err(named)?);
+        before = Some(report);
     }
     Ok(Joins { schema: Plan::SCHEMA, plans, notes })
+}
+
+/// What is found of a joiner only because others join before it, a line each.
+fn only_then(report: &Report, alone: &Report) -> Vec<String> {
+    let name = report.joiner().master().map_or("", |(_, host)| host.name_label.as_str());
+    let new = report.findings().iter().filter(|finding| {
+        finding.severity <= Severity::Hazard
+            && !alone.findings().iter().any(|known| known.rule == finding.rule)
+    });
+    new.map(|finding| format!("{name}, after those before it: {finding}")).collect()
 }
 
 impl Joins {
@@ -128,8 +128,8 @@ impl fmt::Display for Joins {
 }
 
 /// The pool after a planned join, and what of it is not known.
-fn after(pool: &Snapshot, joiner: &Snapshot, plan: &Plan) -> (Snapshot, Vec<String>) {
-    let mut joiner = joiner.clone();
+fn after(report: &Report, plan: &Plan) -> (Snapshot, Vec<String>) {
+    let mut joiner = Snapshot::clone(report.joiner());
     let (mut force, mut open) = (false, Vec::new());
     for step in &plan.steps {
         match &step.work {
@@ -140,9 +140,9 @@ fn after(pool: &Snapshot, joiner: &Snapshot, plan: &Plan) -> (Snapshot, Vec<Stri
             _ => {}
         }
     }
-    let attempt = if force { Attempt::join_force() } else { Attempt::join() };
-    let (_, changes) = consequences::foretell_with_changes(pool, &joiner, &attempt);
-    let mut after = changes.apply(pool);
+    let attempt = Attempt { force, refusal: None };
+    let (_, changes) = foretell_with_changes(report.pool(), &joiner, &attempt);
+    let mut after = changes.apply(report.pool());
     start(&mut after, &joiner);
     (after, open)
 }

@@ -6,7 +6,7 @@
 //!
 //! | to | plan | operation |
 //! |---|---|---|
-//! | make a host a member | [`join`](join()), of a [`Report`](crate::preflight::Report) and [`Choices`] | [`operations::join`](crate::operations::join) |
+//! | make a host a member | [`Report::plan`](crate::preflight::Report::plan), by [`Choices`] | [`operations::join`](crate::operations::join) |
 //! | make several hosts members | [`join_many`](join_many()) | [`operations::join_many`](crate::operations::join_many) |
 //! | have a host leave | [`eject`](eject()) | [`operations::eject`](crate::operations::eject) |
 //! | reboot a host without its VMs | [`maintenance`](maintenance()) | [`operations::maintenance`](crate::operations::maintenance) |
@@ -29,8 +29,8 @@ pub use digest::Digest;
 pub use eject::eject;
 pub use hand_over::{Member, hand_over};
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
-pub use join::{Choices, join};
-pub use join_many::{Joiner, Joins, join_many};
+pub use join::Choices;
+pub use join_many::{Joins, join_many};
 pub use maintenance::{Move, maintenance};
 pub use recovery::recovery;
 pub(crate) use recovery::resets;

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
     use proptest::test_runner::Config;
@@ -13,7 +14,8 @@ mod tests {
     use crate::model::arbitrary::snapshot;
     use crate::model::{Class, Record, Snapshot, with_class};
     use crate::preflight::arbitrary::{Offence, World, clean_world, world};
-    use crate::preflight::{Options, Policy, RULES, Report, Verdict, evaluate_with};
+    use crate::preflight::consequences::{Attempt, foretell, foretell_with_changes};
+    use crate::preflight::{Options, Policy, RULES, Report, Verdict, evaluate};
     use crate::rules::Severity;
 
     fn cases() -> Config {
@@ -22,7 +24,7 @@ mod tests {
     }
 
     fn report(world: &World) -> Report {
-        evaluate_with(&world.pool, &world.joiner, &world.options)
+        evaluate(world.pool.clone(), world.joiner.clone(), &world.options)
     }
 
     fn rules(report: &Report) -> BTreeSet<&'static str> {
@@ -93,6 +95,37 @@ mod tests {
         Ok(())
     }
 
+    /// Consequences are foretold without the records of changes, of which there may be many.
+    fn records_change_nothing_of_what_is_told(report: &Report) {
+        for refusal in [None, report.predicted_fault().cloned()] {
+            let attempt = Attempt { force: report.options().force, refusal };
+            let (pool, joiner) = (report.pool(), report.joiner());
+            let (foretold, _) = foretell_with_changes(pool, joiner, &attempt);
+            assert_eq!(foretell(pool, joiner, &attempt), foretold);
+        }
+    }
+
+    #[test]
+    fn recorded_joins_are_foretold_with_and_without_their_records() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/oracle/joins");
+        let mut tried = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let file: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let snapshot =
+                |which: &str| Snapshot::from_json(file[which].to_string().as_bytes()).unwrap();
+            let report =
+                evaluate(snapshot("pool_before"), snapshot("joiner_before"), &Options::new());
+            records_change_nothing_of_what_is_told(&report);
+            tried += 1;
+        }
+        assert!(tried >= 20, "{tried}");
+    }
+
     #[test]
     fn each_offence_alone_is_found_by_its_rule() {
         let size = crate::preflight::arbitrary::Size { hosts: 2, nics: 2, vms: 2, srs: 1 };
@@ -122,8 +155,8 @@ mod tests {
 
         #[test]
         fn the_order_of_records_changes_nothing(world in world()) {
-            let again = evaluate_with(
-                &reversed(&world.pool), &reversed(&world.joiner), &world.options);
+            let again =
+                evaluate(reversed(&world.pool), reversed(&world.joiner), &world.options);
             prop_assert_eq!(report(&world), again);
         }
 
@@ -133,6 +166,7 @@ mod tests {
         ) {
             let report = report(&world);
             holds_for(&report)?;
+            records_change_nothing_of_what_is_told(&report);
             let found = rules(&report);
             for offence in &world.offences {
                 prop_assert!(found.contains(&offence.rule()), "{:?}", offence);
@@ -174,16 +208,19 @@ mod tests {
         fn odd_snapshots_are_judged_without_a_panic(
             pool in snapshot(), joiner in snapshot(), force in any::<bool>(),
         ) {
-            let mut options = Options { force, ..Options::default() };
-            let report = evaluate_with(&pool, &joiner, &options);
+            let mut options = Options::new().force(force);
+            let (pool, joiner) = (Arc::new(pool), Arc::new(joiner));
+            let report = evaluate(Arc::clone(&pool), Arc::clone(&joiner), &options);
             if !force {
                 holds_for(&report)?;
             }
-            prop_assert_eq!(&report, &evaluate_with(&pool, &joiner, &options));
-            let again = evaluate_with(&reversed(&pool), &reversed(&joiner), &options);
+            prop_assert_eq!(&report, &evaluate(Arc::clone(&pool), Arc::clone(&joiner), &options));
+            let again = evaluate(reversed(&pool), reversed(&joiner), &options);
             prop_assert_eq!(&report, &again);
             options.policy = Policy::documented();
-            let _ = evaluate_with(&pool, &joiner, &options).to_markdown();
+            let report = evaluate(pool, joiner, &options);
+            let _ = report.to_markdown();
+            records_change_nothing_of_what_is_told(&report);
         }
     }
 }

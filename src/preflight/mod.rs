@@ -12,7 +12,7 @@
 //! # Example
 //! ```
 //! use xcp_pool::model::Snapshot;
-//! use xcp_pool::preflight::{self, Policy, Verdict};
+//! use xcp_pool::preflight::{self, Options, Verdict};
 //! use xcp_pool::rules::Severity;
 //!
 //! // Hand-written records are completed; those of real servers are complete as they are.
@@ -24,7 +24,7 @@
 //! pool.complete();
 //! joiner.complete();
 //!
-//! let report = preflight::evaluate(&pool, &joiner, &Policy::default());
+//! let report = preflight::evaluate(pool, joiner, &Options::default());
 //! assert_eq!(report.verdict(), Verdict::Blocked);
 //! let storage = report.findings().iter().find(|f| f.rule == "shared-storage").unwrap();
 //! assert_eq!(storage.severity, Severity::Blocker);
@@ -53,18 +53,18 @@ pub use report::{Report, Verdict};
 pub use set::{Policy, Preflight};
 pub use table::RULES;
 
+use std::sync::Arc;
+
 use crate::model::Snapshot;
 
-/// Evaluates all rules for a join, with the defaults for what the snapshots do not tell.
+/// Evaluates all rules for a join.
 ///
-/// Both snapshots come from the masters' databases: the pool's, and the joiner's own. Never fails;
-/// what cannot be read is a finding.
-pub fn evaluate(pool: &Snapshot, joiner: &Snapshot, policy: &Policy) -> Report {
-    let options = Options { policy: policy.clone(), ..Options::default() };
-    evaluate_with(pool, joiner, &options)
-}
-
-/// Evaluates all rules for a join, with evidence from outside the databases.
-pub fn evaluate_with(pool: &Snapshot, joiner: &Snapshot, options: &Options) -> Report {
-    Report::new(options.force, report::findings(pool, joiner, options))
+/// Both snapshots come from the masters' databases: the pool's, and the joiner's own. Owned ones and
+/// shared ones (`Arc`) do alike; the report keeps them. Never fails; what cannot be read is a finding.
+pub fn evaluate(
+    pool: impl Into<Arc<Snapshot>>,
+    joiner: impl Into<Arc<Snapshot>>,
+    options: &Options,
+) -> Report {
+    Report::new(pool.into(), joiner.into(), options.clone())
 }

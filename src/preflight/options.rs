@@ -2,10 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::set::Policy;
+use super::set::Preflight;
 use crate::model::{Host, Ref, Timestamp};
+use crate::rules::Policy;
 
 /// Everything that an evaluation takes beside the two snapshots.
+///
+/// # Example
+/// ```
+/// use xcp_pool::preflight::{Options, Policy};
+///
+/// let policy = Policy::documented().overriding("halted-vms", "they move on purpose")?;
+/// let options = Options::new().policy(policy).force(true);
+/// assert!(options.force && options.policy.is_documented());
+/// # Ok::<(), xcp_pool::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -16,9 +27,37 @@ pub struct Options {
     /// policy says more, and leaves a reason.
     pub force: bool,
     /// Which rules are overridden, and why.
-    pub policy: Policy,
+    pub policy: Policy<Preflight>,
     /// What the databases do not tell.
     pub evidence: Evidence,
+}
+
+impl Options {
+    /// Asks about `pool.join`, with no policy and no evidence.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether to ask about `pool.join_force`.
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// Which rules are overridden, and why.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy<Preflight>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What the databases do not tell.
+    #[must_use]
+    pub fn evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
+    }
 }
 
 /// What neither database tells, as far as the caller knows it.

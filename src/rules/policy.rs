@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::code::{RuleCode, RuleSet};
 use super::finding::Finding;
@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// There is no blanket override: each rule is named, with a reason that stays with the finding.
 ///
 /// As JSON: `{"documented": bool, "overrides": {rule: reason}}`, both optional.
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written", bound = "")]
 pub struct Policy<S: RuleSet> {
     documented: bool,
     overrides: BTreeMap<RuleCode, String>,
@@ -114,21 +116,20 @@ struct Written {
     overrides: BTreeMap<String, String>,
 }
 
-impl<S: RuleSet> Serialize for Policy<S> {
-    fn serialize<T: Serializer>(&self, serializer: T) -> std::result::Result<T::Ok, T::Error> {
-        let overrides = self.overrides.iter();
-        let overrides = overrides.map(|(rule, why)| (rule.to_string(), why.clone())).collect();
-        Written { documented: self.documented, overrides }.serialize(serializer)
+impl<S: RuleSet> TryFrom<Written> for Policy<S> {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        let policy = Self { documented: written.documented, ..Self::new() };
+        let mut overrides = written.overrides.iter();
+        overrides.try_fold(policy, |policy, (code, reason)| policy.overriding(code, reason))
     }
 }
 
-impl<'de, S: RuleSet> Deserialize<'de> for Policy<S> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let written = Written::deserialize(deserializer)?;
-        let policy = Self { documented: written.documented, ..Self::new() };
-        let mut overrides = written.overrides.iter();
-        overrides
-            .try_fold(policy, |policy, (code, reason)| policy.overriding(code, reason))
-            .map_err(serde::de::Error::custom)
+impl<S: RuleSet> From<Policy<S>> for Written {
+    fn from(policy: Policy<S>) -> Self {
+        let overrides = policy.overrides.into_iter();
+        let overrides = overrides.map(|(rule, reason)| (rule.to_string(), reason)).collect();
+        Self { documented: policy.documented, overrides }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::actions::Side;
 use crate::model::{Class, Version};
 
 /// Fields that a rule reads of one class on one side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reads {
     /// Whose database; never `Both`.
@@ -24,7 +24,8 @@ pub struct Reads {
 }
 
 /// Of which records of a class a rule reads fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Which {
     /// Of all; an unreadable record leaves the verdict on the others as it is.
@@ -57,30 +58,6 @@ impl Reads {
     pub(crate) const fn since(mut self, major: u64, minor: u64, patch: u64) -> Self {
         self.since = Since::of(major, minor, patch);
         self
-    }
-}
-
-impl Serialize for Reads {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut reads = serializer.serialize_struct("Reads", 5)?;
-        reads.serialize_field("side", &self.side)?;
-        reads.serialize_field("class", self.class.as_str())?;
-        reads.serialize_field("records", self.records.as_str())?;
-        reads.serialize_field("fields", self.fields)?;
-        reads.serialize_field("since", &self.since)?;
-        reads.end()
-    }
-}
-
-impl Which {
-    /// Its name, as in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Each => "each",
-            Self::All => "all",
-            Self::Local => "local",
-            Self::Management => "management",
-        }
     }
 }
 

@@ -11,7 +11,6 @@ use xcp_pool::election::{self, Evidence};
 use xcp_pool::failover::{Planner, WhatIf};
 use xcp_pool::model::{Class, Snapshot};
 use xcp_pool::plan;
-use xcp_pool::preflight::consequences::{self, Attempt};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{Database, PoolSpec, Release, VmSpec, World};
 
@@ -51,12 +50,11 @@ fn preflight_answers(pool: &Snapshot, joiner: &Snapshot) -> Answers {
     for force in [false, true] {
         let options = serde_json::json!({"force": force});
         let options: Options = serde_json::from_value(options).unwrap();
-        let report = preflight::evaluate_with(pool, joiner, &options);
+        let report = preflight::evaluate(pool.clone(), joiner.clone(), &options);
         note(&mut answers, format!("report, force: {force}"), &report);
-        let plan = plan::join(pool, joiner, &options, &report, &plan::Choices::default());
+        let plan = report.plan(&plan::Choices::default());
         note(&mut answers, format!("plan, force: {force}"), plan);
-        let attempt = if force { Attempt::join_force() } else { Attempt::join() };
-        let foretold = consequences::foretell(pool, joiner, &attempt);
+        let foretold = report.consequences_once_admitted();
         note(&mut answers, format!("consequences, force: {force}"), foretold);
     }
     answers

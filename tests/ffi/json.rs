@@ -171,7 +171,7 @@ fn every_recorded_join_is_answered_as_it_was() {
 #[test]
 fn the_report_is_the_one_that_rust_gives() {
     use xcp_pool::model::Snapshot;
-    use xcp_pool::preflight::{Options, evaluate_with};
+    use xcp_pool::preflight::{Options, evaluate};
 
     let (baseline, cases) = cases();
     for case in cases.iter().step_by(40) {
@@ -188,7 +188,7 @@ fn the_report_is_the_one_that_rust_gives() {
             snapshot.complete();
             snapshot
         };
-        let expected = evaluate_with(&load(pool), &load(host), &options);
+        let expected = evaluate(load(pool), load(host), &options);
         assert_eq!(report, serde_json::to_value(expected).unwrap(), "{}", case["id"]);
     }
 }

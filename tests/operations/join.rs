@@ -5,7 +5,7 @@ use std::time::Duration;
 use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, Joined, Outcome};
-use xcp_pool::plan::{self, Choices, Consent, Plan};
+use xcp_pool::plan::{Choices, Consent, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{HostRole, Injection, Trouble, World};
 use xcp_pool::transport::Cancel;
@@ -27,9 +27,7 @@ impl Story {
         let [phantom, ignite] = ["phantom", "ignite"].map(|host| log_in(&world, host));
         let pool = phantom.snapshot(Scope::Preflight).unwrap();
         let host = ignite.snapshot(Scope::Preflight).unwrap();
-        let options = Options::default();
-        let report = preflight::evaluate_with(&pool, &host, &options);
-        let plan = plan::join(&pool, &host, &options, &report, choices).unwrap();
+        let plan = preflight::evaluate(pool, host, &Options::new()).plan(choices).unwrap();
         Self { world, phantom, ignite, plan }
     }
 

@@ -1,14 +1,14 @@
 //! Several hosts join a pool on the simulator: foretold together, joined one after the other.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
-use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, JoinedMany, OnFailure, Outcome};
-use xcp_pool::plan::{self, Choices, Consent, Digest, Joiner, Joins};
-use xcp_pool::preflight::Options;
+use xcp_pool::plan::{self, Choices, Consent, Digest, Joins};
+use xcp_pool::preflight::{self, Options, Report};
 use xcp_pool::simulator::{
     HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldBuilder,
 };
@@ -78,16 +78,34 @@ impl Lab {
     }
 }
 
+/// A report on each joiner alone, all on one snapshot of the pool.
+fn reports(pool: &Client, joiners: &[Client]) -> Vec<Report> {
+    let pool = Arc::new(pool.snapshot(Scope::Preflight).unwrap());
+    let report = |joiner: &Client| {
+        let joiner = joiner.snapshot(Scope::Preflight).unwrap();
+        preflight::evaluate(Arc::clone(&pool), joiner, &Options::new())
+    };
+    joiners.iter().map(report).collect()
+}
+
 fn planned(pool: &Client, joiners: &[Client]) -> Joins {
-    let world = pool.snapshot(Scope::Preflight).unwrap();
-    let snapshots: Vec<Snapshot> =
-        joiners.iter().map(|joiner| joiner.snapshot(Scope::Preflight).unwrap()).collect();
-    let (options, choices) = (Options::default(), Choices::new());
-    let joiners: Vec<_> = snapshots
-        .iter()
-        .map(|snapshot| Joiner { snapshot, options: &options, choices: &choices })
-        .collect();
-    plan::join_many(&world, &joiners).unwrap()
+    let (reports, choices) = (reports(pool, joiners), Choices::new());
+    plan::join_many(reports.iter().map(|report| (report, &choices))).unwrap()
+}
+
+#[test]
+fn reports_of_two_pools_do_not_go_together() {
+    let lab = Lab::new();
+    let reports = reports(&lab.pool, &lab.joiners[..2]);
+    let mut other = xcp_pool::model::Snapshot::clone(reports[1].pool());
+    other.pool.iter_mut().for_each(|(_, pool)| pool.uuid = "another".into());
+    let of_other =
+        preflight::evaluate(other, Arc::clone(reports[1].joiner()), reports[1].options());
+    let choices = Choices::new();
+    let error = plan::join_many([(&reports[0], &choices), (&of_other, &choices)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(text.starts_with("joiner 2: its report is of another pool than "), "{text}");
 }
 
 fn ends(joined: &JoinedMany) -> Vec<&'static str> {
@@ -161,16 +179,11 @@ fn what_cannot_be_foretold_is_said() {
         })
         .unwrap();
     let suspend = Choices::new().choose("running-vms", "suspend").unwrap();
-    let (options, choices) = (Options::default(), Choices::new());
-    let snapshots = joiners.map(|joiner| joiner.snapshot(Scope::Preflight).unwrap());
-    let joiners: Vec<_> = snapshots
-        .iter()
-        .map(|snapshot| Joiner { snapshot, options: &options, choices: &choices })
-        .collect();
-    let pool = pool.snapshot(Scope::Preflight).unwrap();
-    assert_eq!(plan::join_many(&pool, &joiners).unwrap().notes, Vec::<String>::new());
-    let joiners = [Joiner { choices: &suspend, ..joiners[0] }, joiners[1], joiners[2]];
-    let notes = plan::join_many(&pool, &joiners).unwrap().notes;
+    let (reports, choices) = (reports(&pool, &joiners), Choices::new());
+    let joiners = [&choices; 3];
+    assert_eq!(plan::join_many(reports.iter().zip(joiners)).unwrap().notes, Vec::<String>::new());
+    let joiners = [&suspend, &choices, &choices];
+    let notes = plan::join_many(reports.iter().zip(joiners)).unwrap().notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("not foretold after ignite: what follows from \"VM.suspend"));
 }

@@ -3,7 +3,7 @@
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::error::ErrorKind;
 use xcp_pool::model::Snapshot;
-use xcp_pool::plan::{self, Choices, Consent, Digest, Plan, Work};
+use xcp_pool::plan::{Choices, Consent, Digest, Plan, Work};
 use xcp_pool::preflight::{self, Options, Policy};
 use xcp_pool::simulator::World;
 
@@ -18,8 +18,7 @@ fn story() -> [Snapshot; 2] {
 
 fn planned(options: &Options, choices: &Choices) -> xcp_pool::error::Result<Plan> {
     let [pool, joiner] = story();
-    let report = preflight::evaluate_with(&pool, &joiner, options);
-    plan::join(&pool, &joiner, options, &report, choices)
+    preflight::evaluate(pool, joiner, options).plan(choices)
 }
 
 fn methods(plan: &Plan) -> Vec<&'static str> {
@@ -121,9 +120,8 @@ fn what_uses_something_goes_before_what_it_uses() {
         vdi.SR = nfs.clone();
     }
     world.options.policy = Policy::documented();
-    let World { pool, joiner, options, .. } = &world;
-    let report = preflight::evaluate_with(pool, joiner, options);
-    let plan = plan::join(pool, joiner, options, &report, &Choices::new()).unwrap();
+    let World { pool, joiner, options, .. } = world;
+    let plan = preflight::evaluate(pool, joiner, &options).plan(&Choices::new()).unwrap();
     assert_eq!(
         methods(&plan),
         [

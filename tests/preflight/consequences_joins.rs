@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use xcp_pool::Fault;
 use xcp_pool::model::{Snapshot, Uuid};
+use xcp_pool::preflight::Report;
 use xcp_pool::preflight::consequences::{
-    Attempt, Consequences, NetworkOutcome, Outcome, PifOutcome, SrOutcome, foretell,
-    foretell_with_changes,
+    Consequences, NetworkOutcome, Outcome, PifOutcome, SrOutcome,
 };
-use xcp_pool::preflight::{Policy, evaluate};
+
+use crate::foretold::report;
 
 struct Recording {
     file: Map<String, Value>,
@@ -39,15 +40,10 @@ impl Recording {
         Some(Fault::new(error["message"].as_str().unwrap(), params))
     }
 
-    /// The call, with what the preflight predicts of it.
-    fn attempt(&self, pool: &Snapshot, joiner: &Snapshot) -> Attempt {
-        let report = evaluate(pool, joiner, &Policy::default());
+    /// What the preflight says of the call.
+    fn report(&self, pool: &Snapshot, joiner: &Snapshot) -> Report {
         let method = self.file["join"]["request"]["method"].as_str().unwrap();
-        if method.ends_with("join_force") {
-            Attempt::join_force().refused(report.predicted_fault_of_join_force().cloned())
-        } else {
-            Attempt::join().refused(report.predicted_fault().cloned())
-        }
+        report(pool, joiner, method.ends_with("join_force"))
     }
 
     /// The errors of the import, in the order of the joiner's log.
@@ -70,9 +66,8 @@ fn check(name: &str) {
     let recording = Recording::load(name);
     let before = recording.snapshot("pool_before");
     let joiner = recording.snapshot("joiner_before");
-    let attempt = recording.attempt(&before, &joiner);
-    let (foretold, changes) = foretell_with_changes(&before, &joiner, &attempt);
-    assert_eq!(foretell(&before, &joiner, &attempt), foretold, "with or without the changes");
+    let report = recording.report(&before, &joiner);
+    let (foretold, changes) = (report.consequences(), report.changes());
     assert_eq!(foretold.unknown, [], "the recordings cover everything");
     let actual = recording.file["pool_after"].as_object().unwrap();
 

@@ -7,12 +7,11 @@ use xcp_pool::model::{
     Network, PowerState, Record, Ref, Snapshot, Sr, Uuid, Vbd, VbdType, Vdi, Vif, Vm,
 };
 use xcp_pool::preflight::consequences::{
-    Attempt, Cause, Changes, Consequences, HostOutcome, Import, LandedBy, Landing, Machines,
-    Management, NetworkFate, NetworkOutcome, Outcome, PifOutcome, SrOutcome, VmFate, foretell,
-    foretell_with_changes,
+    Cause, Changes, Consequences, HostOutcome, Import, LandedBy, Landing, Machines, Management,
+    NetworkFate, NetworkOutcome, Outcome, PifOutcome, SrOutcome, VmFate,
 };
 
-use crate::foretold::Foretold;
+use crate::foretold::{Foretold, admitted, report};
 
 /// Both databases before a recorded join, to change one thing in.
 fn world(name: &str) -> (Snapshot, Snapshot) {
@@ -259,7 +258,7 @@ fn a_mac_seed_may_be_shared_by_a_vm_and_its_snapshots_alone() {
     assert_eq!(undone(&foretold(&same_pool, &same_joiner)), &clash);
     // A snapshot in the pool of a VM that is gone: the server knows whose it was, we do not.
     change::<Vm>(&mut same_pool, "vm-b-snapshot", |vm| vm.snapshot_of = Ref::new("OpaqueRef:gone"));
-    let consequences = foretell(&same_pool, &same_joiner, &Attempt::join());
+    let consequences = admitted(&same_pool, &same_joiner);
     assert_eq!(consequences.unknown[0].field, Some("snapshot_metadata"));
     // A template in the pool counts like any VM, before anything is made.
     let (mut other_pool, mut other_joiner) = (pool, joiner);
@@ -515,10 +514,10 @@ fn management_on_a_vlan_is_told_with_its_risk() {
 
 #[test]
 fn a_refused_call_changes_nothing() {
-    let (pool, joiner) = world(ONE_VM);
-    let fault = Fault::bare("HA_IS_ENABLED");
-    let attempt = Attempt::join().refused(Some(fault));
-    let (foretold, changes) = foretell_with_changes(&pool, &joiner, &attempt);
+    let (mut pool, joiner) = world(ONE_VM);
+    pool.pool.iter_mut().for_each(|(_, pool)| pool.ha_enabled = true);
+    let report = report(&pool, &joiner, false);
+    let (foretold, changes) = (report.consequences(), report.changes());
     assert!(changes.is_empty() && foretold.host.is_none());
     assert_eq!(changes.apply(&pool), pool);
     let text = foretold.to_string();

@@ -3,7 +3,9 @@
 use std::fs;
 
 use xcp_pool::model::{PowerState, Ref, Snapshot, Vm};
-use xcp_pool::preflight::consequences::{Attempt, Consequences, Features, SCHEMA, foretell};
+use xcp_pool::preflight::consequences::{Consequences, Features, SCHEMA};
+
+use crate::foretold::{admitted, report};
 
 fn world(name: &str) -> (Snapshot, Snapshot) {
     let path = format!("{}/tests/data/oracle/joins/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -43,7 +45,7 @@ fn the_pools_cpu_level_is_what_all_hosts_have() {
     flag(&mut joiner, "vm-a-one", PowerState::Suspended, "GenuineIntel", "00000000-00100000");
     flag(&mut joiner, "vm-a-three", PowerState::Halted, "GenuineIntel", avx2);
 
-    let cpu = foretell(&pool, &joiner, &Attempt::join()).cpu.unwrap();
+    let cpu = admitted(&pool, &joiner).cpu.unwrap();
     let level = cpu.levels.iter().find(|level| level.key == "features_hvm_host").unwrap();
     let names = |features: &[_]| -> Vec<_> { features.iter().map(ToString::to_string).collect() };
     assert_eq!(level.after, Features::parse("00000000-02000000").unwrap());
@@ -72,7 +74,7 @@ fn the_pools_cpu_level_is_what_all_hosts_have() {
 fn vms_do_not_move_between_vendors() {
     let (mut pool, joiner) = world("24-join-force-other-cpu-vendor");
     flag(&mut pool, "vm-b-1", PowerState::Running, "GenuineIntel", "");
-    let foretold = foretell(&pool, &joiner, &Attempt::join_force());
+    let foretold = report(&pool, &joiner, true).consequences_once_admitted();
     let cpu = foretold.cpu.as_ref().unwrap();
     assert_eq!((cpu.vendor.as_str(), cpu.joiner_vendor.as_str()), ("GenuineIntel", "AuthenticAMD"));
     let confined = cpu.confined.as_ref().unwrap();
@@ -83,7 +85,7 @@ fn vms_do_not_move_between_vendors() {
 #[test]
 fn at_its_start_the_member_gets_what_the_master_has() {
     let (pool, mut joiner) = world("12-pool-nfs-vlan-bond");
-    let start = foretell(&pool, &joiner, &Attempt::join()).after_start.unwrap();
+    let start = admitted(&pool, &joiner).after_start.unwrap();
     let names = |srs: &Option<Vec<_>>| -> Vec<String> {
         let srs: &Vec<xcp_pool::preflight::consequences::SharedSr> = srs.as_ref().unwrap();
         srs.iter().map(|sr| sr.name_label.clone()).collect()
@@ -98,10 +100,10 @@ fn at_its_start_the_member_gets_what_the_master_has() {
 
     // A host with fewer interfaces.
     joiner.pif.remove(&Ref::new("OpaqueRef:pif-a1-2"));
-    let start = foretell(&pool, &joiner, &Attempt::join()).after_start.unwrap();
+    let start = admitted(&pool, &joiner).after_start.unwrap();
     assert_eq!(start.bonds.unwrap()[0].missing, ["eth2"]);
     joiner.pif.remove(&Ref::new("OpaqueRef:pif-a1-1"));
-    let start = foretell(&pool, &joiner, &Attempt::join()).after_start.unwrap();
+    let start = admitted(&pool, &joiner).after_start.unwrap();
     assert!(start.bonds.unwrap()[0].members.is_empty());
     assert!(!start.vlans.unwrap()[0].possible);
 }
@@ -122,14 +124,11 @@ fn consequences_read_as_before() {
         ["04-extra-nics", "11-vm-same-uuid-running", "12-pool-nfs-vlan-bond", "13-joiner-settings"]
     {
         let (pool, joiner) = world(name);
-        let foretold = foretell(&pool, &joiner, &Attempt::join());
+        let foretold = admitted(&pool, &joiner);
         reads(&format!("{name}.txt"), &foretold.to_string());
     }
     let (pool, joiner) = world("26-management-vlan-bridge-renamed");
-    reads(
-        "26-management-vlan-bridge-renamed.md",
-        &foretell(&pool, &joiner, &Attempt::join()).to_markdown(),
-    );
+    reads("26-management-vlan-bridge-renamed.md", &admitted(&pool, &joiner).to_markdown());
 }
 
 #[test]
@@ -138,7 +137,7 @@ fn markdown_does_not_take_names_for_markup() {
     for (_, host) in joiner.host.iter_mut() {
         host.name_label = "*<b>\n# joiner_1|".to_owned();
     }
-    let text = foretell(&pool, &joiner, &Attempt::join()).to_markdown();
+    let text = admitted(&pool, &joiner).to_markdown();
     assert!(
         text.starts_with("# What pool.join of \\*\\<b\\> \\# joiner\\_1\\| will do\n"),
         "{text}"
@@ -148,7 +147,7 @@ fn markdown_does_not_take_names_for_markup() {
 #[test]
 fn consequences_serialise_with_their_schema() {
     let (pool, joiner) = world("04-extra-nics");
-    let foretold: Consequences = foretell(&pool, &joiner, &Attempt::join());
+    let foretold: Consequences = admitted(&pool, &joiner);
     let json = serde_json::to_value(&foretold).unwrap();
     assert_eq!((json["schema"].as_u64(), SCHEMA), (Some(1), 1));
     assert_eq!(json["call"], "pool.join");

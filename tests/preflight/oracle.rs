@@ -30,7 +30,7 @@ fn evaluate(scenario: &Value) -> Report {
         "evidence": {"joiner_bridge_backend": env["bridge_kind"], "editions": editions},
     }))
     .unwrap();
-    preflight::evaluate_with(&snapshot(&scenario["pool"]), &snapshot(&scenario["joiner"]), &options)
+    preflight::evaluate(snapshot(&scenario["pool"]), snapshot(&scenario["joiner"]), &options)
 }
 
 /// An error to compare by: what a list holds, not in which order; of an exception only that it was.
@@ -149,11 +149,10 @@ fn the_order_of_keys_changes_nothing() {
             snapshot
         };
         let sides = |write: &dyn Fn(&Value) -> String| {
-            let policy = preflight::Policy::default();
             preflight::evaluate(
-                &load(write(&scenario["pool"]["objects"])),
-                &load(write(&scenario["joiner"]["objects"])),
-                &policy,
+                load(write(&scenario["pool"]["objects"])),
+                load(write(&scenario["joiner"]["objects"])),
+                &Options::new(),
             )
         };
         assert_eq!(sides(&|value| value.to_string()), sides(&reversed), "{}", case["id"]);

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use xcp_pool::actions::{Action, Argument, Side};
 use xcp_pool::model::{Ref, Snapshot, Sr, Vdi, VdiType};
-use xcp_pool::plan::{self, Choices, Plan, Step, Work};
+use xcp_pool::plan::{Choices, Plan, Step, Work};
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::{Options, Policy, Report, evaluate_with};
+use xcp_pool::preflight::{Options, Policy, Report, evaluate};
 use xcp_pool::simulator::{self, Database, PoolSpec, Release, Value};
 
 /// Both sides as their servers show them.
@@ -35,10 +35,10 @@ impl Sides {
     }
 
     fn report(&self, options: &Options) -> Report {
-        evaluate_with(&self.pool, &self.joiner, options)
+        evaluate(self.pool.clone(), self.joiner.clone(), options)
     }
 
-    fn plan(&self, options: &Options, report: &Report, pick: usize) -> Plan {
+    fn plan(report: &Report, pick: usize) -> Plan {
         let mut choices = Choices::new();
         for finding in report.findings() {
             let ways = &finding.remedy.choices;
@@ -47,7 +47,7 @@ impl Sides {
                 choices = choices.choose(finding.rule.as_str(), way).unwrap();
             }
         }
-        plan::join(&self.pool, &self.joiner, options, report, &choices).unwrap()
+        report.plan(&choices).unwrap()
     }
 
     /// What would be missed: VMs, disks, storage, networks and certificates, by uuid.
@@ -118,7 +118,7 @@ fn check(world: &World, documented: bool, pick: usize) {
     evidence(&mut options);
     let before = Sides::of(&simulated);
     let report = before.report(&options);
-    let plan = before.plan(&options, &report, pick);
+    let plan = Sides::plan(&report, pick);
     let mut after = before.clone();
     for action in plan.steps.iter().filter_map(action) {
         let side = after.side(action.side());
@@ -137,7 +137,7 @@ fn check(world: &World, documented: bool, pick: usize) {
     for left in second.blockers() {
         assert!(by_person.contains(left.rule.as_str()), "{left}\nis left after\n{plan}");
     }
-    let again = after.plan(&options, &second, pick);
+    let again = Sides::plan(&second, pick);
     let acts = again.steps.iter().filter_map(action).count();
     assert_eq!(acts, 0, "planned once more after\n{plan}\n{again}");
 
@@ -213,7 +213,7 @@ fn take_back(world: &World, pick: usize, taken_back: &mut BTreeSet<String>) {
     let mut options = options(world, false);
     options.evidence.joiner_bridge_backend = simulated.network_backend(JOINER);
     let mut now = Sides::of(&simulated);
-    let plan = now.plan(&options, &now.report(&options), pick);
+    let plan = Sides::plan(&now.report(&options), pick);
     let is_new =
         |action: &Action| action.undo().is_some() && !taken_back.contains(&actions::name(action));
     if !plan.steps.iter().filter_map(action).any(is_new) {

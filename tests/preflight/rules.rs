@@ -87,8 +87,8 @@ fn findings_weigh_and_raise_what_their_rule_says() {
 fn evaluation(world: &World) -> impl Fn(&Sides) -> Vec<Finding> {
     let options = world.options();
     move |sides| {
-        let (pool, joiner) = (&sides[&Side::Pool], &sides[&Side::Joiner]);
-        preflight::evaluate_with(pool, joiner, &options).findings().to_vec()
+        let [pool, joiner] = [Side::Pool, Side::Joiner].map(|side| sides[&side].clone());
+        preflight::evaluate(pool, joiner, &options).findings().to_vec()
     }
 }
 
@@ -280,7 +280,7 @@ fn reads_name_fields_that_the_model_has() {
         }
     }
     let empty = Snapshot::new();
-    let report = preflight::evaluate(&empty, &empty, &preflight::Policy::default());
+    let report = preflight::evaluate(empty.clone(), empty, &Options::new());
     assert_eq!(report.verdict(), Verdict::Unknown);
     assert_eq!(report.predicted_fault(), None);
 }

@@ -145,6 +145,6 @@ impl World {
     pub fn evaluate_with(&self, change: impl FnOnce(&mut Options)) -> Report {
         let mut options = self.options();
         change(&mut options);
-        preflight::evaluate_with(&self.snapshot("pool"), &self.snapshot("joiner"), &options)
+        preflight::evaluate(self.snapshot("pool"), self.snapshot("joiner"), &options)
     }
 }

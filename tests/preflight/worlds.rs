@@ -11,8 +11,8 @@ use proptest::sample::subsequence;
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::consequences::{Attempt, MADE_AT_JOIN, foretell, foretell_with_changes};
-use xcp_pool::preflight::evaluate_with;
+use xcp_pool::preflight::consequences::MADE_AT_JOIN;
+use xcp_pool::preflight::evaluate;
 use xcp_pool::simulator;
 
 fn join(world: &simulator::World, force: bool) -> Result<(), Fault> {
@@ -55,15 +55,8 @@ fn check(world: &World, force: bool) -> bool {
     options.force = force;
     options.evidence.joiner_bridge_backend = simulated.network_backend(JOINER);
     options.evidence.editions = Some(editions());
-    let report = evaluate_with(&pool, &joiner, &options);
-    let predicted = match force {
-        true => report.predicted_fault_of_join_force(),
-        false => report.predicted_fault(),
-    };
-    let attempt = if force { Attempt::join_force() } else { Attempt::join() };
-    let attempt = attempt.refused(predicted.cloned());
-    let (foretold, changes) = foretell_with_changes(&pool, &joiner, &attempt);
-    assert_eq!(foretell(&pool, &joiner, &attempt), foretold);
+    let report = evaluate(pool.clone(), joiner, &options);
+    let (foretold, changes) = (report.consequences(), report.changes());
     assert_eq!(foretold.unknown, [], "the simulator shows everything");
 
     let answer = join(&simulated, force);

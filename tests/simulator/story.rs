@@ -1,7 +1,7 @@
 //! The preflight sees in the simulated story what the story says.
 
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::{self, Policy, Report};
+use xcp_pool::preflight::{self, Options, Report};
 use xcp_pool::simulator::{PoolSpec, Release, World};
 
 fn snapshot(world: &World, host: &str) -> Snapshot {
@@ -12,8 +12,7 @@ fn snapshot(world: &World, host: &str) -> Snapshot {
 }
 
 fn report(world: &World) -> Report {
-    let policy = Policy::default();
-    preflight::evaluate(&snapshot(world, "phantom"), &snapshot(world, "ignite"), &policy)
+    preflight::evaluate(snapshot(world, "phantom"), snapshot(world, "ignite"), &Options::new())
 }
 
 fn blockers(report: &Report) -> Vec<String> {

@@ -2,14 +2,11 @@
 
 use std::ffi::c_char;
 
-use super::preflight::Written;
-use super::{encode, input};
+use super::encode;
+use super::preflight::report;
 use crate::ffi::boundary::{Out, call, optional_text, text};
 use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
-use crate::model::Snapshot;
-use crate::preflight::consequences::{Attempt, Consequences, foretell};
-use crate::preflight::{self, Report};
 
 /// Foretells what a join will do to the pool: what appears, merges, is refused or lost.
 ///
@@ -41,25 +38,8 @@ pub unsafe extern "C" fn xcp_consequences_json(
             let host = text(host_snapshot_json, "host_snapshot_json")?;
             let options = optional_text(options_json, "options_json")?;
             let out = Out::new(consequences_json, "consequences_json")?;
-            let written: Written = input::decode_or_default(options, "options_json")?;
-            let complete = written.complete_snapshots;
-            let pool = input::snapshot(pool, "pool_snapshot_json", complete)?;
-            let host = input::snapshot(host, "host_snapshot_json", complete)?;
-            let options = written.into_options();
-            let report = preflight::evaluate_with(&pool, &host, &options);
-            out.write_text(encode(&consequences(&pool, &host, options.force, &report))?);
+            out.write_text(encode(&report(pool, host, options)?.consequences())?);
             Ok(())
         })
     }
-}
-
-/// What the join will do that a report is about.
-pub(in crate::ffi) fn consequences(
-    pool: &Snapshot,
-    host: &Snapshot,
-    force: bool,
-    report: &Report,
-) -> Consequences {
-    let attempt = if force { Attempt::join_force() } else { Attempt::join() };
-    foretell(pool, host, &attempt.refused(report.predicted_fault().cloned()))
 }

@@ -11,7 +11,6 @@ mod preflight;
 mod questions;
 mod rules;
 
-pub(super) use consequences::consequences;
 pub use consequences::xcp_consequences_json;
 pub(super) use election::with_refs;
 pub use election::{xcp_election, xcp_election_json};

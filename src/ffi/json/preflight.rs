@@ -8,7 +8,8 @@ use super::{encode, input};
 use crate::ffi::boundary::{Out, call, optional_text, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::status::xcp_status;
-use crate::preflight::{self, Evidence, Options, Policy};
+use crate::preflight::{self, Evidence, Options, Preflight, Report};
+use crate::rules::Policy;
 
 /// Tells whether a host may join a pool: everything that speaks against it, with the way out.
 ///
@@ -49,18 +50,19 @@ pub unsafe extern "C" fn xcp_preflight_json(
             let host = text(host_snapshot_json, "host_snapshot_json")?;
             let options = optional_text(options_json, "options_json")?;
             let out = Out::new(report_json, "report_json")?;
-            out.write_text(report(pool, host, options)?);
+            out.write_text(encode(&report(pool, host, options)?)?);
             Ok(())
         })
     }
 }
 
-fn report(pool: &str, host: &str, options: Option<&str>) -> Result<String, Failure> {
+/// The report on two snapshots, with options, all as texts.
+pub(super) fn report(pool: &str, host: &str, options: Option<&str>) -> Result<Report, Failure> {
     let written: Written = input::decode_or_default(options, "options_json")?;
     let complete = written.complete_snapshots;
     let pool = input::snapshot(pool, "pool_snapshot_json", complete)?;
     let host = input::snapshot(host, "host_snapshot_json", complete)?;
-    encode(&preflight::evaluate_with(&pool, &host, &written.into_options()))
+    Ok(preflight::evaluate(pool, host, &written.into_options()))
 }
 
 /// The options of a preflight on snapshots that are loaded already.
@@ -71,15 +73,15 @@ pub(in crate::ffi) fn options(json: Option<&str>) -> Result<Options, Failure> {
 /// Options as they are written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "an object of options")]
-pub(super) struct Written {
+struct Written {
     force: bool,
-    policy: Policy,
+    policy: Policy<Preflight>,
     evidence: Evidence,
-    pub(super) complete_snapshots: bool,
+    complete_snapshots: bool,
 }
 
 impl Written {
-    pub(super) fn into_options(self) -> Options {
+    fn into_options(self) -> Options {
         Options { force: self.force, policy: self.policy, evidence: self.evidence }
     }
 }

@@ -8,10 +8,10 @@
 //! # Example
 //! ```
 //! use proptest::prelude::*;
-//! use xcp_pool::preflight::{arbitrary::world, evaluate_with};
+//! use xcp_pool::preflight::{arbitrary::world, evaluate};
 //!
 //! proptest!(|(world in world())| {
-//!     let report = evaluate_with(&world.pool, &world.joiner, &world.options);
+//!     let report = evaluate(world.pool, world.joiner, &world.options);
 //!     prop_assert!(world.offences.is_empty() || !report.findings().is_empty());
 //! });
 //! ```

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::change::Changes;
 use crate::actions::Side;
@@ -44,7 +44,6 @@ pub struct Gap {
     /// Whose snapshot.
     pub side: Side,
     /// The class that it says nothing of, or not enough.
-    #[serde(serialize_with = "class_name")]
     pub class: Class,
     /// The field that records of this class lack; none if the whole class is missing.
     pub field: Option<&'static str>,
@@ -57,7 +56,6 @@ pub struct Gap {
 #[non_exhaustive]
 pub struct Loss {
     /// The class of the object.
-    #[serde(serialize_with = "class_name")]
     pub class: Class,
     /// The object's uuid.
     pub uuid: Uuid,
@@ -255,8 +253,4 @@ impl<T: Show> Show for Option<T> {
     fn show(&self) -> String {
         self.as_ref().map_or_else(|| NONE.to_owned(), T::show)
     }
-}
-
-pub(super) fn class_name<S: Serializer>(class: &Class, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(class.as_str())
 }

@@ -1,6 +1,6 @@
 //! What the pool will look like after a host has joined.
 //!
-//! [`foretell`] reads two snapshots and says what `pool.join` will do to the pool's database: which
+//! [`Report::consequences`](super::Report::consequences) says what `pool.join` will do to the pool's database: which
 //! objects appear, merge, are refused or lost, where VMs and their interfaces land, and what nobody
 //! is told. XAPI swallows most errors of this phase, so that a join that "succeeded" may have lost
 //! every VM (`update_non_vm_metadata`, `Importexport.remote_metadata_export_import`).
@@ -11,7 +11,7 @@
 //! # Example
 //! ```
 //! use xcp_pool::model::Snapshot;
-//! use xcp_pool::preflight::consequences::{Attempt, foretell, foretell_with_changes};
+//! use xcp_pool::preflight::{self, Options};
 //!
 //! let pool = br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
 //!     "host": {"OpaqueRef:phantom": {"name_label": "Phantom"}},
@@ -25,12 +25,12 @@
 //! pool.complete();
 //! joiner.complete();
 //!
-//! let consequences = foretell(&pool, &joiner, &Attempt::join());
+//! let report = preflight::evaluate(pool, joiner, &Options::default());
+//! let consequences = report.consequences_once_admitted();
 //! assert_eq!(consequences.sr_count.map(|srs| (srs.before, srs.after)), Some((1, 2)));
 //! assert!(consequences.to_string().contains("\"Local storage\" (ext): appears"));
 //!
-//! let (_, changes) = foretell_with_changes(&pool, &joiner, &Attempt::join());
-//! assert_eq!(changes.apply(&pool).host.len(), 2);
+//! assert_eq!(report.pool_after().host.len(), 2);
 //! # Ok::<(), xcp_pool::Error>(())
 //! ```
 
@@ -70,32 +70,12 @@ pub use storage::{Count, Outcome, PbdFate, SrFate, SrOutcome, VdiFate};
 pub const SCHEMA: u32 = 1;
 
 /// The call that is about to be made.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Attempt {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attempt {
     /// Whether it is `pool.join_force`.
-    pub force: bool,
+    pub(crate) force: bool,
     /// The error that the call will be refused with, if it will; the rules of the preflight know.
-    pub refusal: Option<Fault>,
-}
-
-impl Attempt {
-    /// `pool.join`.
-    pub fn join() -> Self {
-        Self::default()
-    }
-
-    /// `pool.join_force`.
-    pub fn join_force() -> Self {
-        Self { force: true, refusal: None }
-    }
-
-    /// The same, known to be refused: nothing changes then.
-    #[must_use]
-    pub fn refused(mut self, refusal: Option<Fault>) -> Self {
-        self.refusal = refusal;
-        self
-    }
+    pub(crate) refusal: Option<Fault>,
 }
 
 /// What a join will do.
@@ -149,12 +129,17 @@ pub struct Consequences {
 ///
 /// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
 /// number of objects.
-pub fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Consequences {
+pub(in crate::preflight) fn foretell(
+    pool: &Snapshot,
+    joiner: &Snapshot,
+    attempt: &Attempt,
+) -> Consequences {
     run(pool, joiner, attempt, false).0
 }
 
-/// The same, and what changes in the pool's database by the time the call returns, record by record.
-pub fn foretell_with_changes(
+/// Foretells what a join will do, and what changes in the pool's database by the time the call
+/// returns, record by record.
+pub(crate) fn foretell_with_changes(
     pool: &Snapshot,
     joiner: &Snapshot,
     attempt: &Attempt,

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::model::Snapshot;
-use crate::preflight::{Edition, Editions, Options, RULES, evaluate_with};
+use crate::preflight::{Edition, Editions, Options, RULES, evaluate};
 use crate::simulator::arguments::Args;
 use crate::simulator::calls::{session, storage, task};
 use crate::simulator::database::{Database, Object, Ref};
@@ -328,7 +328,7 @@ fn objection(state: &State, joiner: HostId, master: HostId, force: bool) -> Opti
     // XCP-ng's licence daemon knows one edition.
     let edition = Edition { title: "xcp-ng".to_owned(), order: 100 };
     options.evidence.editions = Some(Editions::Known(vec![edition]));
-    evaluate_with(&pool, &host, &options).predicted_fault().cloned()
+    evaluate(pool, host, &options).predicted_fault().cloned()
 }
 
 /// What the checks read of a database: of VMs, of which there may be many, only those fields.

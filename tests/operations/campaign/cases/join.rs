@@ -21,13 +21,12 @@ impl Join {
         let (phantom, ignite) = (log_in("phantom"), log_in("ignite"));
         let pool = phantom.snapshot(Scope::Preflight).unwrap();
         let host = ignite.snapshot(Scope::Preflight).unwrap();
-        let options = Options::default();
-        let report = preflight::evaluate_with(&pool, &host, &options);
+        let report = preflight::evaluate(pool, host, &Options::new());
         let mut choices = Choices::new();
         if !consents {
             choices = choices.choose("running-vms", "delete").unwrap();
         }
-        let plan = plan::join(&pool, &host, &options, &report, &choices).unwrap();
+        let plan = report.plan(&choices).unwrap();
         let before = inventory(&world, &hosts(&["phantom", "ignite"]));
         let uuid = uuid_of(&world, "ignite");
         let consent = Consent::to_nothing();
@@ -137,13 +136,11 @@ impl JoinMany {
             let client = Client::connect(world.transport(), host, &root()).unwrap();
             client.snapshot(Scope::Preflight).unwrap()
         };
-        let (options, choices) = (Options::default(), Choices::new());
-        let snapshots = JOINERS.map(snapshot);
-        let joiners: Vec<_> = snapshots
-            .iter()
-            .map(|snapshot| Joiner { snapshot, options: &options, choices: &choices })
-            .collect();
-        let joins = plan::join_many(&snapshot("phantom"), &joiners).unwrap();
+        let pool = Arc::new(snapshot("phantom"));
+        let report = |host| preflight::evaluate(Arc::clone(&pool), snapshot(host), &Options::new());
+        let (reports, choices) = (JOINERS.map(report), Choices::new());
+        let joiners = reports.iter().map(|report| (report, &choices));
+        let joins = plan::join_many(joiners).unwrap();
         let uuids = JOINERS.iter().map(|host| uuid_of(&world, host)).collect();
         let before = inventory(&world, &hosts(&["phantom", "ignite", "ember"]));
         Self { world, joins, uuids, before, refused: 0 }

@@ -13,7 +13,7 @@ use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::Result;
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
-use xcp_pool::plan::{self, Choices, Consent, Joiner, Joins, Plan};
+use xcp_pool::plan::{self, Choices, Consent, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, VmSpec, World};
 
