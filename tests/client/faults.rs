@@ -109,48 +109,49 @@ fn a_read_survives_what_breaks_once_and_ends_in_time_whatever_it_is() {
     }
 }
 
+/// Breaks a connection in each way, in a fresh lab each time, and sees that no session is left open.
+fn each_break(seed: u64, act: impl Fn(&World, &Front, &Trouble)) {
+    for trouble in [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse] {
+        let world = lab(seed);
+        let front = Front::builder(&world).https(0).start().unwrap();
+        act(&world, &front, &trouble);
+        assert_eq!(world.open_sessions(), 0, "{trouble:?}");
+    }
+}
+
 #[test]
 fn a_connection_that_breaks_again_costs_a_new_session_and_none_is_left_open() {
-    for trouble in [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse] {
-        let world = lab(3);
-        let front = Front::builder(&world).https(0).start().unwrap();
-        let client = log_in(&front, "phantom", seconds(5));
+    each_break(3, |world, front, trouble| {
+        let client = log_in(front, "phantom", seconds(5));
         read(&client).unwrap();
         // The repetition fails too, so that the master is looked for, and found where it was.
         world.trouble(Injection::new(trouble.clone()).method(READ).times(2));
         assert_eq!(read(&client).unwrap(), 3, "{trouble:?}");
-        assert_eq!(times(&world, LOGIN), 2, "{trouble:?}");
+        assert_eq!(times(world, LOGIN), 2, "{trouble:?}");
         client.close().unwrap();
-        assert_eq!(world.open_sessions(), 0, "{trouble:?}");
-    }
+    });
 }
 
 #[test]
 fn a_logout_is_said_again_when_its_connection_breaks() {
-    for trouble in [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse] {
-        let world = lab(4);
-        let front = Front::builder(&world).https(0).start().unwrap();
-        let client = log_in(&front, "phantom", seconds(5));
+    each_break(4, |world, front, trouble| {
+        let client = log_in(front, "phantom", seconds(5));
         world.trouble(Injection::new(trouble.clone()).method("session.logout"));
         client.close().unwrap();
-        assert_eq!(world.open_sessions(), 0, "{trouble:?}");
-    }
+    });
 }
 
 #[test]
 fn a_local_session_is_closed_though_its_connection_breaks() {
-    for trouble in [Trouble::Reset, Trouble::LoseReply, Trouble::CutReply, Trouble::Refuse] {
-        let world = lab(17);
-        let front = Front::builder(&world).https(0).start().unwrap();
-        let (at, limits) = (endpoint(&front, "ignite"), Limits::within(seconds(5)));
+    each_break(17, |world, front, trouble| {
+        let (at, limits) = (endpoint(front, "ignite"), Limits::within(seconds(5)));
         let local =
-            LocalSession::open(http(&front), &at, &credentials(), limits, &Cancel::new()).unwrap();
+            LocalSession::open(http(front), &at, &credentials(), limits, &Cancel::new()).unwrap();
         assert!(!local.is_in_emergency_mode().unwrap());
         assert_eq!(world.open_sessions(), 1);
         world.trouble(Injection::new(trouble.clone()).method("session.local_logout"));
         local.close().unwrap();
-        assert_eq!(world.open_sessions(), 0, "{trouble:?}");
-    }
+    });
 }
 
 #[test]
