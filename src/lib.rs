@@ -1,9 +1,52 @@
 //! Resource pools of XCP-ng and XenServer hosts: decide, then act.
 //!
-//! The *core* decides, as pure functions over typed [snapshots](model::Snapshot): may this host join
-//! the pool, what must be done first, what will the join change, who should be master, how many
-//! hosts may fail. The *shell* asks and acts over XAPI, through a pluggable
-//! [`Transport`](transport::Transport).
+//! # Example
+//! May *Ignite* join *Phantom*'s pool, and what must be done first? Here on the simulator; for real hosts the
+//! transport is an [`Http`](transport::Http).
+//! ```
+//! # #[cfg(feature = "simulator")] {
+//! use xcp_pool::client::{Client, Credentials, Scope};
+//! use xcp_pool::plan::Choices;
+//! use xcp_pool::preflight::{self, Options};
+//! use xcp_pool::simulator::World;
+//!
+//! let world = World::story(1);
+//! let root = Credentials::new("root", "xcp-test");
+//! let phantom = Client::connect(world.transport(), "phantom", &root)?;
+//! let ignite = Client::connect(world.transport(), "ignite", &root)?;
+//!
+//! let [pool, host] = [&phantom, &ignite].map(|client| client.snapshot(Scope::Preflight));
+//! let report = preflight::evaluate(pool?, host?, &Options::new());
+//! println!("{report}\n{}", report.consequences());
+//!
+//! let plan = report.plan(&Choices::new())?;
+//! println!("{plan}");
+//! assert_eq!(report.predicted_fault().unwrap().code, "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS");
+//! assert!(plan.is_complete(), "each finding that stands in the way has a remedy");
+//! # }
+//! # Ok::<(), xcp_pool::Error>(())
+//! ```
+//! [`operations`] carries the plan out and sees for itself that the host is a member.
+//!
+//! # Map
+//! The *core* decides, as pure functions over typed snapshots; the *shell* asks and acts over XAPI.
+//!
+//! | room | what it is for |
+//! | --- | --- |
+//! | [`model`] | XAPI's records, typed; [`Snapshot`](model::Snapshot): one near-cut of one pool |
+//! | [`actions`] | single calls as data, with what they need, bring about and destroy |
+//! | [`rules`] | what every check is made of: rules, findings, policies |
+//! | [`preflight`] | may this host join that pool, and what will the join change |
+//! | [`health`] | what the answers of all hosts of a pool mean, a dead master's too |
+//! | [`election`] | who may be master; who survives a cut of the network |
+//! | [`failover`] | how many hosts may fail, and where VMs can go |
+//! | [`plan`] | what to do, as data: printed, reviewed, hashed, replayed |
+//! | [`client`], [`transport`], [`wire`] | sessions, snapshots, events; the seam; JSON-RPC |
+//! | [`operations`] | plans carried out, awaited and verified |
+//! | `simulator` | pools of XAPI hosts in memory, itself a transport |
+//! | `ffi` | the C ABI, on which Python and Go stand |
+//!
+//! The [`manual`] shows how they hang together and how to add to them.
 //!
 //! # Logging
 //! With the feature `log` (default) the shell tells the program's logger, through the crate `log`, what
@@ -15,7 +58,7 @@
 //!
 //! A line holds methods, addresses, times, names of objects and error codes; never parameters,
 //! passwords, refs of sessions, pool secrets, nor the bodies of requests and replies. Without a logger,
-//! or below its level, nothing is formatted or measured. The core says nothing: it answers. A logger
+//! or below its level, nothing is formatted or measured. The core logs nothing. A logger
 //! must not call on the client that tells it something: that client may be waiting for it.
 //!
 //! The HTTP library is not as careful: at level *trace* `ureq_proto` logs the bytes of requests and
@@ -37,6 +80,7 @@ pub mod failover;
 pub mod ffi;
 pub mod health;
 mod log;
+pub mod manual;
 pub mod model;
 pub mod operations;
 pub mod plan;
