@@ -151,6 +151,12 @@ impl Host {
 }
 
 impl Network {
+    /// Whether its bridge has a name that only the server itself may give (`Xapi_network.create`).
+    pub(crate) fn has_reserved_bridge(&self) -> bool {
+        const RESERVED: [&str; 5] = ["xen", "xapi", "vif", "tap", "eth"];
+        RESERVED.iter().any(|prefix| self.bridge.starts_with(prefix))
+    }
+
     /// Whether it is the host-internal management network (`xenapi`).
     pub fn is_host_internal_management(&self) -> bool {
         self.other_config.get("is_host_internal_management_network").is_some_and(|v| v == "true")

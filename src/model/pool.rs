@@ -115,3 +115,15 @@ record! {
         subtasks: Vec<Ref<Task>>,
     }
 }
+
+impl Pool {
+    /// How many hosts a pool may have whose size is restricted (`Xapi_globs.restricted_pool_size`).
+    pub(crate) const RESTRICTED_SIZE: usize = 3;
+
+    /// Whether a licence restricts something, such as `restrict_pooling`.
+    ///
+    /// Only the very text "false" permits; a missing key forbids (`Features.of_assoc_list`).
+    pub(crate) fn restricts(&self, key: &str) -> bool {
+        self.restrictions.get(key).is_none_or(|value| value != "false")
+    }
+}

@@ -125,6 +125,13 @@ record! {
 }
 
 impl Vm {
+    /// Whether it is a template that every installation has, which an export of all leaves out
+    /// (`Export.export_all`).
+    pub(crate) fn is_of_installation(&self) -> bool {
+        let marked = || self.other_config.get("default_template").is_some_and(|v| v == "true");
+        self.is_default_template || self.is_a_template && marked()
+    }
+
     /// Whether it is a VM to a user: no template, snapshot or control domain.
     pub fn is_user_vm(&self) -> bool {
         !self.is_a_template && !self.is_a_snapshot && !self.is_control_domain

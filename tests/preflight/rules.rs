@@ -152,6 +152,17 @@ fn a_dangling_master_is_what_the_server_would_stumble_on() {
 }
 
 #[test]
+fn what_the_installation_brings_stays_behind_whatever_else_it_claims_to_be() {
+    let mut world = cases().into_iter().find(|case| case.code == "halted-vms").unwrap().world();
+    for vm in world.0["joiner"]["VM"].as_object_mut().unwrap().values_mut() {
+        if vm["is_a_template"] == json!(false) && vm["is_control_domain"] == json!(false) {
+            vm["is_default_template"] = json!(true);
+        }
+    }
+    assert_eq!(world.evaluate().findings(), []);
+}
+
+#[test]
 fn evidence_that_is_missing_is_named() {
     let mut world = clean();
     world.0["options"] = json!({});

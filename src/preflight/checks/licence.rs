@@ -10,8 +10,7 @@ use crate::preflight::options::Editions;
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Which};
 
-/// A restricted pool may have so many hosts (`Xapi_globs.restricted_pool_size`).
-const RESTRICTED_POOL_SIZE: usize = 3;
+const LIMIT: usize = Pool::RESTRICTED_SIZE;
 
 pub(in crate::preflight) const POOLING_UNLICENSED: Check = Rule {
     check: Some("assert_pooling_licensed"),
@@ -26,7 +25,7 @@ pub(in crate::preflight) const POOLING_UNLICENSED: Check = Rule {
 
 fn pooling_unlicensed(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
-    if restricted(pool, "restrict_pooling") {
+    if pool.restricts("restrict_pooling") {
         found.push(
             facts
                 .finding("the joiner's licence does not permit it to be in a pool")
@@ -60,16 +59,16 @@ pub(in crate::preflight) const POOL_SIZE_RESTRICTED: Check = Rule {
 fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.joiner.pool()?;
     let hosts = facts.pool.snapshot.host.len();
-    if restricted(pool, "restrict_pool_size") && hosts >= RESTRICTED_POOL_SIZE {
+    if pool.restricts("restrict_pool_size") && hosts >= LIMIT {
         found.push(
             facts.finding(format!(
-                    "the joiner's licence limits pools to {RESTRICTED_POOL_SIZE} hosts, and the \
+                    "the joiner's licence limits pools to {LIMIT} hosts, and the \
                      pool has {hosts}"
                 ),
             )
             .fault(Fault::new("LICENCE_RESTRICTION", ["Pool_size"]))
             .objects([object(reference, pool)])
-            .expected(format!("restrict_pool_size = false, or fewer than {RESTRICTED_POOL_SIZE} hosts"))
+            .expected(format!("restrict_pool_size = false, or fewer than {LIMIT} hosts"))
             .actual(format!("{}, {hosts} hosts", stated(pool, "restrict_pool_size")))
             .remedy(Remedy::by_person(
                 "apply a licence without a limit of pool size to the joiner (xe host-apply-edition)",
@@ -77,11 +76,6 @@ fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
         );
     }
     Ok(())
-}
-
-/// Only the very text "false" permits; a missing key forbids (`Features.of_assoc_list`).
-fn restricted(pool: &Pool, key: &str) -> bool {
-    pool.restrictions.get(key).map(String::as_str) != Some("false")
 }
 
 fn stated(pool: &Pool, key: &str) -> String {

@@ -66,9 +66,6 @@ pub enum Cause {
     Stale,
 }
 
-/// `Features.Pool_size` in the master's restrictions (`Xapi_host.create`).
-const RESTRICTED_POOL_SIZE: usize = 3;
-
 /// `create_or_get_host_on_master`, `Xapi_host.create`.
 pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
     const HIDES: &str = "what becomes of the host";
@@ -122,12 +119,12 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
 ///
 /// The joiner tests it too, but with its own licence.
 fn refusal(f: &mut Forecast<'_>) -> Option<Fault> {
-    let (_, pool) = f.pool.the_pool().ok().filter(|_| f.pool.host.len() >= RESTRICTED_POOL_SIZE)?;
+    let (_, pool) =
+        f.pool.the_pool().ok().filter(|_| f.pool.host.len() >= Pool::RESTRICTED_SIZE)?;
     if !f.knows::<Pool>(Side::Pool, &["restrictions"], "whether the master takes one more host") {
         return None;
     }
-    let restricted = pool.restrictions.get("restrict_pool_size").is_none_or(|v| v != "false");
-    restricted.then(|| Fault::new("LICENCE_RESTRICTION", ["Pool_size"]))
+    pool.restricts("restrict_pool_size").then(|| Fault::new("LICENCE_RESTRICTION", ["Pool_size"]))
 }
 
 /// The new record, right after `Host.create` and the copies that follow it.

@@ -80,12 +80,6 @@ impl VmName {
     }
 }
 
-/// Whether the export leaves a template out, because every pool has its own.
-pub(super) fn is_default_template(vm: &Vm) -> bool {
-    let marked = || vm.other_config.get("default_template").is_some_and(|v| v == "true");
-    vm.is_default_template || (vm.is_a_template && marked())
-}
-
 /// The mode that the import gives a VM that has none (`derive_domain_type`).
 pub(super) fn domain_type(vm: &Vm) -> DomainType {
     match &vm.domain_type {
@@ -100,7 +94,7 @@ impl<'a> Plan<'a> {
     pub fn new(f: &mut Forecast<'a>, networks_known: bool) -> Self {
         let joiner = f.joiner;
         let exported: Vec<_> =
-            joiner.vm.iter().rev().filter(|(_, vm)| !is_default_template(vm)).collect();
+            joiner.vm.iter().rev().filter(|(_, vm)| !vm.is_of_installation()).collect();
         let orphans_from = exported.len();
         let mut plan = Self {
             exported,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, Show};
-use super::import::{Import, Plan, VmName, is_default_template};
+use super::import::{Import, Plan, VmName};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
 use crate::actions::Side;
@@ -173,7 +173,7 @@ pub(super) fn foretell<'a>(
             Import::Complete
         }
     };
-    let default_templates = f.joiner.vm.records().filter(|vm| is_default_template(vm)).count();
+    let default_templates = f.joiner.vm.records().filter(|vm| vm.is_of_installation()).count();
     Some(Machines { import, vms, default_templates, replaced, orphan_metrics })
 }
 

@@ -112,8 +112,6 @@ pub(super) enum Carrier {
     },
 }
 
-/// Names that only the server itself may give to bridges (`Xapi_network.create`).
-const RESERVED: [&str; 5] = ["xen", "xapi", "vif", "tap", "eth"];
 const LONGEST_BRIDGE: usize = 15;
 
 /// `create_or_get_network_on_master` for each of the joiner's networks.
@@ -210,7 +208,7 @@ impl Networks {
             self.add(f, joined(reference), new);
             return (Ok(joined(reference)), NetworkOutcome::Introduced);
         }
-        let reserved = RESERVED.iter().any(|prefix| network.bridge.starts_with(prefix));
+        let reserved = network.has_reserved_bridge();
         let fault = if network.bridge.is_empty() {
             None
         } else if reserved || network.bridge.len() > LONGEST_BRIDGE {

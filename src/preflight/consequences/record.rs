@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::change::{MADE_AT_JOIN, joined, place};
 use super::forecast::Forecast;
-use super::import::{Plan, domain_type, is_default_template};
+use super::import::{Plan, domain_type};
 use super::machine::power_state_after;
 use super::network::Landing;
 use crate::model::{
@@ -152,7 +152,7 @@ fn host(f: &Forecast<'_>, reference: &Ref<Host>) -> Option<Ref<Host>> {
 /// The imported counterpart of one of the joiner's VMs; null if it is not imported.
 fn copy_of(f: &Forecast<'_>, reference: &Ref<Vm>) -> Ref<Vm> {
     match f.joiner.vm.get(reference) {
-        Some(vm) if !is_default_template(vm) => joined(reference),
+        Some(vm) if !vm.is_of_installation() => joined(reference),
         _ => Ref::null(),
     }
 }

@@ -6,7 +6,7 @@ use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object;
-use crate::model::{Class, Host, PoolOperation};
+use crate::model::{Class, Host, Pool, PoolOperation};
 use crate::preflight::facts::Check;
 use crate::preflight::set::Preflight;
 use crate::rules::{Lost, Reads, Rule, Severity, Which};
@@ -72,17 +72,16 @@ pub(in crate::preflight) const POOL_SIZE_LIMIT: Check = Rule {
         let (reference, pool) = facts.pool.pool()?;
         let (_, me) = facts.joiner.local()?;
         let others = facts.pool.snapshot.host.records().filter(|host| host.uuid != me.uuid).count();
-        let restricted =
-            pool.restrictions.get("restrict_pool_size").map(String::as_str) != Some("false");
-        if restricted && others >= 3 {
+    let limit = Pool::RESTRICTED_SIZE;
+    if pool.restricts("restrict_pool_size") && others >= limit {
             found.push(
                 facts.finding(format!(
-                        "the pool's licence limits it to 3 hosts, and it has {others}: the join would \
+                        "the pool's licence limits it to {limit} hosts, and it has {others}: the join would \
                          succeed, and leave the joiner without a pool"
                     ),
                 )
                 .objects([object(reference, pool)])
-                .expected("restrict_pool_size = false, or fewer than 3 hosts")
+                .expected(format!("restrict_pool_size = false, or fewer than {limit} hosts"))
                 .actual(format!("{others} hosts"))
                 .remedy(Remedy::by_person(
                     "apply a licence without a limit of pool size to the pool (xe host-apply-edition)",

@@ -50,13 +50,7 @@ const VM_KIND: &[&str] =
 /// The joiner's VMs that a join takes into the pool, the control domain left out: all but default
 /// templates (`Export.export_all`).
 fn exported<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (&'a Ref<Vm>, &'a Vm)> + use<'a> {
-    facts.joiner.each::<Vm>().filter(|(_, vm)| {
-        let default = || {
-            vm.is_default_template
-                || vm.other_config.get("default_template").is_some_and(|value| value == "true")
-        };
-        !(vm.is_control_domain || vm.is_a_template && default())
-    })
+    facts.joiner.each::<Vm>().filter(|(_, vm)| !vm.is_control_domain && !vm.is_of_installation())
 }
 
 fn is_active(vm: &Vm) -> bool {
@@ -81,9 +75,6 @@ enum Fate<'a> {
     Refused,
 }
 
-/// Names that XAPI keeps for bridges of its own making (`Network.create` refuses them).
-const RESERVED_BRIDGES: [&str; 5] = ["xen", "xapi", "vif", "tap", "eth"];
-
 /// Whether a network is on a physical NIC, or the host-internal management network.
 fn is_merged_by_bridge(facts: &Facts<'_>, network: &Network) -> bool {
     let first = network.PIFs.first().and_then(|pif| facts.joiner.snapshot.get(pif));
@@ -106,12 +97,11 @@ impl<'a> Fates<'a> {
     }
 
     fn of(&self, facts: &Facts<'_>, network: &Network) -> Fate<'a> {
-        let reserved = || RESERVED_BRIDGES.iter().any(|prefix| network.bridge.starts_with(prefix));
         match (is_merged_by_bridge(facts, network), self.0.get(network.bridge.as_str())) {
             (true, Some((reference, theirs))) => Fate::Merged(reference, theirs),
             (true, None) => Fate::New,
             (false, Some(_)) => Fate::Refused,
-            (false, None) if reserved() => Fate::Refused,
+            (false, None) if network.has_reserved_bridge() => Fate::Refused,
             (false, None) => Fate::New,
         }
     }

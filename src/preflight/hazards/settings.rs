@@ -8,7 +8,7 @@ use crate::model::object;
 use crate::model::{Class, Host, Network, Sr, Vdi};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
-use crate::rules::{Reads, Rule, Severity, Which};
+use crate::rules::{Finding, Reads, Rule, Severity, Which};
 
 pub(in crate::preflight) const TAGS_LOST: Check = Rule {
     severity: Severity::Notice,
@@ -70,29 +70,20 @@ pub(in crate::preflight) const POOL_SETTINGS_LOST: Check = Rule {
 .run::<Preflight>(|facts, found| {
         let (reference, pool) = facts.joiner.pool()?;
         let default_sr = facts.joiner.snapshot.get(&pool.default_SR).filter(|sr| sr.shared);
-        let lost: Vec<_> = [
+        let lost = [
             (!pool.name_label.is_empty()).then(|| format!("its name {:?}", pool.name_label)),
             (!pool.name_description.is_empty()).then(|| "its description".to_owned()),
             (!pool.tags.is_empty()).then(|| format!("its tags {}", pool.tags.join(", "))),
             (!pool.gui_config.is_empty()).then(|| "its GUI settings".to_owned()),
             default_sr.map(|sr| format!("its default SR {:?}", sr.name_label)),
             pool.wlb_enabled.then(|| "its workload balancing".to_owned()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if !lost.is_empty() {
-            found.push(
-                facts.finding(format!("the joiner's own pool goes, and with it {}", lost.join(", ")),
-                )
-                .objects([object(reference, pool)])
-                .actual(lost.join(", "))
-                .remedy(Remedy::by_person(
-                    "set in the pool, after the join, what of it is still needed; subjects and \
-                     their roles too (xe subject-add)",
-                )),
-            );
-        }
+        ];
+        let finding = of_settings(facts, object(reference, pool), lost, |lost| {
+            format!("the joiner's own pool goes, and with it {lost}")
+        });
+        let how = "set in the pool, after the join, what of it is still needed; subjects and their \
+                   roles too (xe subject-add)";
+        found.extend(finding.map(|finding| finding.remedy(Remedy::by_person(how))));
         Ok(())
     });
 
@@ -112,25 +103,16 @@ pub(in crate::preflight) const HOST_SETTINGS_LOST: Check = Rule {
     /// What an installation and a join write themselves.
     const USUAL: [&str; 2] = ["", "Default install"];
     let (reference, host) = facts.joiner.local()?;
-    let lost: Vec<_> = [
+    let lost = [
         (!USUAL.contains(&host.name_description.as_str())).then_some("its description"),
         (!host.logging.is_empty()).then_some("where it logs to"),
         (!host.power_on_mode.is_empty()).then_some("how it is powered on"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if !lost.is_empty() {
-        found.push(
-            facts
-                .finding(format!("the joiner will lose {}", lost.join(", ")))
-                .objects([object(reference, host)])
-                .actual(lost.join(", "))
-                .remedy(Remedy::by_person(
-                    "note the settings, and set them again after the join (xe host-param-set)",
-                )),
-        );
-    }
+    ];
+    let finding = of_settings(facts, object(reference, host), lost, |lost| {
+        format!("the joiner will lose {lost}")
+    });
+    let how = "note the settings, and set them again after the join (xe host-param-set)";
+    found.extend(finding.map(|finding| finding.remedy(Remedy::by_person(how))));
     Ok(())
 });
 
@@ -197,19 +179,24 @@ pub(in crate::preflight) const SSH_SETTINGS_OVERWRITTEN: Check = Rule {
             actual.push(format!("{name} {mine}"));
         }
     }
-    if !actual.is_empty() {
-        found.push(
-            facts
-                .finding(format!(
-                    "the joiner will have the master's settings: {}",
-                    expected.join(", ")
-                ))
-                .objects([object(reference, mine)])
-                .expected(expected.join(", "))
-                .actual(actual.join(", ")),
-        );
-    }
+    let expected = expected.join(", ");
+    let finding = of_settings(facts, object(reference, mine), actual.into_iter().map(Some), |_| {
+        format!("the joiner will have the master's settings: {expected}")
+    });
+    found.extend(finding.map(|finding| finding.expected(expected)));
     Ok(())
 });
 
 const SSH: &[&str] = &["ssh_enabled", "ssh_enabled_timeout", "console_idle_timeout"];
+
+/// A finding about the settings of one object, if there are any; the message takes them.
+fn of_settings<T: Into<String>>(
+    facts: &Facts<'_>,
+    object: Object,
+    settings: impl IntoIterator<Item = Option<T>>,
+    message: impl FnOnce(&str) -> String,
+) -> Option<Finding> {
+    let told: Vec<String> = settings.into_iter().flatten().map(Into::into).collect();
+    let told = told.join(", ");
+    (!told.is_empty()).then(|| facts.finding(message(&told)).objects([object]).actual(told))
+}
