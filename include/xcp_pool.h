@@ -265,7 +265,7 @@ typedef struct xcp_reply xcp_reply;
 /**
  * What a preflight found.
  *
- * Made by `xcp_preflight`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
+ * Made by `xcp_preflight` or `xcp_preflight_live`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
  * once.
  */
 typedef struct xcp_report xcp_report;
@@ -635,6 +635,48 @@ xcp_status xcp_preflight(const xcp_snapshot *pool,
                          const char *options_json,
                          xcp_report **report,
                          xcp_error **error);
+
+/**
+ * Tells whether a host may join a pool: reads both, with the evidence that no database has.
+ *
+ * `pool` is a client of the pool, `host` one of the host that is to join. `options_json` is as for
+ * `xcp_preflight`; what it has of the evidence stays as it is, the rest is that of `xcp_join_evidence_json`.
+ * `cancel` may be NULL.
+ *
+ * `*report` is freed with `xcp_report_free`. From any thread. Fails as `xcp_client_snapshot`, and with
+ * XCP_E_INVALID_INPUT for unknown options.
+ *
+ * Safety:
+ * The objects came from this library, `cancel` or is NULL; `options_json` is NULL or ends with NUL; `report`
+ * can be written; `error` is NULL or can be written.
+ */
+xcp_status xcp_preflight_live(const xcp_client *pool,
+                              const xcp_client *host,
+                              const char *options_json,
+                              const xcp_cancel *cancel,
+                              xcp_report **report,
+                              xcp_error **error);
+
+/**
+ * Reads what no database tells and the preflight of a join wants, as far as a call tells it.
+ *
+ * `pool` and `host` as for `xcp_preflight_live`, `cancel` may be NULL. `*evidence_json` is the "evidence" of
+ * `xcp_preflight_json`, with "schema" beside it: both clocks at one moment ("master_time", "joiner_time";
+ * each counts as read in the middle of its round trip) and the address that the pool knows its master by
+ * ("master_address"). What is not told by any call is null: the editions of the licence daemon, which only
+ * its own host may ask, and the bridge backend, which snapshots have. Freed with `xcp_string_free`.
+ *
+ * From any thread. Fails as `xcp_client_snapshot`.
+ *
+ * Safety:
+ * The objects came from this library, `cancel` or is NULL; `evidence_json` can be written; `error` is NULL or
+ * can be written.
+ */
+xcp_status xcp_join_evidence_json(const xcp_client *pool,
+                                  const xcp_client *host,
+                                  const xcp_cancel *cancel,
+                                  char **evidence_json,
+                                  xcp_error **error);
 
 /**
  * Returns whether the host may join; XCP_VERDICT_NONE for NULL and for what is no report.

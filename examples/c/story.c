@@ -38,8 +38,8 @@ int main(void) {
     check(xcp_simulator_story(1, &world, &error));
     check(xcp_transport_simulator(world, &way, &error));
     xcp_client *pool = log_in(way, "phantom"), *host = log_in(way, "ignite");
-    xcp_snapshot *of_pool = look(pool), *of_host = look(host);
-    check(xcp_preflight(of_pool, of_host, NULL, &report, &error));
+    xcp_snapshot *before = look(pool);
+    check(xcp_preflight_live(pool, host, NULL, NULL, &report, &error)); /* reads both, their clocks too */
     check(xcp_report_text(report, &found, &error));
     check(xcp_plan_join(report, NULL, &plan, &error));
     check(xcp_plan_text(plan, &steps, &error));
@@ -52,8 +52,8 @@ int main(void) {
     printf("%s\na client pointed at ignite is led to %s\n", joined, master);
     xcp_string_free(found), xcp_string_free(steps), xcp_string_free(consent);
     xcp_string_free(joined), xcp_string_free(master), xcp_client_free(led), xcp_plan_free(plan);
-    xcp_report_free(report), xcp_snapshot_free(after), xcp_snapshot_free(of_host);
-    xcp_snapshot_free(of_pool), xcp_client_free(host), xcp_client_free(pool);
+    xcp_report_free(report), xcp_snapshot_free(after), xcp_snapshot_free(before);
+    xcp_client_free(host), xcp_client_free(pool);
     xcp_transport_free(way), xcp_simulator_free(world);
     return 0;
 }

@@ -5,7 +5,7 @@ use xcp_pool::error::Result;
 use xcp_pool::model::Overview;
 use xcp_pool::operations::{self, Control};
 use xcp_pool::plan::{Choices, Consent};
-use xcp_pool::preflight::{self, Options, Policy};
+use xcp_pool::preflight::{Options, Policy};
 use xcp_pool::simulator::World;
 
 /// Tells how Ignite joins Phantom's pool.
@@ -15,14 +15,11 @@ pub fn tell(keep_vms: bool) -> Result<()> {
     let phantom = Client::connect(world.transport(), "phantom", &root)?;
     let ignite = Client::connect(world.transport(), "ignite", &root)?;
 
-    let pool = phantom.snapshot(Scope::Preflight)?;
-    let host = ignite.snapshot(Scope::Preflight)?;
-    println!("# Phantom's pool\n\n{}\n", Overview::of(&pool)?);
-    println!("# Ignite\n\n{}\n", Overview::of(&host)?);
-
     // The vendor's documents want an empty host; XAPI itself would take its halted VMs along.
     let policy = if keep_vms { Policy::new() } else { Policy::documented() };
-    let report = preflight::evaluate(pool, host, &Options::new().policy(policy));
+    let report = operations::preflight(&phantom, &ignite, &Options::new().policy(policy))?;
+    println!("# Phantom's pool\n\n{}\n", Overview::of(report.pool())?);
+    println!("# Ignite\n\n{}\n", Overview::of(report.joiner())?);
     println!("# May Ignite join?\n\n{report}\n");
 
     let plan = report.plan(&Choices::new())?;

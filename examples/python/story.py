@@ -1,13 +1,13 @@
 """Ignite joins the pool of Phantom, on the simulator: preflight, plan, join, and what came of it."""
 
-from xcp_pool import Client, Report, Simulator
+from xcp_pool import Client, Simulator
 
 with Simulator.story() as world, world.transport() as way:
     pool = Client(way, "phantom", "root", "xcp-test")
     host = Client(way, "ignite", "root", "xcp-test")
     print("the pool has", pool.snapshot().count("SR"), "SRs")
 
-    report = Report(pool.snapshot("preflight"), host.snapshot("preflight"))
+    report = pool.preflight(host)
     print(report, end="\n\n")
     plan = report.plan()
     print(plan, end="\n\n")

@@ -95,6 +95,8 @@ for _name, _arguments in {
     "xcp_snapshot_count": (_OBJECT, c_char_p, POINTER(c_size_t)),
     "xcp_snapshot_problems_json": (_OBJECT, _OUT),
     "xcp_preflight": (_OBJECT, _OBJECT, c_char_p, _OUT),
+    "xcp_preflight_live": (_OBJECT, _OBJECT, c_char_p, _OBJECT, _OUT),
+    "xcp_join_evidence_json": (_OBJECT, _OBJECT, _OBJECT, _OUT),
     "xcp_report_json": (_OBJECT, _OUT),
     "xcp_report_text": (_OBJECT, _OUT),
     "xcp_report_markdown": (_OBJECT, _OUT),
@@ -981,6 +983,16 @@ class Client(_Handle):
         options = {"timeout": timeout, "max_reply": max_reply}
         _Handle.__init__(view, _made(_lib.xcp_client_view, self, _bytes(options)))
         return view
+
+    def preflight(self, host: "Client", options: Optional[Json] = None, cancel: Optional[Cancel] = None) -> Report:
+        """May the host join this pool? Reads both, with the evidence that no database has."""
+        report = Report.__new__(Report)
+        _Handle.__init__(report, _made(_lib.xcp_preflight_live, self, host, _bytes(options), cancel))
+        return report
+
+    def join_evidence(self, host: "Client", cancel: Optional[Cancel] = None) -> Object:
+        """Both clocks, and the master's address: the "evidence" of a preflight that no database tells."""
+        return _json(_lib.xcp_join_evidence_json, self, host, cancel)
 
     def start(self, method: str, *params: Any, cancel: Optional[Cancel] = None) -> Task:
         """Starts a method as a task, and does not wait for it."""

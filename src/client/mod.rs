@@ -60,6 +60,7 @@ mod session;
 mod shared;
 mod snapshot;
 mod task;
+mod time;
 mod traffic;
 mod watch;
 
@@ -73,4 +74,5 @@ pub(crate) use probe::{Asked, ask};
 pub use probe::{Role, probe};
 pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};
+pub use time::ClockReading;
 pub use watch::Watch;

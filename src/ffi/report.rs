@@ -2,17 +2,23 @@
 
 use std::ffi::c_char;
 
-use crate::ffi::boundary::{self, Out, call, optional_text, quiet};
-use crate::ffi::error::xcp_error;
+use crate::client::Client;
+use crate::ffi::boundary::{self, Call, Out, call, optional_text, quiet};
+use crate::ffi::calls::on_all;
+use crate::ffi::cancel::xcp_cancel;
+use crate::ffi::client::xcp_client;
+use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
+use crate::operations;
 use crate::preflight::{self, Report, Verdict};
+use crate::transport::Cancel;
 
 /// What a preflight found.
 ///
-/// Made by `xcp_preflight`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
+/// Made by `xcp_preflight` or `xcp_preflight_live`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
 /// once.
 pub struct xcp_report {
     pub(super) report: Report,
@@ -80,6 +86,97 @@ pub unsafe extern "C" fn xcp_preflight(
             Ok(())
         })
     }
+}
+
+/// Tells whether a host may join a pool: reads both, with the evidence that no database has.
+///
+/// `pool` is a client of the pool, `host` one of the host that is to join. `options_json` is as for
+/// `xcp_preflight`; what it has of the evidence stays as it is, the rest is that of `xcp_join_evidence_json`.
+/// `cancel` may be NULL.
+///
+/// `*report` is freed with `xcp_report_free`. From any thread. Fails as `xcp_client_snapshot`, and with
+/// XCP_E_INVALID_INPUT for unknown options.
+///
+/// # Safety
+/// The objects came from this library, `cancel` or is NULL; `options_json` is NULL or ends with NUL; `report`
+/// can be written; `error` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_preflight_live(
+    pool: *const xcp_client,
+    host: *const xcp_client,
+    options_json: *const c_char,
+    cancel: *const xcp_cancel,
+    report: *mut *mut xcp_report,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_preflight_live", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let host = call.object(host, "host")?;
+            let options = json::options(optional_text(options_json, "options_json")?)?;
+            let out = Out::new(report, "report")?;
+            let report = on_both(call, &pool, &host, cancel, |pool, host| {
+                Ok(operations::preflight(pool, host, &options)?)
+            })?;
+            out.write_object(xcp_report { report });
+            Ok(())
+        })
+    }
+}
+
+/// Reads what no database tells and the preflight of a join wants, as far as a call tells it.
+///
+/// `pool` and `host` as for `xcp_preflight_live`, `cancel` may be NULL. `*evidence_json` is the "evidence" of
+/// `xcp_preflight_json`, with "schema" beside it: both clocks at one moment ("master_time", "joiner_time";
+/// each counts as read in the middle of its round trip) and the address that the pool knows its master by
+/// ("master_address"). What is not told by any call is null: the editions of the licence daemon, which only
+/// its own host may ask, and the bridge backend, which snapshots have. Freed with `xcp_string_free`.
+///
+/// From any thread. Fails as `xcp_client_snapshot`.
+///
+/// # Safety
+/// The objects came from this library, `cancel` or is NULL; `evidence_json` can be written; `error` is NULL or
+/// can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xcp_join_evidence_json(
+    pool: *const xcp_client,
+    host: *const xcp_client,
+    cancel: *const xcp_cancel,
+    evidence_json: *mut *mut c_char,
+    error: *mut *mut xcp_error,
+) -> xcp_status {
+    // SAFETY: what the caller promised.
+    unsafe {
+        call("xcp_join_evidence_json", error, |call| {
+            let pool = call.object(pool, "pool")?;
+            let host = call.object(host, "host")?;
+            let out = Out::new(evidence_json, "evidence_json")?;
+            let evidence = on_both(call, &pool, &host, cancel, |pool, host| {
+                Ok(operations::join_evidence(pool, host)?)
+            })?;
+            out.write_text(json::numbered(evidence)?);
+            Ok(())
+        })
+    }
+}
+
+/// Runs something on two clients, through views that their own cancels and the given one end.
+///
+/// # Safety
+/// `cancel` is NULL or came from this library.
+unsafe fn on_both<T>(
+    call: &mut Call,
+    pool: &xcp_client,
+    host: &xcp_client,
+    cancel: *const xcp_cancel,
+    body: impl FnOnce(&Client, &Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let calls = [&*pool.calls, &*host.calls];
+    let body =
+        |token: &Cancel| body(&pool.client.with_cancel(token), &host.client.with_cancel(token));
+    // SAFETY: the same promise.
+    unsafe { on_all(call, &calls, &[], cancel, body) }
 }
 
 /// Returns whether the host may join; XCP_VERDICT_NONE for NULL and for what is no report.

@@ -187,6 +187,15 @@ static void the_simulator(void) {
     for (int n = 0; n < 8; n++) CHECK(pthread_create(&threads[n], NULL, eight_threads, pool) == 0);
     for (int n = 0; n < 8; n++) CHECK(pthread_join(threads[n], NULL) == 0);
 
+    ENDS(XCP_OK, xcp_join_evidence_json(pool, host, NULL, &out, &error));
+    CHECK(strstr(out, "\"master_address\":\"10.0.0.1\"") != NULL && strstr(out, "\"master_time\":\"2") != NULL);
+    free_text(out);
+    ENDS(XCP_OK, xcp_preflight_live(pool, host, "{\"force\": true}", NULL, &report, &error));
+    ENDS(XCP_OK, xcp_report_text(report, &out, &error));
+    CHECK(strstr(out, "running-vms") != NULL && strstr(out, "not known") == NULL);
+    free_text(out);
+    xcp_report_free(report);
+
     ENDS(XCP_OK, xcp_cancel_new(&cancel, &error));
     xcp_cancel_cancel(cancel);
     ENDS(XCP_E_CANCELLED, xcp_client_call_json(pool, "host.get_all", NULL, cancel, &out, &error));

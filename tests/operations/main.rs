@@ -11,6 +11,7 @@ mod join_many;
 mod maintenance;
 mod plan_join;
 mod plan_operations;
+mod readiness;
 mod recover;
 mod support;
 mod under_faults;

@@ -63,6 +63,8 @@ CALLS = {
     "xcp_snapshot_overview_json": {"overview_json": result("model/overview.rs:Overview", "overview_result")},
     "xcp_snapshot_problems_json": {"problems_json": result("ffi/snapshot.rs:Problems", "problems")},
     "xcp_preflight": {"options_json": read("preflight/options.rs:Options", "preflight_options_input")},
+    "xcp_preflight_live": {"options_json": read("preflight/options.rs:Options", "preflight_options_input")},
+    "xcp_join_evidence_json": {"evidence_json": result("preflight/options.rs:Evidence", "join_evidence")},
     "xcp_preflight_json": {**PREFLIGHT, "report_json": written("preflight/report.rs:Report")},
     "xcp_report_json": {"json": written("preflight/report.rs:Report")},
     "xcp_report_consequences_json": {"consequences_json": written("preflight/consequences/mod.rs:Consequences")},

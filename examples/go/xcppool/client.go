@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 	"unsafe"
 )
@@ -142,6 +143,32 @@ func (c *Client) Within(limits Limits) (*Client, error) {
 	}
 	free := func(p unsafe.Pointer) { C.xcp_client_free((*C.xcp_client)(p)) }
 	return &Client{made(unsafe.Pointer(out), free)}, nil
+}
+
+// Preflight asks whether a host may join this pool: it reads both, with the evidence that no database has;
+// options may be nil.
+func (c *Client) Preflight(ctx context.Context, host *Client, options any) (*Report, error) {
+	a := on(c.handle, host.handle)
+	o := a.json(options)
+	var out *C.xcp_report
+	err := a.within(ctx, func(cancel *C.xcp_cancel, err **C.xcp_error) C.xcp_status {
+		return C.xcp_preflight_live(c.c(), host.c(), o, cancel, &out, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	free := func(p unsafe.Pointer) { C.xcp_report_free((*C.xcp_report)(p)) }
+	return &Report{made(unsafe.Pointer(out), free)}, nil
+}
+
+// JoinEvidence reads both clocks and the master's address: the evidence of a preflight that no database has.
+func (c *Client) JoinEvidence(ctx context.Context, host *Client) (json.RawMessage, error) {
+	var told json.RawMessage
+	err := on(c.handle, host.handle).decodedWithin(ctx, &told,
+		func(cancel *C.xcp_cancel, out **C.char, err **C.xcp_error) C.xcp_status {
+			return C.xcp_join_evidence_json(c.c(), host.c(), cancel, out, err)
+		})
+	return told, err
 }
 
 // Task runs a method of XAPI as a task and waits for its end; progress, from 0 to 1, may be nil. When the

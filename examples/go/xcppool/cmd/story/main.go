@@ -28,7 +28,7 @@ func main() {
 	defer host.Close()
 	fmt.Println("the pool has", srs(ctx, pool), "SRs")
 
-	report := must(xcppool.NewReport(must(pool.Snapshot(ctx, "preflight")), must(host.Snapshot(ctx, "preflight")), nil))
+	report := must(pool.Preflight(ctx, host, nil))
 	fmt.Println(must(report.Text()))
 	plan := must(report.Plan(nil))
 	fmt.Println(must(plan.Text()))
