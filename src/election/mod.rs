@@ -24,3 +24,17 @@ pub use evidence::{Confirmation, DatabaseCopy, Evidence, HostEvidence, Role};
 pub use hostset::HostSet;
 pub use planned::planned;
 pub use reason::{Reason, Severity};
+
+use crate::model::Class;
+
+/// The classes that decide who can become master, planned or in an emergency.
+pub(crate) const CLASSES: &[Class] = &[
+    Class::Pool,
+    Class::Host,
+    Class::HostMetrics,
+    Class::Sr,
+    Class::Pbd,
+    Class::Pif,
+    // Those that the database shows on a master that died may have to be told off first.
+    Class::Vm,
+];

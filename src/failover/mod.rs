@@ -28,3 +28,36 @@ pub use plan::{FailurePlan, NotRestarted, Obstacle, PlanStatus, Restart, Restart
 pub use planner::{Change, Placement, Planner, is_protected};
 pub use status::PoolStatus;
 pub use what_if::{WhatIf, WhatIfOutcome};
+
+use crate::model::Class;
+
+/// The classes that decide how many hosts may fail, and where VMs can go.
+pub(crate) const CLASSES: &[Class] = &[
+    Class::Pool,
+    Class::Host,
+    Class::HostMetrics,
+    Class::Vm,
+    Class::VmMetrics,
+    Class::VmGuestMetrics,
+    Class::VmAppliance,
+    Class::VmGroup,
+    Class::Vbd,
+    Class::Vdi,
+    Class::Sr,
+    Class::Pbd,
+    Class::Vif,
+    Class::Network,
+    Class::Pif,
+    // Whether a network is there on another host depends on what lies below it.
+    Class::Vlan,
+    Class::Bond,
+    Class::NetworkSriov,
+    Class::Pgpu,
+    Class::Vgpu,
+    Class::Vusb,
+    Class::UsbGroup,
+    Class::Pusb,
+    // A cluster must keep its quorum.
+    Class::Cluster,
+    Class::ClusterHost,
+];

@@ -26,6 +26,17 @@ pub struct Overview {
 }
 
 impl Overview {
+    /// The classes that it reads: hosts, storage and networks of a pool, without its VMs.
+    pub(crate) const CLASSES: &[super::Class] = &[
+        super::Class::Pool,
+        super::Class::Host,
+        super::Class::HostMetrics,
+        super::Class::Sr,
+        super::Class::Pbd,
+        super::Class::Pif,
+        super::Class::Network,
+    ];
+
     /// The overview of a pool.
     ///
     /// # Errors

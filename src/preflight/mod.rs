@@ -51,6 +51,7 @@ mod table;
 pub use options::{Edition, Editions, Evidence, Options};
 pub use report::{Report, Verdict};
 pub use set::{Policy, Preflight};
+pub(crate) use table::CLASSES;
 pub use table::RULES;
 
 use std::sync::Arc;

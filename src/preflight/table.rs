@@ -5,6 +5,7 @@ use super::facts::{Check, Facts, World};
 use super::hazards;
 use super::set::Preflight;
 use crate::actions::Side;
+use crate::model::Class;
 use crate::rules::{Evaluate, Rule, RuleSet, numbered, rules_of};
 
 const CHECKS: &[Check] = &numbered([
@@ -105,6 +106,42 @@ const CHECKS: &[Check] = &numbered([
 /// All rules, in the order of reports.
 pub static RULES: &[&Rule] = &rules_of::<_, { CHECKS.len() }>(CHECKS);
 
+/// The classes that decide whether and how a host joins: those that rules, remedies and consequences
+/// read.
+pub(crate) const CLASSES: &[Class] = &[
+    Class::Pool,
+    Class::Host,
+    Class::HostMetrics,
+    Class::Pif,
+    Class::PifMetrics,
+    Class::Network,
+    Class::Vlan,
+    Class::Bond,
+    Class::Tunnel,
+    Class::NetworkSriov,
+    Class::Sr,
+    Class::Pbd,
+    Class::Sm,
+    Class::Certificate,
+    Class::Cluster,
+    Class::ClusterHost,
+    Class::SdnController,
+    Class::PoolUpdate,
+    Class::Feature,
+    // The joiner's VMs and disks are what a join imports; the pool's are what they can clash with.
+    Class::Vm,
+    Class::Vif,
+    Class::Vbd,
+    Class::Vdi,
+    // What goes with a VM, or does not.
+    Class::VmMetrics,
+    Class::VmGuestMetrics,
+    Class::VmAppliance,
+    Class::VmGroup,
+    Class::Vgpu,
+    Class::Pgpu,
+];
+
 impl RuleSet for Preflight {
     const NAME: &'static str = "preflight";
 
@@ -133,6 +170,13 @@ impl Evaluate for Preflight {
 mod tests {
     use super::*;
     use crate::rules::RuleCode;
+
+    #[test]
+    fn the_classes_are_those_that_rules_read_at_least() {
+        for reads in RULES.iter().flat_map(|rule| rule.reads) {
+            assert!(CLASSES.contains(&reads.class), "{}", reads.class);
+        }
+    }
 
     #[test]
     fn every_rule_stands_in_its_place() {

@@ -28,7 +28,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["error", "model", "actions", "rules", "preflight", "election", "failover"]),
     ("wire", &["error", "model"]),
     ("transport", &["error", "log", "model", "wire"]),
-    ("client", &["error", "log", "model", "wire", "transport"]),
+    (
+        "client",
+        &["error", "log", "model", "preflight", "election", "failover", "wire", "transport"],
+    ),
     (
         "operations",
         &[
