@@ -37,7 +37,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "preflight/arbitrary/mod.rs",
         "preflight/arbitrary/offence.rs",
     ],
-    &["preflight/consequences/machine.rs", "preflight/consequences/record.rs"],
     &["simulator/database/mod.rs", "simulator/database/object.rs", "simulator/database/table.rs"],
     &["simulator/front/connection.rs", "simulator/front/doors.rs", "simulator/front/tls.rs"],
     &["simulator/join/import.rs", "simulator/join/mod.rs", "simulator/join/objects.rs"],

@@ -396,3 +396,11 @@ impl<'a> Found<'a> {
         self.disks.get(&(sr.clone(), location)).cloned()
     }
 }
+
+/// Only suspended VMs stay what they are.
+pub(super) fn power_state_after(vm: &Vm) -> PowerState {
+    match vm.power_state {
+        PowerState::Suspended => PowerState::Suspended,
+        _ => PowerState::Halted,
+    }
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, Show};
-use super::import::{Import, Plan, VmName};
+use super::import::{Import, Plan, VmName, power_state_after};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
 use crate::actions::Side;
@@ -260,14 +260,6 @@ fn kind(vm: &Vm) -> VmKind {
         VmKind::Template
     } else {
         VmKind::Vm
-    }
-}
-
-/// Only suspended VMs stay what they are.
-pub(super) fn power_state_after(vm: &Vm) -> PowerState {
-    match vm.power_state {
-        PowerState::Suspended => PowerState::Suspended,
-        _ => PowerState::Halted,
     }
 }
 

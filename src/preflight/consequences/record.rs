@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::change::{MADE_AT_JOIN, joined, place};
 use super::forecast::Forecast;
-use super::import::{Plan, domain_type};
-use super::machine::power_state_after;
+use super::import::{Plan, domain_type, power_state_after};
 use super::network::Landing;
 use crate::model::{
     DomainType, Host, Network, PowerState, Record, Ref, Vbd, VbdType, Vif, Vm, VmMetrics,
