@@ -1,6 +1,6 @@
 //! Whether one VM could run on one host, memory aside.
 
-use super::cpu;
+use super::cpu::{self, domain_type};
 use crate::error::Fault;
 use crate::model::{DomainType, Host, PowerState, Ref, Snapshot, Vm};
 
@@ -185,15 +185,4 @@ fn processors(snapshot: &Snapshot, vm_ref: &Ref<Vm>, vm: &Vm, host: &Host) -> Op
         vm.platform.get("vcpu-unrestricted").is_some_and(|v| v == "true" || v == "1");
     (vm.VCPUs_max > cpus && !unrestricted)
         .then(|| Fault::new("HOST_NOT_ENOUGH_PCPUS", [vm.VCPUs_max.to_string(), cpus.to_string()]))
-}
-
-/// The type that a running VM has, or that a halted one will have (`Helpers.domain_type`).
-pub(super) fn domain_type(snapshot: &Snapshot, vm: &Vm) -> DomainType {
-    match vm.power_state {
-        PowerState::Halted => vm.domain_type.clone(),
-        _ => match snapshot.vm_metrics.get(&vm.metrics) {
-            Some(metrics) => metrics.current_domain_type.clone(),
-            None => DomainType::Unspecified,
-        },
-    }
 }

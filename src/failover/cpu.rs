@@ -1,6 +1,5 @@
 //! Whether a VM that has started can go on with another host's processors.
 
-use super::boot::domain_type;
 use crate::error::Fault;
 use crate::model::{DomainType, Host, PowerState, Ref, Snapshot, Vm};
 
@@ -42,6 +41,17 @@ pub(super) fn obstacle(
 /// A feature set: words of hexadecimal digits with hyphens between them.
 fn words(text: &str) -> Option<Vec<u32>> {
     text.split('-').map(|word| u32::from_str_radix(word, 16).ok()).collect()
+}
+
+/// The type that a running VM has, or that a halted one will have (`Helpers.domain_type`).
+pub(super) fn domain_type(snapshot: &Snapshot, vm: &Vm) -> DomainType {
+    match vm.power_state {
+        PowerState::Halted => vm.domain_type.clone(),
+        _ => match snapshot.vm_metrics.get(&vm.metrics) {
+            Some(metrics) => metrics.current_domain_type.clone(),
+            None => DomainType::Unspecified,
+        },
+    }
 }
 
 // The server's words: they are parameters of the error, by which clients may tell the cases apart.

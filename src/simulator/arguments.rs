@@ -2,9 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::database::Ref;
-use super::schema::{Message, Qualifier, Schema, Type};
-use super::value::Value;
+use super::database::{Field, Message, Qualifier, Ref, Schema, Type, Value, accessed_field};
 use crate::error::Fault;
 
 /// The converted arguments of a call, its session left out.
@@ -74,9 +72,8 @@ pub(super) fn implicit_kinds<'a>(
         }
         "create" => vec![Kind::Made(Type::Record(class))],
         name => {
-            let field = super::schema::accessed_field(name)
-                .and_then(|field| schema.class(class)?.field(field));
-            match (field.map(super::schema::Field::kind), name) {
+            let field = accessed_field(name).and_then(|field| schema.class(class)?.field(field));
+            match (field.map(Field::kind), name) {
                 (Some(kind), _) if name.starts_with("set_") => vec![own(), Kind::Known(kind)],
                 (Some(Type::Map(key, value)), _) if name.starts_with("add_to_") => {
                     vec![own(), Kind::Known(key), Kind::Known(value)]

@@ -1,5 +1,9 @@
 //! JSON-RPC as the server reads and writes it: two versions, odd errors, HTTP 500 for nonsense; and
 //! its replies to XML-RPC.
+//!
+//! The other side of what [`wire`](crate::wire) does: that writes requests and reads replies, this
+//! reads requests and writes replies. Nothing is shared on purpose: what both misunderstood alike
+//! would go unseen. And a server's reader has to be odd where this client's has to be strict.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -8,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::database::{Value, write_json_text};
 use super::release::Release;
-use super::value::{Value, write_json_text};
 use super::xml;
 use crate::error::Fault;
 

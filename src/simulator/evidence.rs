@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::database::{Database, Object};
+use super::database::{Database, Row};
 use crate::model::{Class, Snapshot, fields};
 
 /// A snapshot of these classes, with the fields that the core knows.
@@ -10,7 +10,7 @@ use crate::model::{Class, Snapshot, fields};
 /// None only if a record is not what the datamodel says, which no write lets happen.
 pub(super) fn snapshot(database: &Database, classes: &[Class]) -> Option<Snapshot> {
     let classes = classes.iter().map(|class| {
-        let row = |object: Object<'_>| {
+        let row = |object: Row<'_>| {
             let known = fields(*class).iter().filter(|field| object.has(field));
             let record = known.map(|field| ((*field).to_owned(), object.get(field).to_json()));
             (object.reference().to_string(), Json::Object(record.collect()))
@@ -20,31 +20,3 @@ pub(super) fn snapshot(database: &Database, classes: &[Class]) -> Option<Snapsho
     });
     Snapshot::from_json(Json::Object(classes.collect()).to_string().as_bytes()).ok()
 }
-
-/// What the planner of HA reads.
-pub(super) const FAILOVER: &[Class] = &[
-    Class::Pool,
-    Class::Host,
-    Class::HostMetrics,
-    Class::Network,
-    Class::NetworkSriov,
-    Class::Pbd,
-    Class::Pgpu,
-    Class::Pif,
-    Class::Pusb,
-    Class::Sr,
-    Class::UsbGroup,
-    Class::Vbd,
-    Class::Vdi,
-    Class::Vgpu,
-    Class::Vif,
-    Class::Vlan,
-    Class::Bond,
-    Class::Cluster,
-    Class::ClusterHost,
-    Class::Vm,
-    Class::VmGroup,
-    Class::VmGuestMetrics,
-    Class::VmMetrics,
-    Class::Vusb,
-];

@@ -7,11 +7,10 @@ use crate::error::Fault;
 
 use super::calls::capacity::{set_enabled, set_live};
 use super::calls::{operations, storage};
-use super::database::{Database, Ref};
+use super::database::{Database, Ref, Value};
 use super::ha;
 use super::lifecycle;
 use super::state::{Call, HostId, HostRole, Power, State, unix_seconds};
-use super::value::Value;
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {

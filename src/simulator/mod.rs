@@ -59,7 +59,7 @@
 //!
 //! # Where things are
 //! From the ground up; nothing names what stands above it.
-//! * [`Database`]: rows of all classes, with the fields of the [`Release`] that is played;
+//! * [`database`]: rows of all classes, with the fields of the [`Release`] that is played;
 //! * `state`: hosts, time, what is due; a call, and what comes of it;
 //! * `calls`: what each class's methods do; `calls/table.rs` says which function answers which method;
 //! * `ha`: daemons that watch each other, fencing, the master lock, restarts of VMs;
@@ -70,7 +70,7 @@
 
 mod arguments;
 mod calls;
-mod database;
+pub mod database;
 mod envelope;
 mod evidence;
 mod front;
@@ -80,18 +80,13 @@ mod join;
 mod life;
 mod lifecycle;
 mod release;
-mod schema;
 mod state;
-mod value;
 mod world;
 mod xml;
 
-pub use database::{Change, Database, Object, Operation, Ref};
 pub use envelope::HttpReply;
 pub use front::{Front, FrontBuilder, Served};
 pub use ha::{FenceCause, Fenced, HaState};
 pub use release::Release;
-pub use schema::{Class, EPOCH, Field, Message, Param, Qualifier, Schema, Type};
 pub use state::{HostRole, Injection, Peer, Timings, Trouble};
-pub use value::{NULL_REF, Value};
 pub use world::{PoolSpec, Scene, VmSpec, World, WorldBuilder, WorldTransport};

@@ -1,6 +1,6 @@
 //! Values as XML-RPC text: the results of tasks, and replies.
 
-use super::value::Value;
+use super::database::Value;
 use crate::error::Fault;
 
 /// A whole reply (`api_server.ml`): a struct that says how it went.

@@ -12,7 +12,8 @@ use xcp_pool::failover::{Planner, WhatIf};
 use xcp_pool::model::{Class, Snapshot};
 use xcp_pool::plan;
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Database, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::database::Database;
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 
 /// A snapshot without the classes that a scope leaves out.
 fn restricted(everything: &Snapshot, scope: Scope) -> Snapshot {

@@ -9,9 +9,8 @@ use crate::support::{HOSTS, builder, credentials, endpoint, http, lab, log_in, s
 use xcp_pool::ErrorKind;
 use xcp_pool::client::{Client, Credentials, LocalSession, LoginFailure, Scope, TaskEnd};
 use xcp_pool::model::{Host, Ref, Vm};
-use xcp_pool::simulator::{
-    Front, HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World,
-};
+use xcp_pool::simulator::database::Value;
+use xcp_pool::simulator::{Front, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Fingerprint, Http, Limits, MemoryPins, PinStore, Trust};
 
 const LOGIN: &str = "session.login_with_password";

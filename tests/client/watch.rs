@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::support::{HOSTS, credentials, lab, log_in, millis, seconds};
 use xcp_pool::client::{Client, LocalSession, Watch};
 use xcp_pool::model::{Class, Host, Ref, Snapshot};
-use xcp_pool::simulator::{Database, Front, HostRole, Injection, Trouble, Value, World};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{Front, HostRole, Injection, Trouble, World};
 use xcp_pool::transport::{Cancel, Clock, Limits, SystemClock, Transport};
 use xcp_pool::wire::{Change, Operation};
 

@@ -7,9 +7,8 @@ use xcp_pool::error::{ErrorKind, Fault, Result};
 use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Ejected, Outcome};
 use xcp_pool::plan::{self, Consent, DataFate, Plan, Purpose};
-use xcp_pool::simulator::{
-    Database, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World,
-};
+use xcp_pool::simulator::database::Database;
+use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 use crate::faults::Drill;
@@ -20,9 +19,9 @@ fn lab() -> PoolSpec {
     three_hosts().vm(VmSpec::running("web", "alpha").disk("NFS", 10))
 }
 
-fn local_storage(database: &Database, host: &str) -> xcp_pool::simulator::Ref {
+fn local_storage(database: &Database, host: &str) -> std::sync::Arc<str> {
     let host = database.find("host", |row| row.text("hostname") == host).unwrap();
-    let own = |pbd: &xcp_pool::simulator::Ref| *database.text("PBD", pbd, "host") == *host;
+    let own = |pbd: &std::sync::Arc<str>| *database.text("PBD", pbd, "host") == *host;
     let local = database.find("SR", |sr| {
         sr.text("name_label") == "Local storage" && sr.refs("PBDs").iter().any(own)
     });
@@ -231,7 +230,8 @@ fn every_reason_to_refuse_is_told_at_once_with_what_to_do() {
         database.set("pool", &pool, "ha_enabled", true)?;
         database.set("pool", &pool, "is_psr_pending", true)?;
         database.update("pool", &pool, "current_operations", |operations| {
-            *operations = xcp_pool::simulator::Value::map([("OpaqueRef:t", "apply_updates")]);
+            *operations =
+                xcp_pool::simulator::database::Value::map([("OpaqueRef:t", "apply_updates")]);
         })?;
         let alpha = database.find("host", |host| host.text("hostname") == "alpha").unwrap();
         let metrics = database.text("host", &alpha, "metrics");

@@ -7,7 +7,8 @@ use xcp_pool::election::{self, Confirmation, Evidence};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, HandedOver, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, Value, VmSpec, World};
+use xcp_pool::simulator::database::Value;
+use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 use crate::faults::Drill;

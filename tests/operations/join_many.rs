@@ -343,7 +343,7 @@ fn the_pool_is_at_rest_before_the_next_host_joins() {
         let set = lab.world.act(|scene| {
             scene.edit("phantom", |database| {
                 let pool = database.refs("pool").remove(0);
-                let operations = xcp_pool::simulator::Value::map(operations);
+                let operations = xcp_pool::simulator::database::Value::map(operations);
                 database.set("pool", &pool, "current_operations", operations)
             })
         });

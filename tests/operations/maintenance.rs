@@ -6,7 +6,8 @@ use xcp_pool::client::{Client, Scope};
 use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{self, Control, Maintained, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
-use xcp_pool::simulator::{HostRole, PoolSpec, Release, Value, VmSpec, World};
+use xcp_pool::simulator::database::Value;
+use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in, named, not_done, requests, rules, three_hosts, unknown};

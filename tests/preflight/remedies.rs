@@ -16,7 +16,8 @@ use xcp_pool::model::{Ref, Snapshot, Sr, Vdi, VdiType};
 use xcp_pool::plan::{Choices, Plan, Step, Work};
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
 use xcp_pool::preflight::{Options, Policy, Report, evaluate};
-use xcp_pool::simulator::{self, Database, PoolSpec, Release, Value};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{self, PoolSpec, Release};
 
 /// Both sides as their servers show them.
 #[derive(Clone)]

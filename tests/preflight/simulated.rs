@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use xcp_pool::model::Snapshot;
 use xcp_pool::preflight::arbitrary::World;
 use xcp_pool::preflight::{Edition, Editions};
-use xcp_pool::simulator::{self, Database, Release, Scene, Value};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{self, Release, Scene};
 
 /// How many cases a law is tried on.
 pub fn cases() -> Config {

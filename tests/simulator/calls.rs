@@ -2,7 +2,8 @@
 
 use crate::support::Caller;
 use serde_json::{Value as Json, json};
-use xcp_pool::simulator::{PoolSpec, Release, Value, VmSpec, World};
+use xcp_pool::simulator::database::Value;
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 
 /// A pool of two with a shared SR, and VMs of each kind.
 fn pool() -> World {
@@ -431,7 +432,7 @@ fn maintenance_needs_a_disabled_host() {
     let allowed = caller.field("host", &member, "allowed_operations");
     assert!(allowed.as_array().unwrap().contains(&json!("reboot")), "{allowed}");
     caller.call("host.enable", [member.clone()]);
-    let guidance = |database: &mut xcp_pool::simulator::Database| {
+    let guidance = |database: &mut xcp_pool::simulator::database::Database| {
         let member = database.by_name_label("host", "member").remove(0);
         database.set("host", &member, "enabled", false)?;
         database.set("host", &member, "pending_guidances", Value::texts(["reboot_host"]))
@@ -599,7 +600,7 @@ fn ha_needs_shared_storage_and_stands_in_the_way_of_destroying_hosts() {
 
 #[test]
 fn what_stands_in_a_joins_way_can_be_set_right() {
-    let edit = |database: &mut xcp_pool::simulator::Database| {
+    let edit = |database: &mut xcp_pool::simulator::database::Database| {
         let ignite = database.by_name_label("host", "ignite").remove(0);
         database.set("host", &ignite, "external_auth_type", "AD")?;
         database.set("host", &ignite, "edition", "odd")?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::support::recorded::{Translation, comparable, exchanges, world};
 use serde_json::{Value as Json, json};
-use xcp_pool::simulator::{Database, Value, World};
+use xcp_pool::simulator::World;
+use xcp_pool::simulator::database::{Database, Value};
 use xcp_pool::transport::Cancel;
 
 /// Recorded calls that the simulator answers otherwise, each with why.

@@ -8,7 +8,8 @@ use crate::support::{Caller, Failed};
 use serde_json::{Value as Json, json};
 use xcp_pool::failover::Planner;
 use xcp_pool::model::{Host, Ref};
-use xcp_pool::simulator::{FenceCause, HostRole, Value};
+use xcp_pool::simulator::database::Value;
+use xcp_pool::simulator::{FenceCause, HostRole};
 
 impl HaPool {
     fn caller(&self) -> Caller {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use xcp_pool::election::partition::{Election, Outcome, Scenario};
 use xcp_pool::model::Snapshot;
-use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, Value, VmSpec, World};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
 
 use crate::support::Caller;
 

@@ -4,7 +4,8 @@ use crate::preflight_cases::{cases, scenario};
 use crate::support::{Caller, Failed};
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
-use xcp_pool::simulator::{Database, Release, World};
+use xcp_pool::simulator::database::Database;
+use xcp_pool::simulator::{Release, World};
 
 /// Groups of cases that cannot be played, and why.
 const NOT_PLAYED: &[(&str, &str)] = &[

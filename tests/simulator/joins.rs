@@ -8,9 +8,8 @@ use crate::compare::{Before, Exception, differences};
 use crate::support::{Caller, Failed, raw};
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
-use xcp_pool::simulator::{
-    Database, HostRole, Injection, PoolSpec, Release, Trouble, World, WorldTransport,
-};
+use xcp_pool::simulator::database::Database;
+use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, World, WorldTransport};
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
 /// One recorded join.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::support::{Caller, Failed, raw};
 use serde_json::{Map, Value as Json, json};
-use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, Value, VmSpec, World};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 /// Steps that the simulator does not repeat, and why.

@@ -6,7 +6,8 @@ use crate::support::Caller;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value as Json, json};
-use xcp_pool::simulator::{Database, PoolSpec, Release, Schema, Value, VmSpec, World};
+use xcp_pool::simulator::database::{Database, Value};
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 fn world(release: Release) -> World {
@@ -23,13 +24,12 @@ fn world(release: Release) -> World {
     World::builder().seed(1).pool(pool).pool(other).build().unwrap()
 }
 
-/// Every method of a release.
-fn methods(release: Release) -> Vec<String> {
-    let classes = Schema::of(release).classes().iter();
-    let names = classes.flat_map(|class| {
-        class.messages().iter().map(|message| format!("{}.{}", class.name(), message.name()))
-    });
-    names.collect()
+/// Every method of a world's hosts.
+fn methods(world: &World) -> Vec<String> {
+    let call = json!({"method": "system.listMethods", "params": [], "id": 1});
+    let reply = post(world, "phantom", &call).unwrap();
+    let names = reply["result"].as_array().unwrap().iter();
+    names.map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
 /// An argument; `Ref(n)` becomes one of the world's refs.
@@ -73,8 +73,7 @@ fn post(world: &World, host: &str, body: &Json) -> Option<Json> {
 }
 
 fn refs(database: &Database) -> Vec<String> {
-    let classes = database.schema().classes().iter();
-    let refs = classes.flat_map(|class| database.refs(class.name()));
+    let refs = database.classes().flat_map(|class| database.refs(class));
     refs.map(|reference| reference.to_string()).collect()
 }
 
@@ -103,7 +102,7 @@ proptest! {
         ),
     ) {
         let world = world(release);
-        let (methods, refs) = (methods(release), refs(&world.database("phantom").unwrap()));
+        let (methods, refs) = (methods(&world), refs(&world.database("phantom").unwrap()));
         let login = json!({
             "method": "session.login_with_password", "params": ["root", "xcp-test"], "id": 1,
         });

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::views::MAX_HOSTS;
 use crate::election::HostSet;
 use crate::error::{Error, ErrorKind, Result};
+
+/// The most hosts that the HA daemon knows (`MAX_HOST_NUM`).
+pub const MAX_HOSTS: usize = 64;
 
 /// A host's two domains.
 // Exhaustive: it is input.

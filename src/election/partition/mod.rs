@@ -22,8 +22,8 @@ mod scenario;
 mod timing;
 mod views;
 
-pub use local::{Domains, HostDecision, LocalView};
+pub use local::{Domains, HostDecision, LocalView, MAX_HOSTS};
 pub use outcome::{Election, Fate, FenceReason, HostFate, Outcome, Rule, Wait};
 pub use scenario::{Objection, Scenario};
 pub use timing::Timing;
-pub use views::{MAX_HOSTS, Views};
+pub use views::Views;

@@ -146,9 +146,25 @@ pub struct Wait {
     pub earliest: u32,
 }
 
+impl Scenario {
+    /// Who survives, who is fenced and why, and what comes next.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout is
+    /// not one that HA takes.
+    pub fn decide(&self) -> Result<Outcome> {
+        let objections = self.objections();
+        if !objections.is_empty() {
+            let list: Vec<String> = objections.iter().map(ToString::to_string).collect();
+            return Err(Error::new(ErrorKind::InvalidInput, list.join("; ")));
+        }
+        Outcome::of(self, Timing::from_base(self.base_timeout())?)
+    }
+}
+
 impl Outcome {
     /// The outcome of a scenario without objections.
-    pub(super) fn of(scenario: &Scenario, timing: Timing) -> Result<Self> {
+    fn of(scenario: &Scenario, timing: Timing) -> Result<Self> {
         let views = scenario.views();
         let rulings = views.rulings();
         let names = |hosts: HostSet| -> Vec<String> {

@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::Outcome;
-use super::views::MAX_HOSTS;
+use super::local::MAX_HOSTS;
 use super::{Timing, Views};
 use crate::election::HostSet;
 use crate::error::{Error, ErrorKind, Result};
@@ -233,20 +232,6 @@ impl Scenario {
     pub fn set_base_timeout(&mut self, seconds: u32) -> &mut Self {
         self.base_timeout = seconds;
         self
-    }
-
-    /// Who survives, who is fenced and why, and what comes next.
-    ///
-    /// # Errors
-    /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout is
-    /// not one that HA takes.
-    pub fn decide(&self) -> Result<Outcome> {
-        let objections = self.objections();
-        if !objections.is_empty() {
-            let list: Vec<String> = objections.iter().map(ToString::to_string).collect();
-            return Err(Error::new(ErrorKind::InvalidInput, list.join("; ")));
-        }
-        Outcome::of(self, Timing::from_base(self.base_timeout)?)
     }
 
     /// Why the daemon's rules cannot be trusted on this input; empty if they can.

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::local::{Domains, HostDecision, LocalView, Ruling};
+use super::local::{Domains, HostDecision, LocalView, MAX_HOSTS, Ruling};
 use crate::election::HostSet;
 use crate::error::{Error, ErrorKind, Result};
-
-/// The most hosts that the HA daemon knows (`MAX_HOST_NUM`).
-pub const MAX_HOSTS: usize = 64;
 
 /// What every host of an HA pool knows at the moment of a fault, by host index.
 ///

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::json::duration;
+use crate::simulator::database::Database;
 use crate::simulator::{
-    Database, Injection, PoolSpec, Release, Timings, Trouble, VmSpec, World, WorldBuilder,
+    Injection, PoolSpec, Release, Timings, Trouble, VmSpec, World, WorldBuilder,
 };
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::operations::refresh_host;
 use crate::error::Fault;
-use crate::simulator::database::{Database, Object};
+use crate::simulator::database::{Database, Row};
 
 /// Writes whether a host accepts VMs, if that changes.
 pub(in crate::simulator) fn set_enabled(
@@ -18,7 +18,7 @@ pub(in crate::simulator) fn set_enabled(
 }
 
 /// The memory that a host has left for VMs, in bytes.
-pub(in crate::simulator) fn free_memory(database: &Database, host: &Object<'_>) -> i64 {
+pub(in crate::simulator) fn free_memory(database: &Database, host: &Row<'_>) -> i64 {
     let metrics = database.object("host_metrics", host.text("metrics"));
     let total = metrics.map_or(0, |metrics| metrics.int("memory_total"));
     let used = host.refs("resident_VMs").into_iter().filter_map(|vm| database.object("VM", &vm));
@@ -26,12 +26,12 @@ pub(in crate::simulator) fn free_memory(database: &Database, host: &Object<'_>) 
 }
 
 /// The memory that a VM takes while it runs, in bytes.
-pub(in crate::simulator) fn needed_memory(vm: &Object<'_>) -> i64 {
+pub(in crate::simulator) fn needed_memory(vm: &Row<'_>) -> i64 {
     vm.int("memory_dynamic_max").max(vm.int("memory_static_max")) + vm.int("memory_overhead")
 }
 
 /// Whether a host can run new VMs at all.
-pub(in crate::simulator) fn is_available(database: &Database, host: &Object<'_>) -> bool {
+pub(in crate::simulator) fn is_available(database: &Database, host: &Row<'_>) -> bool {
     host.flag("enabled") && database.flag("host_metrics", host.text("metrics"), "live")
 }
 

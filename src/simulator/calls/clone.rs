@@ -1,9 +1,8 @@
 //! Copies of virtual machines.
 
 use crate::error::Fault;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::state::{Call, HostId, State};
-use crate::simulator::value::Value;
 
 /// `VM.clone(vm, new_name)`: a halted VM or template with its disks and network cards.
 pub(super) fn clone(state: &mut State, call: &Call, vm: &str, name: &str) -> Result<Ref, Fault> {

@@ -8,12 +8,10 @@ use super::session::{self, Refusal};
 use super::{generic, table, task};
 use crate::error::Fault;
 use crate::simulator::arguments::{Args, Kind, implicit_kinds, text_argument};
-use crate::simulator::database::Ref;
+use crate::simulator::database::{Class, Message, Ref, Schema, Value};
 use crate::simulator::envelope::Envelope;
 use crate::simulator::life;
-use crate::simulator::schema::{Class, Message, Schema};
 use crate::simulator::state::{Answer, Call, HostId, Job, Progress, State};
-use crate::simulator::value::Value;
 
 /// What becomes of a request.
 pub(in crate::simulator) enum Begun {

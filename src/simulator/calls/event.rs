@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Change, Database, Operation, Ref};
+use crate::simulator::database::{Change, Database, Operation, Ref, Value};
 use crate::simulator::state::{
     Answer, Call, Legacy, Progress, State, Subscription, is_master, unix_seconds,
 };
-use crate::simulator::value::Value;
 
 /// How far an `event.from` has come.
 #[derive(Clone, Copy, PartialEq, Eq)]

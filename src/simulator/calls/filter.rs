@@ -1,8 +1,7 @@
 //! The expressions of `get_all_where` and `get_all_records_where` (`db_filter_parse.mly`).
 
 use crate::error::Fault;
-use crate::simulator::database::Object;
-use crate::simulator::value::Value;
+use crate::simulator::database::{Row, Value};
 
 /// A filter expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Filter {
     ///
     /// # Errors
     /// `INTERNAL_ERROR` for a field that the class does not have.
-    pub fn passes(&self, object: &Object<'_>) -> Result<bool, Fault> {
+    pub fn passes(&self, object: &Row<'_>) -> Result<bool, Fault> {
         Ok(match self {
             Self::True => true,
             Self::False => false,
@@ -55,7 +54,7 @@ impl Filter {
 }
 
 impl Operand {
-    fn value(&self, object: &Object<'_>) -> Result<String, Fault> {
+    fn value(&self, object: &Row<'_>) -> Result<String, Fault> {
         match self {
             Self::Literal(text) => Ok(text.clone()),
             Self::Field(name) if name == "_ref" => Ok(object.reference().to_string()),

@@ -6,9 +6,8 @@ use super::filter::Filter;
 use super::operations::refresh_vm;
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::schema::{Class, Message, Type, accessed_field};
+use crate::simulator::database::{Class, Message, Type, Value, accessed_field};
 use crate::simulator::state::{Answer, Call, State};
-use crate::simulator::value::Value;
 
 /// What a setter does to a stored value.
 type Change = Box<dyn FnOnce(&mut Value) -> Result<(), Fault>>;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use super::operations::refresh_pool;
 use crate::election::partition::Timing;
 use crate::error::Fault;
-use crate::failover::{Planner, Target};
+use crate::failover::{self, Planner, Target};
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::state::{Answer, Call, Progress, State};
-use crate::simulator::value::Value;
 use crate::simulator::{evidence, ha};
 
 /// What HA needs: a licence, every host alive, a shared SR that all of them have attached.
@@ -252,7 +251,7 @@ fn ask<T>(
 ) -> Result<T, Fault> {
     let broken = || Fault::new("INTERNAL_ERROR", ["the database cannot be read"]);
     let database = state.db(call.host)?;
-    let snapshot = evidence::snapshot(database, evidence::FAILOVER).ok_or_else(broken)?;
+    let snapshot = evidence::snapshot(database, failover::CLASSES).ok_or_else(broken)?;
     let answer = Planner::new(&snapshot).and_then(|planner| question(&planner));
     answer.map_err(|error| error.fault().cloned().unwrap_or_else(broken))
 }

@@ -6,11 +6,10 @@ use super::capacity::{free_memory, set_enabled};
 use super::operations::refresh_host;
 use super::vm;
 use crate::error::Fault;
-use crate::failover::{HostEvacuation, Planner};
+use crate::failover::{self, HostEvacuation, Planner};
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::state::{Answer, Call, Progress, State, on_host};
-use crate::simulator::value::Value;
 use crate::simulator::{evidence, life};
 
 /// `host.disable`: no new VMs. A host that is disabled already is left alone.
@@ -54,7 +53,7 @@ pub(super) fn enable(state: &mut State, call: &Call, host: &str) -> Answer {
 fn plan(database: &Database, host: &str) -> Result<HostEvacuation, Fault> {
     database.require("host", host)?;
     let broken = || Fault::new("INTERNAL_ERROR", ["the database cannot be read"]);
-    let snapshot = evidence::snapshot(database, evidence::FAILOVER).ok_or_else(broken)?;
+    let snapshot = evidence::snapshot(database, failover::CLASSES).ok_or_else(broken)?;
     let planned = Planner::new(&snapshot).and_then(|planner| planner.host_evacuation(&host.into()));
     planned.map_err(|error| error.fault().cloned().unwrap_or_else(broken))
 }

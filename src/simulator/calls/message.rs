@@ -2,9 +2,8 @@
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::Object;
+use crate::simulator::database::{Row, Value};
 use crate::simulator::state::{Answer, Call, State};
-use crate::simulator::value::Value;
 
 /// `message.create(name, priority, cls, obj_uuid, body)`; the object must exist (`xapi_message.ml`).
 pub(super) fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
@@ -57,7 +56,7 @@ fn select(
     state: &State,
     call: &Call,
     since: &str,
-    wanted: impl Fn(&Object<'_>) -> bool,
+    wanted: impl Fn(&Row<'_>) -> bool,
 ) -> Result<Value, Fault> {
     let messages = state.db(call.host)?.objects("message");
     let newer = messages.filter(|message| message.text("timestamp") > since && wanted(message));

@@ -7,9 +7,8 @@ use super::operations;
 use super::vm::{check, guest_values, remove};
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::state::{Answer, Call, HostId, HostRole, Progress, State};
-use crate::simulator::value::Value;
 
 /// What the sender needs to know about the pool that receives (`xapi_host.ml`).
 pub(super) fn receive(

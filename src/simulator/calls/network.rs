@@ -2,9 +2,8 @@
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::database::{Database, NULL_REF, Ref, Row, Value};
 use crate::simulator::state::{Call, State};
-use crate::simulator::value::{NULL_REF, Value};
 
 /// Makes a network; a bridge name is made up when none is given (`xapi_network.ml`).
 pub(super) fn create(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
@@ -64,7 +63,7 @@ pub(super) fn destroy(state: &mut State, call: &Call, network: &str) -> Result<(
 }
 
 /// Why a PIF cannot carry another network, if it cannot.
-fn assert_usable(pif: &Object<'_>) -> Result<(), Fault> {
+fn assert_usable(pif: &Row<'_>) -> Result<(), Fault> {
     if pif.int("VLAN") >= 0 {
         return Err(Fault::new("PIF_IS_VLAN", [&**pif.reference()]));
     }
@@ -122,7 +121,7 @@ pub(in crate::simulator) fn create_vlan(
     if let Some(pif) = connected.iter().find(|pif| *database.text("PIF", pif, "host") == *host) {
         return Err(Fault::new("NETWORK_ALREADY_CONNECTED", [host, pif]));
     }
-    let same = |pif: &Object<'_>| {
+    let same = |pif: &Row<'_>| {
         pif.text("host") == host && pif.text("device") == device && pif.int("VLAN") == tag
     };
     if database.find("PIF", same).is_some() {
@@ -193,7 +192,7 @@ pub(super) fn create_vlan_by_device(
 ) -> Result<Value, Fault> {
     let me = state.me(call.host);
     let database = state.db(call.host)?;
-    let wanted = |pif: &Object<'_>| {
+    let wanted = |pif: &Row<'_>| {
         *pif.text("host") == *me && pif.text("device") == args.text(0) && pif.flag("physical")
     };
     let pif =
@@ -441,7 +440,10 @@ fn free_device(database: &Database, pif: &str, prefix: &str) -> String {
 }
 
 /// How bridges may not be called by users (`xapi_network.ml`).
-const RESERVED_BRIDGES: &[&str] = &["xen", "xapi", "vif", "tap", "eth"];
+///
+/// A second copy of what the core says, on purpose: the simulator is a witness of its own, and would
+/// be none if it read the list of those whom it is to refute.
+pub(in crate::simulator) const RESERVED_BRIDGES: &[&str] = &["xen", "xapi", "vif", "tap", "eth"];
 
 /// The kernel's limit on interface names.
 const LONGEST_BRIDGE: usize = 15;

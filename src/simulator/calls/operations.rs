@@ -1,10 +1,9 @@
 //! `allowed_operations` and `current_operations`: what may be done with an object now.
 
 use crate::error::Fault;
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::database::{Database, Ref, Row, Value};
 use crate::simulator::release::Release;
 use crate::simulator::state::Call;
-use crate::simulator::value::Value;
 
 /// Whether no operation is running on an object.
 ///
@@ -148,7 +147,7 @@ pub(in crate::simulator) fn refresh_vm(database: &mut Database, vm: &str) {
     write(database, "VM", vm, &allowed);
 }
 
-fn allowed_for_vm(vm: &Object<'_>, tools: bool) -> &'static [&'static str] {
+fn allowed_for_vm(vm: &Row<'_>, tools: bool) -> &'static [&'static str] {
     let state = vm.text("power_state");
     if vm.flag("is_control_domain") {
         return match state {
@@ -323,7 +322,7 @@ fn has_feature(database: &Database, kind: &str, feature: &str) -> bool {
 }
 
 /// Whether the VM's guest says that it obeys (`feature-shutdown`, `feature-suspend`, …).
-pub(super) fn has_tools(database: &Database, vm: &Object<'_>) -> bool {
+pub(super) fn has_tools(database: &Database, vm: &Row<'_>) -> bool {
     let guest = vm.target("guest_metrics");
     let guest = guest.and_then(|guest| database.object("VM_guest_metrics", guest));
     guest.is_some_and(|guest| guest.entry("other", "feature-shutdown") == Some("1"))

@@ -2,9 +2,9 @@
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
+use crate::simulator::database::Value;
 use crate::simulator::life;
 use crate::simulator::state::{Answer, Call, State, is_master};
-use crate::simulator::value::Value;
 
 /// `pool.is_slave`.
 pub(super) fn is_slave(state: &State, call: &Call) -> Result<Value, Fault> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::error::Fault;
+use crate::simulator::database::Value;
 use crate::simulator::state::{Answer, Call, HostId, HostRole, State, is_master, seconds_between};
-use crate::simulator::value::Value;
 
 /// `session.logout`.
 pub(super) fn log_out(state: &mut State, call: &Call) -> Answer {

@@ -2,9 +2,8 @@
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Object};
+use crate::simulator::database::{Database, Row, Value};
 use crate::simulator::state::{Answer, Call, State, on_host};
-use crate::simulator::value::Value;
 
 /// `host.disable_external_auth`.
 pub(super) fn disable_external_auth(state: &mut State, call: &Call, host: &str) -> Answer {
@@ -44,7 +43,7 @@ pub(super) fn apply_edition(state: &mut State, call: &Call, host: &str, edition:
 
 /// `pool.uninstall_ca_certificate(name)`.
 pub(super) fn uninstall_ca(state: &mut State, call: &Call, name: &str) -> Result<(), Fault> {
-    let named = |row: &Object<'_>| row.text("type") == "ca" && row.text("name") == name;
+    let named = |row: &Row<'_>| row.text("type") == "ca" && row.text("name") == name;
     uninstall(state.db_mut(call.host)?, named, name)
 }
 
@@ -59,7 +58,7 @@ pub(super) fn uninstall_trusted(
 
 fn uninstall(
     database: &mut Database,
-    wanted: impl Fn(&Object<'_>) -> bool,
+    wanted: impl Fn(&Row<'_>) -> bool,
     name: &str,
 ) -> Result<(), Fault> {
     let certificate = database

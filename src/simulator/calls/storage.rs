@@ -2,9 +2,8 @@
 
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, NULL_REF, Ref, Value};
 use crate::simulator::state::{Answer, Call, State, on_host};
-use crate::simulator::value::{NULL_REF, Value};
 
 pub(super) fn create_pbd(state: &mut State, call: &Call, record: &Value) -> Result<Value, Fault> {
     let text = |field: &str| record.at(field).and_then(Value::as_str).unwrap_or_default();
@@ -119,7 +118,7 @@ pub(in crate::simulator) fn unplug(state: &mut State, call: &Call, pbd: &str) ->
     if !in_use.is_empty() {
         return Err(Fault::new("VDI_IN_USE", in_use.iter().map(ToString::to_string)));
     }
-    let statefile = |pool: &crate::simulator::database::Object<'_>| {
+    let statefile = |pool: &crate::simulator::database::Row<'_>| {
         pool.flag("ha_enabled")
             && pool.refs("ha_statefiles").iter().any(|vdi| storage.refs("VDIs").contains(vdi))
     };

@@ -4,9 +4,9 @@ use super::{
     clone, event, ha, host, message, migrate, network, pool, session, settings, storage, task, vm,
 };
 use crate::simulator::arguments::Args;
+use crate::simulator::database::Value;
 use crate::simulator::lifecycle::{eject, emergency as recovery, handover, join};
 use crate::simulator::state::{Answer, Call, State};
-use crate::simulator::value::Value;
 
 /// A method that has a function of its own.
 pub(super) struct Method {
@@ -389,8 +389,8 @@ static METHODS: &[Method] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::database::Schema;
     use crate::simulator::release::Release;
-    use crate::simulator::schema::Schema;
 
     #[test]
     fn the_table_is_in_order_and_names_what_the_datamodel_knows() {

@@ -1,9 +1,8 @@
 //! Tasks: rows of the database that stand for running calls.
 
 use crate::error::Fault;
-use crate::simulator::database::Ref;
+use crate::simulator::database::{Ref, Value};
 use crate::simulator::state::{Call, HostId, State};
-use crate::simulator::value::Value;
 use crate::simulator::xml;
 
 /// Makes a pending task.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::capacity::{free_memory, is_available, needed_memory};
 use super::operations::{self, has_tools, refresh_vm};
 use crate::error::Fault;
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::database::{Database, NULL_REF, Ref, Row, Value};
 use crate::simulator::state::{Answer, Call, Progress, State};
-use crate::simulator::value::{NULL_REF, Value};
 
 /// What an operation asks of a VM (`xapi_vm_lifecycle.ml`).
 pub(super) fn check(database: &Database, vm: &str, operation: &str) -> Result<(), Fault> {
@@ -416,7 +415,7 @@ pub(super) fn possible_hosts(state: &State, call: &Call, vm: &str) -> Result<Val
 }
 
 /// The host that a VM starts on: its affinity if that can, else the one with the most memory left.
-fn choose_host(database: &Database, vm: &Object<'_>) -> Result<Ref, Fault> {
+fn choose_host(database: &Database, vm: &Row<'_>) -> Result<Ref, Fault> {
     let able = |host: &Ref| assert_can_run(database, vm, host).is_ok();
     if let Some(host) = vm.target("affinity").map(Ref::from).filter(able) {
         return Ok(host);
@@ -429,7 +428,7 @@ fn choose_host(database: &Database, vm: &Object<'_>) -> Result<Ref, Fault> {
 }
 
 /// Whether a VM can run on a host (`assert_can_boot_here`, `xapi_vm_helpers.ml`).
-fn assert_can_run(database: &Database, vm: &Object<'_>, host: &str) -> Result<(), Fault> {
+fn assert_can_run(database: &Database, vm: &Row<'_>, host: &str) -> Result<(), Fault> {
     let row = database.require("host", host)?;
     if !database.flag("host_metrics", row.text("metrics"), "live") {
         return Err(Fault::bare("HOST_NOT_LIVE"));
@@ -456,7 +455,7 @@ fn assert_can_run(database: &Database, vm: &Object<'_>, host: &str) -> Result<()
 /// The first SR or network of a VM that a host does not see, and the error that says so.
 pub(super) fn missing(
     database: &Database,
-    vm: &Object<'_>,
+    vm: &Row<'_>,
     host: &str,
 ) -> Option<(&'static str, Ref)> {
     for vbd in vm.refs("VBDs") {

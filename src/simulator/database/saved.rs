@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::Database;
+use super::store::Database;
+use super::value::Value;
 use crate::error::{Error, ErrorKind};
 use crate::simulator::release::Release;
-use crate::simulator::value::Value;
 
 impl Database {
     /// Reads a database from the JSON that [`save`](Self::save) writes or that the server's

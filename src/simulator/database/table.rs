@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::Ref;
-use crate::simulator::schema::Class;
-use crate::simulator::value::{NULL_REF, Value};
+use super::reference::Ref;
+use super::schema::Class;
+use super::value::{NULL_REF, Value};
 
 /// The rows of one class.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
-    rows: BTreeMap<Ref, Arc<Row>>,
+    rows: BTreeMap<Ref, Arc<Cells>>,
     by_uuid: HashMap<Ref, Ref>,
     uuid: Option<usize>,
     /// By field: for each object the objects that its field follows from, oldest first.
@@ -28,7 +28,7 @@ struct Links {
 
 /// The fields of one object and when it was made and last written.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct Cells {
     values: Vec<Value>,
     created: u64,
     modified: u64,
@@ -57,16 +57,16 @@ impl Table {
         self.rows.len()
     }
 
-    pub fn row(&self, object: &str) -> Option<&Row> {
+    pub fn row(&self, object: &str) -> Option<&Cells> {
         self.rows.get(object).map(|row| &**row)
     }
 
-    pub fn entry(&self, object: &str) -> Option<(&Ref, &Row)> {
+    pub fn entry(&self, object: &str) -> Option<(&Ref, &Cells)> {
         self.rows.get_key_value(object).map(|(object, row)| (object, &**row))
     }
 
     /// Every row, by ref.
-    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Ref, &Row)> {
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Ref, &Cells)> {
         self.rows.iter().map(|(object, row)| (object, &**row))
     }
 
@@ -74,14 +74,14 @@ impl Table {
         self.by_uuid.get(uuid)
     }
 
-    pub fn insert(&mut self, object: Ref, row: Row) {
+    pub fn insert(&mut self, object: Ref, row: Cells) {
         if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
             self.by_uuid.insert(uuid.into(), Ref::clone(&object));
         }
         self.rows.insert(object, Arc::new(row));
     }
 
-    pub fn remove(&mut self, object: &str, generation: u64) -> Option<Arc<Row>> {
+    pub fn remove(&mut self, object: &str, generation: u64) -> Option<Arc<Cells>> {
         let (object, row) = self.rows.remove_entry(object)?;
         if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
             self.by_uuid.remove(uuid);
@@ -178,7 +178,7 @@ impl Links {
     }
 }
 
-impl Row {
+impl Cells {
     pub fn new(values: Vec<Value>, generation: u64) -> Self {
         Self { values, created: generation, modified: generation }
     }

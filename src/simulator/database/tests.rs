@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::simulator::release::Release;
 
 fn small() -> Database {
     let saved = json!({

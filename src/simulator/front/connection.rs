@@ -1,28 +1,16 @@
 //! One connection: requests are read, answered and delivered until it ends.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, Read};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use super::backend::Backend;
 use super::http::{Bad, Head, Reply};
-use super::{Guest, House, xmlrpc};
+use super::stream::Stream;
+use super::xmlrpc;
 use crate::simulator::envelope::{Envelope, HttpReply, Unreadable, error_page};
 use crate::simulator::world::{OnTheWay, attend};
-
-/// A stream to talk HTTP on.
-pub(super) trait Wire: Read + Write {
-    /// The socket below.
-    fn socket(&self) -> &TcpStream;
-
-    /// Says that nothing follows, where there is a way to say so.
-    fn say_goodbye(&mut self) {}
-}
-
-impl Wire for TcpStream {
-    fn socket(&self) -> &TcpStream {
-        self
-    }
-}
+use crate::transport::Cancel;
 
 /// What becomes of a request.
 enum Outcome {
@@ -41,13 +29,15 @@ enum Reading {
 }
 
 /// Serves a connection to its end.
-pub(super) fn serve(wire: &mut dyn Wire, house: &House, guest: &Guest) {
+pub(super) fn serve(wire: &mut dyn Stream, backend: &Backend, cancel: &Cancel) {
     let mut buffer = Vec::new();
     let mut first = true;
     loop {
-        let reading = read_head(wire, &mut buffer, house, std::mem::take(&mut first));
+        let reading = read_head(wire, &mut buffer, backend, std::mem::take(&mut first));
         let (version, outcome) = match reading {
-            Reading::Head(head) => (head.version, answer(wire, &mut buffer, house, guest, &head)),
+            Reading::Head(head) => {
+                (head.version, answer(wire, &mut buffer, backend, cancel, &head))
+            }
             Reading::Refused(reply) => ("1.1", Outcome::Answer(reply, None)),
             Reading::Over => return,
         };
@@ -56,7 +46,7 @@ pub(super) fn serve(wire: &mut dyn Wire, house: &House, guest: &Guest) {
             return;
         };
         let cut = trouble == Some(OnTheWay::Cut);
-        let delivered = deliver(wire, &reply, version, trouble, house, guest);
+        let delivered = deliver(wire, &reply, version, trouble, backend, cancel);
         if cut || delivered.is_err() {
             wire.socket().shutdown(Shutdown::Both).ok();
             return;
@@ -70,9 +60,14 @@ pub(super) fn serve(wire: &mut dyn Wire, house: &House, guest: &Guest) {
 
 /// Reads the head of the next request (`http.ml`). Only the first of a connection is waited for
 /// with timeouts.
-fn read_head(wire: &mut dyn Wire, buffer: &mut Vec<u8>, house: &House, first: bool) -> Reading {
+fn read_head(
+    wire: &mut dyn Stream,
+    buffer: &mut Vec<u8>,
+    backend: &Backend,
+    first: bool,
+) -> Reading {
     let start = Instant::now();
-    let patience = first.then_some(house.header_timeout);
+    let patience = first.then_some(backend.header_timeout);
     if wire.socket().set_read_timeout(patience).is_err() {
         return Reading::Over;
     }
@@ -93,7 +88,7 @@ fn read_head(wire: &mut dyn Wire, buffer: &mut Vec<u8>, house: &House, first: bo
             let words = format!("There are {MAX_HEAD} bytes for the request line and headers.");
             return Reading::Refused(Reply::page(431, "request header fields too large", &words));
         }
-        if first && start.elapsed() > house.total_header_timeout {
+        if first && start.elapsed() > backend.total_header_timeout {
             return Reading::Refused(late());
         }
         match read_some(wire, buffer) {
@@ -107,10 +102,10 @@ fn read_head(wire: &mut dyn Wire, buffer: &mut Vec<u8>, house: &House, first: bo
 
 /// Finds out what a request wants, and does it.
 fn answer(
-    wire: &mut dyn Wire,
+    wire: &mut dyn Stream,
     buffer: &mut Vec<u8>,
-    house: &House,
-    guest: &Guest,
+    backend: &Backend,
+    cancel: &Cancel,
     head: &Head,
 ) -> Outcome {
     let reply = match (head.method.as_str(), head.path.as_str()) {
@@ -122,15 +117,15 @@ fn answer(
             };
             // The longest known beginning of the path counts; all else is XML-RPC.
             return if path.starts_with("/jsonrpc") {
-                call(house, guest, head, Envelope::read(&body), "application/json")
+                call(backend, cancel, head, Envelope::read(&body), "application/json")
             } else {
-                call(house, guest, head, xmlrpc::read(&body), "text/xml")
+                call(backend, cancel, head, xmlrpc::read(&body), "text/xml")
             };
         }
         ("OPTIONS", path) if path.starts_with('/') => Reply::options(head),
         ("GET", path) if PRIVATE.iter().any(|private| path.starts_with(private)) => {
             let realm = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-            match house.admits(head) {
+            match backend.admits(head) {
                 false => Reply::unauthorised(realm),
                 true => Reply::page(404, "not found", "The simulator keeps nothing here."),
             }
@@ -145,14 +140,14 @@ fn answer(
 
 /// Has the host carry a call out.
 fn call(
-    house: &House,
-    guest: &Guest,
+    backend: &Backend,
+    cancel: &Cancel,
     head: &Head,
     request: Result<Envelope, Unreadable>,
     content_type: &str,
 ) -> Outcome {
-    house.count();
-    match attend(&house.world, &house.name, request, Duration::MAX, &guest.cancel) {
+    backend.count();
+    match attend(&backend.world, &backend.name, request, Duration::MAX, cancel) {
         Ok((HttpReply { status: 200, body, early }, trouble)) => {
             Outcome::Answer(Reply::api(head, content_type, early, body), trouble)
         }
@@ -165,7 +160,7 @@ fn call(
 
 /// Reads the body of a request; `None` if it does not come whole.
 fn read_body(
-    wire: &mut dyn Wire,
+    wire: &mut dyn Stream,
     buffer: &mut Vec<u8>,
     head: &Head,
 ) -> Result<Option<Vec<u8>>, &'static str> {
@@ -188,22 +183,22 @@ fn read_body(
 
 /// Sends a reply, as whole as it is meant to arrive.
 fn deliver(
-    wire: &mut dyn Wire,
+    wire: &mut dyn Stream,
     reply: &Reply,
     version: &str,
     trouble: Option<OnTheWay>,
-    house: &House,
-    guest: &Guest,
+    backend: &Backend,
+    cancel: &Cancel,
 ) -> io::Result<()> {
     let mut bytes = reply.head(version);
     let half = bytes.len() + reply.body.len() / 2;
     bytes.extend_from_slice(&reply.body);
-    let send = |wire: &mut dyn Wire, bytes: &[u8]| {
+    let send = |wire: &mut dyn Stream, bytes: &[u8]| {
         wire.write_all(bytes)?;
         wire.flush()
     };
-    // A guest that has to leave is not kept waiting for the rest.
-    let wait = |time: Duration| match guest.cancel.wait(house.real(time)) {
+    // A connection that is to end is not kept waiting for the rest.
+    let wait = |time: Duration| match cancel.wait(backend.real(time)) {
         true => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
         false => Ok(()),
     };
@@ -229,7 +224,7 @@ fn deliver(
 
 /// Ends a connection so that the reply arrives although not all of the request was read: whoever
 /// closes over unread bytes resets the connection.
-fn linger(wire: &mut dyn Wire) {
+fn linger(wire: &mut dyn Stream) {
     wire.say_goodbye();
     let socket = wire.socket();
     if socket.shutdown(Shutdown::Write).is_err() || socket.set_read_timeout(Some(LINGER)).is_err() {
@@ -242,7 +237,7 @@ fn linger(wire: &mut dyn Wire) {
 }
 
 /// Reads what there is.
-fn read_some(wire: &mut dyn Wire, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn read_some(wire: &mut dyn Stream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut piece = [0; 16 << 10];
     loop {
         match wire.read(&mut piece) {

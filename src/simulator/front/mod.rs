@@ -1,8 +1,10 @@
 //! The simulator's hosts, served over HTTP and HTTPS to any XAPI client.
 
+mod backend;
 mod connection;
-mod doors;
 mod http;
+mod listeners;
+mod stream;
 #[cfg(feature = "http")]
 mod tls;
 mod xmlrpc;
@@ -15,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use doors::{Door, Guest, Guests, House, listen, local_address};
+use backend::Backend;
+use listeners::{Connections, Listener, listen, local_address};
 #[cfg(feature = "http")]
 use tls::{Identity, TEST_KEY};
 
@@ -28,7 +31,7 @@ use crate::transport::{Cancel, Endpoint};
 
 /// A [`World`] that is served on this machine's addresses until it is stopped or dropped.
 ///
-/// Each host has a door for HTTP, for HTTPS or for both, and answers there as xapi does: JSON-RPC
+/// Each host listens for HTTP, for HTTPS or for both, and answers as xapi does: JSON-RPC
 /// at `/jsonrpc`, XML-RPC everywhere else, API errors with status 200, and xapi's limits (about
 /// 1 KiB of headers, 300 KiB of body, 800 connections). A host without power refuses connections,
 /// and so does one whose xapi restarts; [`Trouble`](super::Trouble) befalls requests on real
@@ -56,8 +59,8 @@ use crate::transport::{Cancel, Endpoint};
 pub struct Front {
     world: World,
     hosts: Vec<Served>,
-    doors: Vec<Arc<Door>>,
-    guests: Arc<Guests>,
+    listeners: Vec<Arc<Listener>>,
+    connections: Arc<Connections>,
     served: Arc<AtomicU64>,
     cancel: Cancel,
     threads: Vec<JoinHandle<()>>,
@@ -148,7 +151,7 @@ impl Front {
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        self.guests.count()
+        self.connections.count()
     }
 
     /// Ends it: calls that wait are broken off, replies on their way may arrive. Afterwards the
@@ -159,13 +162,13 @@ impl Front {
 
     fn end(&mut self) {
         self.cancel.cancel();
-        self.doors.iter().for_each(|door| door.end());
-        self.guests.dismiss(|_| true, false);
+        self.listeners.iter().for_each(|listener| listener.end());
+        self.connections.break_off(|_| true, false);
         self.world.nudge();
         self.threads.drain(..).for_each(|thread| drop(thread.join()));
-        // Nobody comes in any more.
-        self.guests.dismiss(|_| true, false);
-        self.guests.wait_until_empty();
+        // Nothing is accepted any more.
+        self.connections.break_off(|_| true, false);
+        self.connections.wait_until_empty();
         self.world.leave_real_time();
     }
 
@@ -268,7 +271,7 @@ impl FrontBuilder {
         self
     }
 
-    /// Opens the doors.
+    /// Begins to listen.
     ///
     /// # Errors
     /// `Transport` if an address cannot be listened at; `InvalidInput` for a speed that is not
@@ -290,11 +293,11 @@ impl FrontBuilder {
         let addresses = hosts.iter().map(|(name, address)| self.address_of(name, address));
         let addresses = addresses.collect::<Result<Vec<_>>>()?;
         let served = Arc::new(AtomicU64::new(0));
-        let houses: Vec<_> = hosts
+        let backends: Vec<_> = hosts
             .iter()
             .enumerate()
             .map(|(number, (name, _))| {
-                Arc::new(House {
+                Arc::new(Backend {
                     world: self.world.clone(),
                     id: HostId(number),
                     name: name.clone(),
@@ -306,10 +309,10 @@ impl FrontBuilder {
             })
             .collect();
         let mut listeners = Vec::new();
-        let http = self.listen(self.http, &addresses, &houses, &mut listeners)?;
+        let http = self.listen(self.http, &addresses, &backends, &mut listeners)?;
         #[cfg(feature = "http")]
         let plain = listeners.len();
-        let https = self.listen(self.https, &addresses, &houses, &mut listeners)?;
+        let https = self.listen(self.https, &addresses, &backends, &mut listeners)?;
         #[cfg(feature = "http")]
         let fingerprints = self.identify(&mut listeners[plain..])?;
         let hosts = hosts.into_iter().enumerate().map(|(number, (name, address))| Served {
@@ -322,60 +325,61 @@ impl FrontBuilder {
         let mut front = Front {
             world: self.world,
             hosts: hosts.collect(),
-            doors: Vec::new(),
-            guests: Arc::default(),
+            listeners: Vec::new(),
+            connections: Arc::default(),
             served,
             cancel: Cancel::new(),
             threads: Vec::new(),
             #[cfg(feature = "http")]
             fingerprints,
         };
-        for (door, listener) in listeners {
-            let door = Arc::new(door);
-            front.doors.push(door.clone());
-            let guests = front.guests.clone();
-            front.spawn("door", move || door.keep(listener, &guests))?;
+        for (listener, socket) in listeners {
+            let listener = Arc::new(listener);
+            front.listeners.push(listener.clone());
+            let connections = front.connections.clone();
+            front.spawn("listener", move || listener.run(socket, &connections))?;
         }
-        let (world, doors) = (front.world.clone(), front.doors.clone());
-        let (guests, cancel) = (front.guests.clone(), front.cancel.clone());
-        front.spawn("doorman", move || doors::mind(&world, &doors, &guests, &cancel))?;
+        let (world, listeners) = (front.world.clone(), front.listeners.clone());
+        let (connections, cancel) = (front.connections.clone(), front.cancel.clone());
+        let follow = move || listeners::follow(&world, &listeners, &connections, &cancel);
+        front.spawn("listeners", follow)?;
         Ok(front)
     }
 
-    /// Listens for all hosts, if at all; answers where.
+    /// Listens for all hosts, if at all; returns where.
     fn listen(
         &self,
         port: Option<u16>,
         addresses: &[IpAddr],
-        houses: &[Arc<House>],
-        listeners: &mut Vec<(Door, std::net::TcpListener)>,
+        backends: &[Arc<Backend>],
+        listeners: &mut Vec<(Listener, std::net::TcpListener)>,
     ) -> Result<Vec<SocketAddr>> {
         let Some(port) = port else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for (listener, house) in listen(addresses, port)?.into_iter().zip(houses) {
+        for (listener, backend) in listen(addresses, port)?.into_iter().zip(backends) {
             let address = local_address(&listener)?;
             found.push(address);
-            listeners.push((Door::new(house.clone(), address), listener));
+            listeners.push((Listener::new(backend.clone(), address), listener));
         }
         Ok(found)
     }
 
-    /// Gives doors their certificates; answers the fingerprints by host.
+    /// Gives listeners their certificates; returns the fingerprints by host.
     #[cfg(feature = "http")]
     fn identify(
         &self,
-        doors: &mut [(Door, std::net::TcpListener)],
+        listeners: &mut [(Listener, std::net::TcpListener)],
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let common = Identity::read(&self.certificate)?;
         let mut fingerprints = BTreeMap::new();
-        for (door, _) in doors {
-            let name = door.house.name.to_ascii_lowercase();
+        for (listener, _) in listeners {
+            let name = listener.backend.name.to_ascii_lowercase();
             let identity = match self.host_certificates.get(&name) {
                 Some(pem) => Identity::read(pem)?,
                 None => common.clone(),
             };
             fingerprints.insert(name, identity.fingerprint);
-            door.identity = Some(identity);
+            listener.identity = Some(identity);
         }
         Ok(fingerprints)
     }

@@ -8,14 +8,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::connection::Wire;
+use super::stream::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Fingerprint;
 
 /// A key for tests, and its certificate; everybody has them, so they protect nothing.
 pub(super) const TEST_KEY: &str = include_str!("test-key-not-secret.pem");
 
-/// What a door with TLS shows.
+/// What a listener with TLS shows.
 #[derive(Clone)]
 pub(super) struct Identity {
     pub config: Arc<ServerConfig>,
@@ -47,15 +47,15 @@ impl Identity {
     }
 
     /// The server's end of TLS on a connection; hands are shaken at the first read.
-    pub fn wrap(&self, socket: TcpStream) -> Option<Stream> {
+    pub fn wrap(&self, socket: TcpStream) -> Option<TlsStream> {
         let connection = ServerConnection::new(self.config.clone()).ok()?;
         Some(StreamOwned::new(connection, socket))
     }
 }
 
-pub(super) type Stream = StreamOwned<ServerConnection, TcpStream>;
+pub(super) type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
-impl Wire for Stream {
+impl Stream for TlsStream {
     fn socket(&self) -> &TcpStream {
         &self.sock
     }

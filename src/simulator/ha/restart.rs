@@ -6,12 +6,11 @@ use std::time::Duration;
 use super::host::residents;
 use super::pools::Place;
 use crate::error::Fault;
-use crate::failover::{Planner, PoolStatus, StartGroup};
+use crate::failover::{self, Planner, PoolStatus, StartGroup};
 use crate::simulator::calls::{capacity, vm};
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::evidence;
 use crate::simulator::state::{Call, HostId, State};
-use crate::simulator::value::Value;
 
 /// A look of the master at the live set (`xapi_ha.ml:510-817`).
 pub(super) fn duties(state: &mut State, place: Place, id: HostId) {
@@ -77,7 +76,7 @@ fn give_up_vms(state: &mut State, place: Place, id: HostId, record: &str) {
 /// Plans for what is off and should run, and for the next failure.
 fn plan(state: &mut State, place: Place, id: HostId) {
     let Ok(database) = state.db(id) else { return };
-    let Some(snapshot) = evidence::snapshot(database, evidence::FAILOVER) else { return };
+    let Some(snapshot) = evidence::snapshot(database, failover::CLASSES) else { return };
     let Ok(planner) = Planner::new(&snapshot) else { return };
     let status = planner.updated_status();
     // A planner that raises plans nothing.

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::simulator::database::{Database, Object, Ref};
-use crate::simulator::value::NULL_REF;
+use crate::simulator::database::{Database, NULL_REF, Ref, Row};
 
 /// The objects of an export, by their ref in the joiner's database.
 ///
@@ -25,7 +24,7 @@ impl<'a> Export<'a> {
     }
 
     /// The exported objects of a class, in the server's order.
-    pub fn objects(&self, class: &str) -> impl Iterator<Item = Object<'a>> {
+    pub fn objects(&self, class: &str) -> impl Iterator<Item = Row<'a>> {
         self.joiner.objects(class).filter(|object| self.ids.contains_key(object.reference()))
     }
 
@@ -88,7 +87,9 @@ impl<'a> Export<'a> {
 }
 
 /// A template that the server makes itself on every host.
-fn is_default_template(vm: &Object<'_>) -> bool {
+///
+/// The core says so too; the simulator is a witness of its own.
+fn is_default_template(vm: &Row<'_>) -> bool {
     vm.flag("is_default_template")
         || (vm.flag("is_a_template")
             && vm.entry("other_config", "default_template") == Some("true"))

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use super::export::Export;
-use super::{Desk, copied, with_pair};
+use super::transfer::{Transfer, copied, with_pair};
 use crate::error::Fault;
 use crate::simulator::calls::operations::{refresh_device, refresh_vm};
-use crate::simulator::database::{Database, Object, Ref};
-use crate::simulator::value::Value;
+use crate::simulator::database::{Database, Ref, Row, Value};
 
 /// Sends all VMs of the joiner but the default templates, dom0 included.
 ///
@@ -15,17 +14,18 @@ use crate::simulator::value::Value;
 /// The first objection. Nothing of the import stays then but the `VM_metrics` and
 /// `VM_guest_metrics` of those VMs that had not been made yet; and a VM of the pool that was
 /// replaced stays destroyed.
-pub(super) fn vms(desk: &mut Desk<'_>) -> Result<(), Fault> {
-    let export = Export::of_all_vms(desk.joiner);
-    assert_mac_seeds_are_free(desk, &export)?;
-    let task = desk.random.reference();
-    let disks = Disks::of(desk.pool);
-    let mut import = Import { desk, export, task, disks, known: HashMap::new(), made: Vec::new() };
+pub(super) fn vms(transfer: &mut Transfer<'_>) -> Result<(), Fault> {
+    let export = Export::of_all_vms(transfer.joiner);
+    assert_mac_seeds_are_free(transfer, &export)?;
+    let task = transfer.random.reference();
+    let disks = Disks::of(transfer.pool);
+    let mut import =
+        Import { transfer, export, task, disks, known: HashMap::new(), made: Vec::new() };
     import.run().inspect_err(|_| import.undo())
 }
 
 struct Import<'d, 'a> {
-    desk: &'d mut Desk<'a>,
+    transfer: &'d mut Transfer<'a>,
     export: Export<'a>,
     task: Ref,
     disks: Disks,
@@ -61,7 +61,7 @@ impl<'a> Import<'_, 'a> {
     fn run(&mut self) -> Result<(), Fault> {
         for class in ["host", "SR"] {
             for object in self.exported(class) {
-                if let Some(same) = self.desk.pool.by_uuid(class, object.text("uuid")) {
+                if let Some(same) = self.transfer.pool.by_uuid(class, object.text("uuid")) {
                     self.knows(&object, same);
                 }
             }
@@ -93,11 +93,11 @@ impl<'a> Import<'_, 'a> {
         }
     }
 
-    fn exported(&self, class: &str) -> Vec<Object<'a>> {
+    fn exported(&self, class: &str) -> Vec<Row<'a>> {
         self.export.objects(class).collect()
     }
 
-    fn knows(&mut self, object: &Object<'_>, pools: Ref) {
+    fn knows(&mut self, object: &Row<'_>, pools: Ref) {
         self.known.insert(Ref::clone(object.reference()), pools);
     }
 
@@ -114,10 +114,10 @@ impl<'a> Import<'_, 'a> {
     }
 
     /// ISOs are found by name in any SR of ISOs, disks by place or by SCSI id.
-    fn vdi(&mut self, vdi: &Object<'a>) -> Result<(), Fault> {
-        let pool = &*self.desk.pool;
+    fn vdi(&mut self, vdi: &Row<'a>) -> Result<(), Fault> {
+        let pool = &*self.transfer.pool;
         let location = vdi.text("location");
-        let sr = self.desk.joiner.object("SR", vdi.text("SR"));
+        let sr = self.transfer.joiner.object("SR", vdi.text("SR"));
         if sr.is_some_and(|sr| sr.text("content_type") == "iso") {
             let iso = pool.find("VDI", |vdi| {
                 let sr = pool.object("SR", vdi.text("SR"));
@@ -151,17 +151,17 @@ impl<'a> Import<'_, 'a> {
     }
 
     /// A copy with a new uuid, which nobody takes away if the import fails.
-    fn metrics(&mut self, metrics: &Object<'a>) -> Result<(), Fault> {
+    fn metrics(&mut self, metrics: &Row<'a>) -> Result<(), Fault> {
         let fields = metrics.record();
         let kept = fields.pairs().iter().filter(|(name, _)| &**name != "uuid");
         let values = kept.map(|(name, value)| (&**name, value.clone())).collect();
-        let made = self.desk.create(metrics.class(), values)?;
+        let made = self.transfer.create(metrics.class(), values)?;
         self.knows(metrics, made);
         Ok(())
     }
 
-    fn vm(&mut self, vm: &Object<'a>) -> Result<(), Fault> {
-        if let Some(old) = self.desk.pool.by_uuid("VM", vm.text("uuid")) {
+    fn vm(&mut self, vm: &Row<'a>) -> Result<(), Fault> {
+        if let Some(old) = self.transfer.pool.by_uuid("VM", vm.text("uuid")) {
             self.replace(&old, vm)?;
         }
         let mut values = copied(vm, VM_FIELDS);
@@ -178,7 +178,8 @@ impl<'a> Import<'_, 'a> {
         ]);
         // An empty one stays empty (`fresh_genid`).
         if !vm.flag("is_a_template") && !vm.text("generation_id").is_empty() {
-            let (left, right) = (self.desk.random.next() >> 1, self.desk.random.next() >> 1);
+            let (left, right) =
+                (self.transfer.random.next() >> 1, self.transfer.random.next() >> 1);
             values.push(("generation_id", format!("{left}:{right}").into()));
         }
         if let Ok(order @ 0..=3) = vm.text("ha_restart_priority").parse::<i64>() {
@@ -203,24 +204,24 @@ impl<'a> Import<'_, 'a> {
             Some(metrics) => Ref::clone(metrics),
             None => {
                 let kind = if suspended { domain_type } else { "unspecified" };
-                self.desk.create("VM_metrics", vec![("current_domain_type", kind.into())])?
+                self.transfer.create("VM_metrics", vec![("current_domain_type", kind.into())])?
             }
         };
         values.push(("metrics", metrics.into()));
         let suspend_sr = vm.text("suspend_SR");
-        if self.desk.pool.contains("SR", suspend_sr) {
+        if self.transfer.pool.contains("SR", suspend_sr) {
             values.push(("suspend_SR", suspend_sr.into()));
         }
-        let made = self.desk.create("VM", values)?;
-        refresh_vm(self.desk.pool, &made);
+        let made = self.transfer.create("VM", values)?;
+        refresh_vm(self.transfer.pool, &made);
         self.made.push(("VM", Ref::clone(&made)));
         self.knows(vm, made);
         Ok(())
     }
 
     /// A halted VM of the pool gives way to a newer version of itself.
-    fn replace(&mut self, old: &Ref, vm: &Object<'a>) -> Result<(), Fault> {
-        let theirs = self.desk.pool.require("VM", old)?;
+    fn replace(&mut self, old: &Ref, vm: &Row<'a>) -> Result<(), Fault> {
+        let theirs = self.transfer.pool.require("VM", old)?;
         let state = theirs.text("power_state");
         if state != "Halted" {
             return Err(Fault::new("VM_BAD_POWER_STATE", [&**old, "Halted", state]));
@@ -238,20 +239,20 @@ impl<'a> Import<'_, 'a> {
     }
 
     /// The VM's settings, with a trace of the import and with a seed for the MACs of its VIFs.
-    fn other_config(&mut self, vm: &Object<'_>) -> Value {
+    fn other_config(&mut self, vm: &Row<'_>) -> Value {
         let settings = vm.get("other_config");
         let dropped = ["grant_guest_api_access", "default_template"];
         let kept = settings.pairs().iter().filter(|(key, _)| !dropped.contains(&&**key));
         let mut settings = Value::Map(kept.cloned().collect());
         if settings.at("mac_seed").is_none() {
-            settings = with_pair(&settings, "mac_seed", &self.desk.random.uuid());
+            settings = with_pair(&settings, "mac_seed", &self.transfer.random.uuid());
         }
         with_pair(&settings, "import_task", &self.task)
     }
 
     /// A network of a VIF: found by its label, then by its bridge, else made.
-    fn network(&mut self, network: &Object<'a>) -> Result<(), Fault> {
-        let pool = &*self.desk.pool;
+    fn network(&mut self, network: &Row<'a>) -> Result<(), Fault> {
+        let pool = &*self.transfer.pool;
         let named = pool.by_name_label("network", network.text("name_label")).into_iter().next();
         let bridge = network.text("bridge");
         let same =
@@ -259,10 +260,10 @@ impl<'a> Import<'_, 'a> {
         let same = match same {
             Some(same) => same,
             None => {
-                let made = self.desk.internal_network(network)?;
-                let settings = self.desk.pool.get("network", &made, "other_config");
+                let made = self.transfer.internal_network(network)?;
+                let settings = self.transfer.pool.get("network", &made, "other_config");
                 let settings = with_pair(&settings, "import_task", &self.task);
-                self.desk.pool.set("network", &made, "other_config", settings)?;
+                self.transfer.pool.set("network", &made, "other_config", settings)?;
                 self.made.push(("network", Ref::clone(&made)));
                 made
             }
@@ -271,8 +272,8 @@ impl<'a> Import<'_, 'a> {
         Ok(())
     }
 
-    fn vbd(&mut self, vbd: &Object<'a>) -> Result<(), Fault> {
-        if let Some(known) = self.desk.pool.by_uuid("VBD", vbd.text("uuid")) {
+    fn vbd(&mut self, vbd: &Row<'a>) -> Result<(), Fault> {
+        if let Some(known) = self.transfer.pool.by_uuid("VBD", vbd.text("uuid")) {
             self.knows(vbd, known);
             return Ok(());
         }
@@ -280,7 +281,7 @@ impl<'a> Import<'_, 'a> {
         let disk = self.known.get(vbd.text("VDI")).cloned();
         let kind = vbd.text("type");
         let removable = matches!(kind, "CD" | "Floppy");
-        let original = self.desk.joiner.object("VM", vbd.text("VM"));
+        let original = self.transfer.joiner.object("VM", vbd.text("VM"));
         let has_qemu = original.is_some_and(|vm| domain_type(&vm) == "hvm");
         if vbd.flag("currently_attached") && disk.is_none() && !(kind == "CD" && has_qemu) {
             return Err(Fault::bare("IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND"));
@@ -297,11 +298,11 @@ impl<'a> Import<'_, 'a> {
             return Err(Fault::new("VBD_NOT_REMOVABLE_MEDIA", ["in constructor"]));
         }
         if let Some(disk) = disk.as_ref().filter(|_| mode == "RW") {
-            if self.desk.pool.flag("VDI", disk, "read_only") {
+            if self.transfer.pool.flag("VDI", disk, "read_only") {
                 return Err(Fault::new("VDI_READONLY", [&**disk]));
             }
         }
-        let metrics = self.desk.create("VBD_metrics", Vec::new())?;
+        let metrics = self.transfer.create("VBD_metrics", Vec::new())?;
         let mut values = copied(vbd, VBD_FIELDS);
         values.extend([
             ("VM", vm.into()),
@@ -312,32 +313,32 @@ impl<'a> Import<'_, 'a> {
         self.device(vbd, values)
     }
 
-    fn vif(&mut self, vif: &Object<'a>) -> Result<(), Fault> {
-        if let Some(known) = self.desk.pool.by_uuid("VIF", vif.text("uuid")) {
+    fn vif(&mut self, vif: &Row<'a>) -> Result<(), Fault> {
+        if let Some(known) = self.transfer.pool.by_uuid("VIF", vif.text("uuid")) {
             self.knows(vif, known);
             return Ok(());
         }
         let vm = self.required(vif.text("VM"))?;
         let network = self.required(vif.text("network"))?;
         let device = vif.text("device");
-        let siblings = self.desk.pool.require("VM", &vm)?.refs("VIFs");
-        if siblings.iter().any(|vif| &*self.desk.pool.text("VIF", vif, "device") == device) {
+        let siblings = self.transfer.pool.require("VM", &vm)?.refs("VIFs");
+        if siblings.iter().any(|vif| &*self.transfer.pool.text("VIF", vif, "device") == device) {
             return Err(Fault::new("DEVICE_ALREADY_EXISTS", [device]));
         }
-        let metrics = self.desk.create("VIF_metrics", Vec::new())?;
+        let metrics = self.transfer.create("VIF_metrics", Vec::new())?;
         let mut values = copied(vif, VIF_FIELDS);
         if vif.text("MAC").is_empty() {
-            values.push(("MAC", self.desk.random.mac().into()));
+            values.push(("MAC", self.transfer.random.mac().into()));
             values.push(("MAC_autogenerated", true.into()));
         }
-        if !self.desk.licensed("restrict_vif_locking") {
+        if !self.transfer.licensed("restrict_vif_locking") {
             if vif.text("locking_mode") == "locked" {
                 values.push(("locking_mode", "network_default".into()));
             }
             let unlocked = ["ipv4_allowed", "ipv6_allowed"];
             values.extend(unlocked.map(|field| (field, Value::Set(Vec::new()))));
         }
-        let halted = &*self.desk.pool.text("VM", &vm, "power_state") == "Halted";
+        let halted = &*self.transfer.pool.text("VM", &vm, "power_state") == "Halted";
         let attached = vif.flag("currently_attached") && !halted;
         values.extend([
             ("VM", vm.into()),
@@ -348,9 +349,9 @@ impl<'a> Import<'_, 'a> {
         self.device(vif, values)
     }
 
-    fn vtpm(&mut self, vtpm: &Object<'a>) -> Result<(), Fault> {
+    fn vtpm(&mut self, vtpm: &Row<'a>) -> Result<(), Fault> {
         let uuid = vtpm.text("uuid");
-        if self.desk.pool.by_uuid("VTPM", uuid).is_some() {
+        if self.transfer.pool.by_uuid("VTPM", uuid).is_some() {
             let text = format!("A VTPM with UUID {uuid} already exists");
             return Err(Fault::new("IMPORT_ERROR_GENERIC", [text]));
         }
@@ -359,9 +360,9 @@ impl<'a> Import<'_, 'a> {
         self.device(vtpm, values)
     }
 
-    fn device(&mut self, original: &Object<'a>, values: Vec<(&str, Value)>) -> Result<(), Fault> {
-        let made = self.desk.create(original.class(), values)?;
-        refresh_device(self.desk.pool, original.class(), &made);
+    fn device(&mut self, original: &Row<'a>, values: Vec<(&str, Value)>) -> Result<(), Fault> {
+        let made = self.transfer.create(original.class(), values)?;
+        refresh_device(self.transfer.pool, original.class(), &made);
         self.made.push((original.class(), Ref::clone(&made)));
         self.knows(original, made);
         Ok(())
@@ -375,10 +376,10 @@ impl<'a> Import<'_, 'a> {
             let origin = vm.text("snapshot_of");
             if vm.flag("is_a_snapshot") && self.export.id(origin).starts_with("Ref:") {
                 let origin = self.required(origin)?;
-                self.desk.pool.set("VM", &made, "snapshot_of", origin)?;
+                self.transfer.pool.set("VM", &made, "snapshot_of", origin)?;
             }
             if let Some(parent) = self.found(vm.text("parent")) {
-                self.desk.pool.set("VM", &made, "parent", parent)?;
+                self.transfer.pool.set("VM", &made, "parent", parent)?;
             }
         }
         Ok(())
@@ -386,7 +387,7 @@ impl<'a> Import<'_, 'a> {
 
     /// `VM.destroy`: the record, and what belongs to it but its disks.
     fn destroy_vm(&mut self, vm: &str) {
-        let Some(record) = self.desk.pool.object("VM", vm) else { return };
+        let Some(record) = self.transfer.pool.object("VM", vm) else { return };
         let owned = ["VIF", "VBD", "VTPM", "console"].map(|class| {
             let field = format!("{class}s");
             (class, record.refs(&field))
@@ -399,25 +400,25 @@ impl<'a> Import<'_, 'a> {
             }
         }
         for (class, object) in metrics {
-            self.desk.pool.destroy(class, &object);
+            self.transfer.pool.destroy(class, &object);
         }
-        self.desk.pool.destroy("VM", vm);
+        self.transfer.pool.destroy("VM", vm);
     }
 
     fn destroy_device(&mut self, class: &str, device: &str) {
-        let metrics = self.desk.pool.text(class, device, "metrics");
-        self.desk.pool.destroy(&format!("{class}_metrics"), &metrics);
-        self.desk.pool.destroy(class, device);
+        let metrics = self.transfer.pool.text(class, device, "metrics");
+        self.transfer.pool.destroy(&format!("{class}_metrics"), &metrics);
+        self.transfer.pool.destroy(class, device);
     }
 }
 
-type Handler<'d, 'a> = fn(&mut Import<'d, 'a>, &Object<'a>) -> Result<(), Fault>;
+type Handler<'d, 'a> = fn(&mut Import<'d, 'a>, &Row<'a>) -> Result<(), Fault>;
 
 /// Refuses the import if a VM of it would draw the same MACs as another VM of the pool.
-fn assert_mac_seeds_are_free(desk: &Desk<'_>, export: &Export<'_>) -> Result<(), Fault> {
-    let seed = |vm: &Object<'_>| vm.entry("other_config", "mac_seed").map(Ref::from);
-    let mut existing: HashMap<Ref, Vec<Object<'_>>> = HashMap::new();
-    for vm in desk.pool.objects("VM") {
+fn assert_mac_seeds_are_free(transfer: &Transfer<'_>, export: &Export<'_>) -> Result<(), Fault> {
+    let seed = |vm: &Row<'_>| vm.entry("other_config", "mac_seed").map(Ref::from);
+    let mut existing: HashMap<Ref, Vec<Row<'_>>> = HashMap::new();
+    for vm in transfer.pool.objects("VM") {
         if let Some(seed) = seed(&vm) {
             existing.entry(seed).or_default().push(vm);
         }
@@ -425,9 +426,10 @@ fn assert_mac_seeds_are_free(desk: &Desk<'_>, export: &Export<'_>) -> Result<(),
     for ours in export.objects("VM") {
         let Some(seed) = seed(&ours) else { continue };
         for theirs in existing.get(&seed).into_iter().flatten() {
-            let ours = lineage(&ours, |vm| Some(desk.joiner.object("VM", vm)?.shared_text("uuid")));
+            let ours =
+                lineage(&ours, |vm| Some(transfer.joiner.object("VM", vm)?.shared_text("uuid")));
             let theirs = lineage(theirs, |vm| {
-                let origin = desk.pool.object("VM", vm).map(|vm| vm.shared_text("uuid"));
+                let origin = transfer.pool.object("VM", vm).map(|vm| vm.shared_text("uuid"));
                 origin.or_else(|| {
                     let saved = theirs.text("snapshot_metadata");
                     let (_, rest) = saved.split_once("('uuid' '")?;
@@ -443,7 +445,7 @@ fn assert_mac_seeds_are_free(desk: &Desk<'_>, export: &Export<'_>) -> Result<(),
 }
 
 /// The uuid of a VM, or of the VM that a snapshot was taken of: those of the same may share a seed.
-fn lineage(vm: &Object<'_>, uuid: impl Fn(&str) -> Option<Ref>) -> Option<Ref> {
+fn lineage(vm: &Row<'_>, uuid: impl Fn(&str) -> Option<Ref>) -> Option<Ref> {
     if vm.flag("is_a_snapshot") {
         uuid(vm.text("snapshot_of"))
     } else {
@@ -452,7 +454,7 @@ fn lineage(vm: &Object<'_>, uuid: impl Fn(&str) -> Option<Ref>) -> Option<Ref> {
 }
 
 /// How the VM is virtualised; from its boot policy where it does not say.
-fn domain_type<'o>(vm: &Object<'o>) -> &'o str {
+fn domain_type<'o>(vm: &Row<'o>) -> &'o str {
     match vm.text("domain_type") {
         "unspecified" | "" if vm.text("HVM_boot_policy").is_empty() => "pv",
         "unspecified" | "" => "hvm",
@@ -461,7 +463,7 @@ fn domain_type<'o>(vm: &Object<'o>) -> &'o str {
 }
 
 /// The VM's platform, with a device model if it needs one.
-fn platform(vm: &Object<'_>, domain_type: &str) -> Value {
+fn platform(vm: &Row<'_>, domain_type: &str) -> Value {
     let platform = vm.get("platform");
     let model = platform.at("device-model").and_then(Value::as_str);
     match model {
@@ -479,7 +481,7 @@ fn platform(vm: &Object<'_>, domain_type: &str) -> Value {
 }
 
 /// Bytes of memory that Xen needs for the VM beside the VM's own (`memory_check.ml`, `memory.ml`).
-fn memory_overhead(vm: &Object<'_>, domain_type: &str) -> i64 {
+fn memory_overhead(vm: &Row<'_>, domain_type: &str) -> i64 {
     const MIB: i64 = 1 << 20;
     let static_max = (vm.int("memory_static_max") + MIB - 1) / MIB;
     let vcpus = vm.int("VCPUs_max");

@@ -7,14 +7,17 @@
 mod export;
 mod import;
 mod objects;
+mod transfer;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+pub(super) use transfer::own_secrets;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::database::{Database, Object, Ref};
+use self::transfer::{Locations, Transfer};
+use super::database::{Database, Ref};
 use super::state::Random;
-use super::value::Value;
 use crate::error::Fault;
 
 /// The copy of a joiner's objects into the pool's database, step by step.
@@ -28,9 +31,6 @@ pub(in crate::simulator) struct Merge {
     swallowed: Vec<Fault>,
     locations: Locations,
 }
-
-/// Where VDIs lie in the pool's SRs, read when the first VDI of an SR is sent.
-type Locations = HashMap<Ref, HashSet<Ref>>;
 
 /// An object to send, or all VMs.
 #[derive(Debug)]
@@ -95,19 +95,19 @@ impl Merge {
         let step = self.steps.pop_front()?;
         let duration = step.duration();
         let locations = &mut self.locations;
-        let mut desk = Desk { joiner: &self.joiner, pool, random, now, locations };
+        let mut transfer = Transfer { joiner: &self.joiner, pool, random, now, locations };
         let outcome = match step {
-            Step::Host(host) => desk.host(&host),
-            Step::Sr(sr) => desk.sr(&sr),
-            Step::Pbd(pbd) => desk.pbd(&pbd),
-            Step::Vdi(vdi) => desk.vdi(&vdi),
-            Step::Network(network) => desk.network(&network),
-            Step::Pif(pif) => desk.pif(&pif),
-            Step::Vlan(vlan) => desk.vlan(&vlan),
-            Step::PvsSite(site) => desk.pvs_site(&site),
-            Step::PvsCacheStorage(storage) => desk.pvs_cache_storage(&storage),
-            Step::Secret(secret) => desk.secret(&secret),
-            Step::Vms => import::vms(&mut desk).map(|()| "".into()),
+            Step::Host(host) => transfer.host(&host),
+            Step::Sr(sr) => transfer.sr(&sr),
+            Step::Pbd(pbd) => transfer.pbd(&pbd),
+            Step::Vdi(vdi) => transfer.vdi(&vdi),
+            Step::Network(network) => transfer.network(&network),
+            Step::Pif(pif) => transfer.pif(&pif),
+            Step::Vlan(vlan) => transfer.vlan(&vlan),
+            Step::PvsSite(site) => transfer.pvs_site(&site),
+            Step::PvsCacheStorage(storage) => transfer.pvs_cache_storage(&storage),
+            Step::Secret(secret) => transfer.secret(&secret),
+            Step::Vms => import::vms(&mut transfer).map(|()| "".into()),
         };
         self.swallowed.extend(outcome.err());
         Some(duration)
@@ -117,71 +117,6 @@ impl Merge {
     pub fn swallowed(&self) -> &[Fault] {
         &self.swallowed
     }
-}
-
-/// The two databases of a join, and what a new object needs.
-struct Desk<'a> {
-    joiner: &'a Database,
-    pool: &'a mut Database,
-    random: &'a mut Random,
-    now: &'a Arc<str>,
-    locations: &'a mut Locations,
-}
-
-impl Desk<'_> {
-    /// Makes an object in the pool, with a new uuid unless one is given.
-    fn create(&mut self, class: &str, values: Vec<(&str, Value)>) -> Result<Ref, Fault> {
-        let reference = self.random.reference();
-        let uuid = [("uuid", Value::text(self.random.uuid()))];
-        self.pool.create(class, &reference, uuid.into_iter().chain(values))?;
-        Ok(reference)
-    }
-
-    /// Whether the pool's licence has a feature: its restriction must be there and say `false`.
-    fn licensed(&self, restriction: &str) -> bool {
-        let allows = |pool: &Object<'_>| pool.entry("restrictions", restriction) == Some("false");
-        self.pool.find("pool", allows).is_some()
-    }
-}
-
-/// A device config in which every secret is a copy of the secret of that uuid in this database
-/// (`xapi_secret.ml`).
-///
-/// # Errors
-/// `UUID_INVALID [secret, uuid]` for a secret that is not there.
-pub(in crate::simulator) fn own_secrets(
-    database: &mut Database,
-    random: &mut Random,
-    config: &Value,
-) -> Result<Value, Fault> {
-    let mut pairs = config.pairs().to_vec();
-    for (key, value) in &mut pairs {
-        if !key.ends_with("password_secret") {
-            continue;
-        }
-        let uuid = value.as_str().unwrap_or_default();
-        let secret = database.by_uuid("secret", uuid);
-        let secret = secret.ok_or_else(|| Fault::new("UUID_INVALID", ["secret", uuid]))?;
-        let (copy, uuid) = (random.reference(), random.uuid());
-        let values = [
-            ("uuid", Value::text(uuid.as_str())),
-            ("value", database.get("secret", &secret, "value")),
-        ];
-        database.create("secret", &copy, values)?;
-        *value = uuid.into();
-    }
-    Ok(Value::Map(pairs))
-}
-
-/// These fields of an object, to make another one with.
-fn copied<'f>(object: &Object<'_>, fields: &[&'f str]) -> Vec<(&'f str, Value)> {
-    fields.iter().map(|field| (*field, object.get(field))).collect()
-}
-
-/// A map with a pair in front, in place of what it has under that key.
-fn with_pair(map: &Value, key: &str, value: &str) -> Value {
-    let kept = map.pairs().iter().filter(|(name, _)| **name != *key).cloned();
-    Value::Map(std::iter::once((key.into(), value.into())).chain(kept).collect())
 }
 
 #[cfg(test)]

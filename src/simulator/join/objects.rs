@@ -1,13 +1,13 @@
 //! The joiner's objects other than VMs (`create_or_get_*_on_master`).
 
-use super::{Desk, copied, own_secrets};
+use super::transfer::{Transfer, copied, own_secrets};
 use crate::error::Fault;
+use crate::simulator::calls::network::RESERVED_BRIDGES;
 use crate::simulator::calls::operations::{refresh_sr, refresh_vdi};
-use crate::simulator::database::{Object, Ref};
-use crate::simulator::value::Value;
+use crate::simulator::database::{Ref, Row, Value};
 
-impl<'a> Desk<'a> {
-    fn local(&self, class: &str, object: &str) -> Result<Object<'a>, Fault> {
+impl<'a> Transfer<'a> {
+    fn local(&self, class: &str, object: &str) -> Result<Row<'a>, Fault> {
         self.joiner.require(class, object)
     }
 
@@ -155,7 +155,7 @@ impl<'a> Desk<'a> {
     }
 
     /// `Network.create` with the fields of a network of the joiner.
-    pub(super) fn internal_network(&mut self, local: &Object<'_>) -> Result<Ref, Fault> {
+    pub(super) fn internal_network(&mut self, local: &Row<'_>) -> Result<Ref, Fault> {
         let bridge = local.text("bridge");
         let taken = |bridge: &str| {
             self.pool.find("network", |network| network.text("bridge") == bridge).is_some()
@@ -202,7 +202,7 @@ impl<'a> Desk<'a> {
     fn management_network(&self) -> Result<Ref, Fault> {
         let pool = self.pool.objects("pool").next();
         let master = pool.map(|pool| pool.text("master")).unwrap_or_default();
-        let management = |pif: &Object<'_>| pif.flag("management") && pif.text("host") == master;
+        let management = |pif: &Row<'_>| pif.flag("management") && pif.text("host") == master;
         let found = self.pool.find("PIF", management);
         let found = found.ok_or_else(|| Fault::new("INTERNAL_ERROR", ["Not_found"]))?;
         Ok(self.pool.text("PIF", &found, "network"))
@@ -215,8 +215,7 @@ impl<'a> Desk<'a> {
         let host = self.host(tagged.text("host"))?;
         let untagged = self.pif(local.text("untagged_PIF"))?;
         let network = self.network(tagged.text("network"))?;
-        let below =
-            |pif: &Object<'_>| pif.text("network") == &*network && pif.text("host") == &*host;
+        let below = |pif: &Row<'_>| pif.text("network") == &*network && pif.text("host") == &*host;
         let tagged = self.pool.find("PIF", below);
         if let Some(known) = self.pool.by_uuid("VLAN", local.text("uuid")) {
             return Ok(known);
@@ -238,7 +237,7 @@ impl<'a> Desk<'a> {
 
     pub(super) fn pvs_site(&mut self, site: &str) -> Result<Ref, Fault> {
         let local = self.local("PVS_site", site)?;
-        let same = |site: &Object<'_>| site.text("PVS_uuid") == local.text("PVS_uuid");
+        let same = |site: &Row<'_>| site.text("PVS_uuid") == local.text("PVS_uuid");
         if let Some(known) = self.pool.find("PVS_site", same) {
             return Ok(known);
         }
@@ -262,7 +261,7 @@ impl<'a> Desk<'a> {
         let sr = self.sr(local.text("SR"))?;
         let site = self.pvs_site(local.text("site"))?;
         let same =
-            |storage: &Object<'_>| storage.text("site") == &*site && storage.text("host") == &*host;
+            |storage: &Row<'_>| storage.text("site") == &*site && storage.text("host") == &*host;
         if let Some(known) = self.pool.find("PVS_cache_storage", same) {
             return Ok(known);
         }
@@ -284,10 +283,9 @@ impl<'a> Desk<'a> {
 const UNTAGGED: i64 = -1;
 
 /// How many hosts a pool may have without a licence for more (`xapi_globs.ml`).
+///
+/// A second copy of what the preflight says, on purpose: the simulator is a witness of its own.
 const RESTRICTED_POOL_SIZE: usize = 3;
-
-/// How the names of bridges begin that only the server may give (`xapi_network.ml`).
-const RESERVED_BRIDGES: [&str; 5] = ["xen", "xapi", "vif", "tap", "eth"];
 
 /// Linux's limit to the name of an interface.
 const LONGEST_BRIDGE: usize = 15;

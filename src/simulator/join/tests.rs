@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::simulator::Release;
+use crate::simulator::database::{Row, Value};
 
 /// The databases of the plainest recorded join: a fresh host, and a pool of one.
 fn fresh_joiner_and_pool() -> (Database, Database) {
@@ -73,7 +74,7 @@ fn vm_named(pool: &Database, label: &str) -> Option<Ref> {
 
 fn label_of_network(pool: &Database, vm: &str, device: &str) -> String {
     let vm = vm_named(pool, vm).unwrap();
-    let vif = |vif: &Object<'_>| vif.text("VM") == &*vm && vif.text("device") == device;
+    let vif = |vif: &Row<'_>| vif.text("VM") == &*vm && vif.text("device") == device;
     let vif = pool.find("VIF", vif).unwrap();
     pool.text("network", &pool.text("VIF", &vif, "network"), "name_label").to_string()
 }
@@ -186,7 +187,7 @@ fn a_snapshot_without_its_vm_keeps_all_vms_out() {
     let (mut joiner, mut pool) = fresh_joiner_and_pool();
     let snapshot = add_vm(&mut joiner, "snapshot", &[]);
     joiner.set("VM", &snapshot, "is_a_snapshot", true).unwrap();
-    joiner.set("VM", &snapshot, "snapshot_of", crate::simulator::NULL_REF).unwrap();
+    joiner.set("VM", &snapshot, "snapshot_of", crate::simulator::database::NULL_REF).unwrap();
     let vms = pool.count("VM");
     let swallowed = merge(&joiner, &mut pool);
     assert_eq!(swallowed, ["IMPORT_ERROR_FAILED_TO_FIND_OBJECT [Ref:2]"]);

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::error::Fault;
-use crate::simulator::database::Ref;
+use crate::simulator::database::{Ref, Value};
 use crate::simulator::state::{Answer, HostId, HostRole, Progress, State};
-use crate::simulator::value::Value;
 use crate::simulator::{ha, life};
 
 /// Makes a host the master of what its last copy of the database says, at its next start.

@@ -5,13 +5,11 @@ use std::time::Duration;
 use super::operation::{self, Turn};
 use crate::error::Fault;
 use crate::simulator::calls::pool;
-use crate::simulator::database::Ref;
+use crate::simulator::database::{EPOCH, Ref, Value};
 use crate::simulator::life;
-use crate::simulator::schema::EPOCH;
 use crate::simulator::state::{
     Answer, Call, FORWARDING_PATIENCE, HostId, HostRole, Progress, State, date,
 };
-use crate::simulator::value::Value;
 
 /// Hands the pool over to another host: the answer comes long before the hosts change their roles.
 pub(in crate::simulator) fn designate(target: &str) -> Answer {

@@ -12,11 +12,10 @@ use crate::model::Snapshot;
 use crate::preflight::{Edition, Editions, Options, RULES, evaluate};
 use crate::simulator::arguments::Args;
 use crate::simulator::calls::{session, storage, task};
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::database::{Database, Ref, Row, Value};
 use crate::simulator::join::Merge;
 use crate::simulator::life;
 use crate::simulator::state::{Answer, Call, HostId, HostRole, Job, Power, Progress, State};
-use crate::simulator::value::Value;
 
 /// Makes the host that is asked a member of the pool of the master at an address.
 pub(in crate::simulator) fn join(call: &Call, args: &Args) -> Answer {
@@ -339,7 +338,7 @@ fn evidence(database: &Database) -> Option<Snapshot> {
         read.entry(reads.class.as_str()).or_default().extend(reads.fields);
     }
     let classes = read.into_iter().map(|(class, fields)| {
-        let row = |object: Object<'_>| {
+        let row = |object: Row<'_>| {
             let record = match class {
                 "VM" => {
                     let fields = fields.iter().chain(&["uuid", "name_label"]);
@@ -394,7 +393,7 @@ fn exchange_ca_certificates(
     for certificate in trusted {
         let text = |field: &str| certificate.at(field).and_then(Value::as_str).unwrap_or_default();
         let (name, print) = (text("name"), text("fingerprint_sha256"));
-        let same = |row: &Object<'_>| match name {
+        let same = |row: &Row<'_>| match name {
             "" => row.text("fingerprint_sha256") == print && row.text("name").is_empty(),
             name => row.text("name") == name,
         };
@@ -438,13 +437,13 @@ fn detach(state: &mut State, host: HostId) -> Result<u32, Fault> {
 }
 
 /// The management interface of a pool's master.
-fn management_pif(database: &Database) -> Option<Object<'_>> {
+fn management_pif(database: &Database) -> Option<Row<'_>> {
     let master = database.objects("pool").next()?.text("master");
     database.objects("PIF").find(|pif| pif.flag("management") && pif.text("host") == master)
 }
 
 /// The network of the management interface of a pool's master.
-fn management_network(database: &Database) -> Option<Object<'_>> {
+fn management_network(database: &Database) -> Option<Row<'_>> {
     database.object("network", management_pif(database)?.text("network"))
 }
 

@@ -3,10 +3,9 @@
 
 use crate::simulator::calls::operations::refresh_vm;
 use crate::simulator::calls::{network, storage};
-use crate::simulator::database::{Database, Object, Ref};
+use crate::simulator::database::{Database, Ref, Row, Value};
 use crate::simulator::join::own_secrets;
 use crate::simulator::state::{Call, HostId, State};
-use crate::simulator::value::Value;
 
 /// Brings a member's objects up to date: what the machine is made of, the pool's bonds and VLANs,
 /// the pool's shared storage. All of it is best effort.
@@ -96,9 +95,9 @@ fn describe_host(state: &mut State, id: HostId, record: &Ref, own: &Database) {
 }
 
 /// What each NIC is and whether it is up.
-fn describe_nics(pool: &mut Database, record: &Ref, own: &Database, host: &Object<'_>) {
+fn describe_nics(pool: &mut Database, record: &Ref, own: &Database, host: &Row<'_>) {
     for nic in host.refs("PIFs").iter().filter_map(|pif| own.object("PIF", pif)) {
-        let same = |pif: &Object<'_>| {
+        let same = |pif: &Row<'_>| {
             pif.text("host") == &**record
                 && pif.text("device") == nic.text("device")
                 && pif.int("VLAN") == nic.int("VLAN")

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::simulator::calls::operations::refresh_pool;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::release::Release;
 use crate::simulator::state::{HostId, State};
-use crate::simulator::value::Value;
 
 /// Whose turn it is.
 pub(super) enum Turn {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::{HostId, HostRole, State};
 use crate::error::Fault;
-use crate::simulator::database::Ref;
-use crate::simulator::value::Value;
+use crate::simulator::database::{Ref, Value};
 
 /// A call on its way.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::World;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::calls::{self, Begun, operations, task};
+use crate::simulator::database::Value;
 use crate::simulator::envelope::{Envelope, HttpReply, Unreadable};
 use crate::simulator::life;
 use crate::simulator::state::{Answer, Call, HostId, Job, Peer, Power, Progress, State, Trouble};
-use crate::simulator::value::Value;
 use crate::transport::Cancel;
 
 impl World {

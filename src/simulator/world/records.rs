@@ -1,12 +1,11 @@
 //! Complete records of a freshly installed pool.
 
-use super::spec::{VmSpec, text};
+use super::vm_spec::VmSpec;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::calls::vm::guest_values;
-use crate::simulator::database::{Database, Ref};
+use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::release::Release;
 use crate::simulator::state::Random;
-use crate::simulator::value::Value;
 
 /// A database in the making.
 pub(super) struct Records<'a> {
@@ -482,6 +481,11 @@ impl<'a> Records<'a> {
 }
 
 /// The memory of a control domain, in bytes.
+/// A value that is a text.
+fn text(text: &str) -> Value {
+    Value::text(text)
+}
+
 const CONTROL_MEMORY: i64 = 4 << 30;
 
 /// The processor that all hosts have.

@@ -1,11 +1,11 @@
 //! Pools described by what is special about them.
 
 use super::records::Records;
+use super::vm_spec::{VmSpec, bytes};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
 use crate::simulator::state::Random;
-use crate::simulator::value::Value;
 
 type Edit = Box<dyn FnOnce(&mut Database) -> Result<(), Fault>>;
 
@@ -30,66 +30,6 @@ enum Item {
     SharedSr(String, String),
     Vlan(String, usize, i64),
     Vm(VmSpec),
-}
-
-/// A virtual machine.
-#[derive(Clone, Debug)]
-pub struct VmSpec {
-    pub(super) name: String,
-    pub(super) host: Option<String>,
-    pub(super) power: &'static str,
-    pub(super) memory: i64,
-    pub(super) disks: Vec<(String, i64)>,
-    pub(super) networks: Vec<String>,
-}
-
-impl VmSpec {
-    /// A VM that is off.
-    pub fn halted(name: &str) -> Self {
-        Self::new(name, None, "Halted")
-    }
-
-    /// A VM that runs on a host.
-    pub fn running(name: &str, host: &str) -> Self {
-        Self::new(name, Some(host.to_owned()), "Running")
-    }
-
-    /// A VM whose memory lies on a disk. Give it a disk: its SR takes the memory too.
-    pub fn suspended(name: &str) -> Self {
-        Self::new(name, None, "Suspended")
-    }
-
-    /// Its memory in GiB, two if not said.
-    #[must_use]
-    pub fn memory(mut self, gib: i64) -> Self {
-        self.memory = bytes(gib);
-        self
-    }
-
-    /// Gives it a disk on the SR with this label.
-    #[must_use]
-    pub fn disk(mut self, sr: &str, gib: i64) -> Self {
-        self.disks.push((sr.to_owned(), bytes(gib)));
-        self
-    }
-
-    /// Puts it on the network with this label; on the first NIC's network if none is said.
-    #[must_use]
-    pub fn network(mut self, label: &str) -> Self {
-        self.networks.push(label.to_owned());
-        self
-    }
-
-    fn new(name: &str, host: Option<String>, power: &'static str) -> Self {
-        Self {
-            name: name.to_owned(),
-            host,
-            power,
-            memory: 2 << 30,
-            disks: Vec::new(),
-            networks: Vec::new(),
-        }
-    }
 }
 
 impl PoolSpec {
@@ -255,10 +195,6 @@ impl PoolSpec {
     }
 }
 
-fn bytes(gib: i64) -> i64 {
-    gib.saturating_mul(1 << 30)
-}
-
 /// A size in bytes from a GiB to a PiB: sums of many stay numbers that databases can hold.
 fn check_size(what: &str, size: i64) -> Result<()> {
     if (1 << 30..=1 << 50).contains(&size) {
@@ -291,9 +227,4 @@ fn shared_config(kind: &str, label: &str) -> Vec<(&'static str, &'static str)> {
         ],
         _ => Vec::new(),
     }
-}
-
-/// A value that a spec needs as text.
-pub(super) fn text(text: &str) -> Value {
-    Value::text(text)
 }

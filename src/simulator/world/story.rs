@@ -1,7 +1,6 @@
 //! The story that this crate is told by: Ignite joins Phantom's pool.
 
-use super::spec::{PoolSpec, VmSpec};
-use super::{World, WorldBuilder};
+use super::{PoolSpec, VmSpec, World, WorldBuilder};
 use crate::simulator::release::Release;
 
 impl World {

@@ -15,7 +15,8 @@ use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Database, HostRole, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::database::Database;
+use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
 
 use super::Said;
 use super::wire::{Caller, Guard};

@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use super::Ref;
-use super::table::{Row, Table};
-use crate::simulator::schema::{Class, Relation};
-use crate::simulator::value::{NULL_REF, Value};
+use super::reference::Ref;
+use super::schema::{Class, Relation};
+use super::table::{Cells, Table};
+use super::value::{NULL_REF, Value};
 
 /// One object of a database, to read.
 ///
 /// Reading a field that the release lacks answers what is empty for the kind of reading.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<'a> {
+pub struct Row<'a> {
     class: &'static Class,
     table: &'a Table,
     reference: &'a Ref,
-    row: &'a Row,
+    row: &'a Cells,
 }
 
-impl<'a> Object<'a> {
+impl<'a> Row<'a> {
     pub(super) fn new(
         class: &'static Class,
         table: &'a Table,
         reference: &'a Ref,
-        row: &'a Row,
+        row: &'a Cells,
     ) -> Self {
         Self { class, table, reference, row }
     }

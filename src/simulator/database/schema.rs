@@ -1,17 +1,17 @@
 //! XAPI's datamodel as the simulator needs it: classes, fields, messages, enums, relations.
 //!
-//! `schema/datamodel.txt` holds it in lines; its first lines say how to read them.
+//! `datamodel.txt` holds it in lines; its first lines say how to read them.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::release::Release;
+use super::types::Type;
 use super::value::Value;
+use crate::simulator::release::Release;
 
 /// The datamodel of one release.
 #[derive(Debug)]
-pub struct Schema {
+pub(in crate::simulator) struct Schema {
     classes: Vec<Class>,
     by_name: HashMap<&'static str, usize>,
     enums: HashMap<&'static str, Vec<&'static str>>,
@@ -19,7 +19,7 @@ pub struct Schema {
 
 /// A class of the datamodel.
 #[derive(Debug)]
-pub struct Class {
+pub(in crate::simulator) struct Class {
     name: &'static str,
     fields: Vec<Field>,
     by_name: HashMap<&'static str, usize>,
@@ -29,7 +29,7 @@ pub struct Class {
 
 /// A field of a class.
 #[derive(Debug)]
-pub struct Field {
+pub(in crate::simulator) struct Field {
     name: &'static str,
     /// The name as a key of records.
     pub(super) key: Arc<str>,
@@ -43,7 +43,7 @@ pub struct Field {
 
 /// How a field hangs together with a field of another class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Relation {
+pub(in crate::simulator) enum Relation {
     /// It follows from a field of other objects and is never stored.
     Many,
     /// It names objects of another class (an index), whose field (an index) follows from it.
@@ -54,8 +54,7 @@ pub(super) enum Relation {
 
 /// Who may write a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Qualifier {
+pub(in crate::simulator) enum Qualifier {
     /// An argument of the constructor; afterwards the server's.
     Constructor,
     /// Anybody, with the generated setters.
@@ -66,7 +65,7 @@ pub enum Qualifier {
 
 /// A message of a class: something to call.
 #[derive(Debug)]
-pub struct Message {
+pub(in crate::simulator) struct Message {
     name: &'static str,
     implicit: bool,
     removed: bool,
@@ -76,38 +75,9 @@ pub struct Message {
 
 /// A parameter of a message.
 #[derive(Debug)]
-pub struct Param {
-    name: &'static str,
+pub(in crate::simulator) struct Param {
     kind: Type,
     required: bool,
-}
-
-/// A type of the datamodel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Type {
-    /// True or false.
-    Bool,
-    /// A point in time.
-    Date,
-    /// An enum, by name.
-    Enum(&'static str),
-    /// A floating-point number.
-    Float,
-    /// A signed integer of 64 bits.
-    Int,
-    /// A map.
-    Map(Box<Type>, Box<Type>),
-    /// A value that may be missing from a record.
-    Optional(Box<Type>),
-    /// A record of a class, by name.
-    Record(&'static str),
-    /// A ref to an object of a class, by name.
-    Ref(&'static str),
-    /// A set.
-    Set(Box<Type>),
-    /// A string.
-    Text,
 }
 
 impl Schema {
@@ -333,7 +303,7 @@ impl Field {
         let default = match text {
             "-" => None,
             "!" => Some(Value::null_ref()),
-            text => Some(Type::default_value(&kind, text)),
+            text => Some(default_value(&kind, text)),
         };
         Some(Self {
             name,
@@ -380,11 +350,6 @@ impl Message {
 }
 
 impl Param {
-    /// The parameter's name.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Its type.
     pub fn kind(&self) -> &Type {
         &self.kind
@@ -397,99 +362,44 @@ impl Param {
 
     fn parse(word: &'static str, release: Release) -> Option<Self> {
         let (name, kind) = word.split_once(':')?;
-        let (name, since) = match name.split_once('?') {
-            None => (name, None),
-            Some((name, since)) => (name, Some(since.trim_end_matches('?'))),
-        };
+        let since = name.split_once('?').map(|(_, since)| since.trim_end_matches('?'));
         if since.is_some_and(|since| !release.has(since)) {
             return None;
         }
-        Some(Self { name, kind: Type::parse(kind)?.0, required: since.is_none() })
+        Some(Self { kind: Type::parse(kind)?.0, required: since.is_none() })
     }
 }
 
-impl Type {
-    /// Reads a type and answers what follows it.
-    fn parse(text: &'static str) -> Option<(Self, &'static str)> {
-        let (first, rest) = text.split_at_checked(1)?;
-        let named =
-            |rest: &'static str| rest.split_at(rest.find([',', '}', ']']).unwrap_or(rest.len()));
-        Some(match first {
-            "s" => (Self::Text, rest),
-            "i" => (Self::Int, rest),
-            "f" => (Self::Float, rest),
-            "b" => (Self::Bool, rest),
-            "d" => (Self::Date, rest),
-            "@" => (Self::Ref(named(rest).0), named(rest).1),
-            "=" => (Self::Enum(named(rest).0), named(rest).1),
-            "$" => (Self::Record(named(rest).0), named(rest).1),
-            "?" => {
-                let (inner, rest) = Self::parse(rest)?;
-                (Self::Optional(Box::new(inner)), rest)
-            }
-            "[" => {
-                let (element, rest) = Self::parse(rest)?;
-                (Self::Set(Box::new(element)), rest.strip_prefix(']')?)
-            }
-            "{" => {
-                let (key, rest) = Self::parse(rest)?;
-                let (value, rest) = Self::parse(rest.strip_prefix(',')?)?;
-                (Self::Map(Box::new(key), Box::new(value)), rest.strip_prefix('}')?)
-            }
-            _ => return None,
-        })
-    }
-
-    /// The value of a default: sets `{a}`, maps `{"k" -> "v"}`, `~` the empty string.
-    fn default_value(kind: &Self, text: &'static str) -> Value {
-        let inner = text.trim_start_matches('{').trim_end_matches('}');
-        match kind {
-            Self::Bool => Value::Bool(text == "true"),
-            Self::Date => Value::Date(text.into()),
-            Self::Float => Value::Float(text.parse().unwrap_or(0.0)),
-            Self::Int => Value::Int(text.parse().unwrap_or(0)),
-            Self::Set(element) => Value::Set(
-                inner
-                    .split(", ")
-                    .filter(|part| !part.is_empty())
-                    .map(|part| Self::default_value(element, part))
-                    .collect(),
-            ),
-            Self::Map(..) => Value::map(
-                inner
-                    .split(", ")
-                    .filter_map(|pair| pair.split_once(" -> "))
-                    .map(|(key, value)| (key.trim_matches('"'), value.trim_matches('"'))),
-            ),
-            _ if text == "~" => Value::void(),
-            _ => Value::text(text),
-        }
-    }
-}
-
-/// As the published datamodel writes types: `(string -> VM ref set) map`.
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bool => f.write_str("bool"),
-            Self::Date => f.write_str("datetime"),
-            Self::Enum(name) => write!(f, "enum {name}"),
-            Self::Float => f.write_str("float"),
-            Self::Int => f.write_str("int"),
-            Self::Map(key, value) => write!(f, "({key} -> {value}) map"),
-            Self::Optional(inner) => write!(f, "{inner} option"),
-            Self::Record(name) => write!(f, "{name} record"),
-            Self::Ref(name) => write!(f, "{name} ref"),
-            Self::Set(element) => write!(f, "{element} set"),
-            Self::Text => f.write_str("string"),
-        }
+/// The value of a default: sets `{a}`, maps `{"k" -> "v"}`, `~` the empty string.
+fn default_value(kind: &Type, text: &'static str) -> Value {
+    let inner = text.trim_start_matches('{').trim_end_matches('}');
+    match kind {
+        Type::Bool => Value::Bool(text == "true"),
+        Type::Date => Value::Date(text.into()),
+        Type::Float => Value::Float(text.parse().unwrap_or(0.0)),
+        Type::Int => Value::Int(text.parse().unwrap_or(0)),
+        Type::Set(element) => Value::Set(
+            inner
+                .split(", ")
+                .filter(|part| !part.is_empty())
+                .map(|part| default_value(element, part))
+                .collect(),
+        ),
+        Type::Map(..) => Value::map(
+            inner
+                .split(", ")
+                .filter_map(|pair| pair.split_once(" -> "))
+                .map(|(key, value)| (key.trim_matches('"'), value.trim_matches('"'))),
+        ),
+        _ if text == "~" => Value::void(),
+        _ => Value::text(text),
     }
 }
 
 /// The date that means "never".
-pub const EPOCH: &str = "19700101T00:00:00Z";
+pub(in crate::simulator) const EPOCH: &str = "19700101T00:00:00Z";
 
-const DATAMODEL: &str = include_str!("schema/datamodel.txt");
+const DATAMODEL: &str = include_str!("datamodel.txt");
 
 /// Which release has `get_all_where`; it is not in the published datamodel (c6984ad298).
 const GET_ALL_WHERE_SINCE: &str = "24.3.0";
@@ -505,7 +415,7 @@ const CLASS_GETTERS: &[&str] = &[
 ];
 
 /// The field that an implicit message reads or writes, by the message's name.
-pub(super) fn accessed_field(message: &str) -> Option<&str> {
+pub(in crate::simulator) fn accessed_field(message: &str) -> Option<&str> {
     ["get_", "set_", "add_to_", "remove_from_", "add_", "remove_"]
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))
@@ -558,13 +468,14 @@ mod tests {
             .filter(|field| matches!(field.relation, Relation::One { .. }))
             .count();
         assert_eq!(related, relations);
-        for class in schema.classes() {
-            for message in class.messages() {
-                let Some(params) = message.params() else { continue };
-                let words = message.name();
-                assert!(params.iter().all(|param| !param.name().contains('?')), "{words}");
-            }
-        }
+        let params =
+            DATAMODEL.lines().filter_map(|line| line.strip_prefix('*')?.split('\t').nth(2));
+        let words = params.flat_map(|params| params.split(' ')).filter(|word| word.contains(':'));
+        let (optional, required): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('?'));
+        let messages = schema.classes().iter().flat_map(Class::messages);
+        let read: Vec<_> = messages.filter_map(Message::params).flatten().collect();
+        let needed = read.iter().filter(|param| param.is_required()).count();
+        assert_eq!((needed, read.len() - needed), (required.len(), optional.len()));
         assert_eq!(
             Value::null_ref(),
             *schema.class("PIF").unwrap().field("VLAN_master_of").unwrap().default()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::schema::Type;
+use super::types::Type;
 
 /// A ref that names no object.
 pub const NULL_REF: &str = "OpaqueRef:NULL";
@@ -231,7 +231,7 @@ impl From<f64> for Value {
 }
 
 /// Appends a text as a JSON string.
-pub(super) fn write_json_text(text: &str, out: &mut Vec<u8>) {
+pub(in crate::simulator) fn write_json_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for character in text.chars() {
         match character {
