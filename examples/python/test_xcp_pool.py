@@ -58,6 +58,15 @@ class Live(unittest.TestCase):
     def report(self):
         return Report(self.pool.snapshot("preflight"), self.host.snapshot("preflight"))
 
+    def test_a_preflight_of_two_clients_knows_what_no_database_tells(self):
+        evidence = self.pool.join_evidence(self.host)
+        self.assertEqual(evidence["master_address"], "10.0.0.1")
+        self.assertEqual(evidence["master_time"], evidence["joiner_time"])
+        with self.pool.preflight(self.host, {"force": False}) as report:
+            severities = {finding["severity"] for finding in report.to_dict()["findings"]}
+        self.assertIn("blocker", severities)
+        self.assertNotIn("unknown", severities)
+
     def test_faults_have_code_and_params(self):
         with self.assertRaises(Fault) as caught:
             self.pool.call("host.get_record", "OpaqueRef:no")
