@@ -1,12 +1,13 @@
 //! Where C meets Rust: arguments are checked, panics end, outputs are written last.
 
 use std::any::Any;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::registry::{self, Dead, Held, Object};
+pub(super) use crate::ffi::registry::{c_text, free};
 use crate::ffi::status::xcp_status::{self, *};
 
 /// One call from C.
@@ -175,24 +176,9 @@ pub(super) fn quiet<T>(otherwise: T, body: impl FnOnce(&mut Call) -> Result<T, F
     }
 }
 
-/// Frees an object; NULL and what is none (any more) are left alone.
-pub(super) fn free<T: Object>(pointer: *mut T) {
-    // The panic of a destructor ends here, and the object is gone in any case.
-    let _ = catch_unwind(AssertUnwindSafe(|| registry::take(pointer)));
-}
-
 /// Frees a text; NULL and what is none (any more) are left alone.
 pub(super) fn free_text(pointer: *mut c_char) {
     let _ = registry::take_text(pointer);
-}
-
-/// A text for C; a NUL inside, which would end it, becomes the replacement character.
-pub(super) fn c_text(text: impl Into<Vec<u8>>) -> CString {
-    CString::new(text).unwrap_or_else(|error| {
-        let text = String::from_utf8_lossy(&error.into_vec()).replace('\0', "\u{fffd}");
-        // No NUL is left.
-        CString::new(text).unwrap_or_default()
-    })
 }
 
 fn null(name: &str) -> Failure {

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::client::LoginFailure;
 use crate::error::{Error, Fault};
-use crate::ffi::boundary::{self, c_text};
-use crate::ffi::registry::{self, Object};
+
+use crate::ffi::registry::{self, Object, c_text};
 use crate::ffi::status::xcp_status;
 use crate::operations::Why;
 use crate::transport::Mismatch;
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn xcp_error_mismatch_json(error: *const xcp_error) -> *co
 /// `error` is NULL or came from this library, and its texts are not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_error_free(error: *mut xcp_error) {
-    boundary::free(error);
+    registry::free(error);
 }
 
 fn name_of(failure: &LoginFailure) -> &'static CStr {

@@ -9,6 +9,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An object that C holds by an opaque pointer.
@@ -134,6 +135,21 @@ fn read(address: usize) -> RwLockReadGuard<'static, BTreeMap<usize, Entry>> {
 
 fn write(address: usize) -> RwLockWriteGuard<'static, BTreeMap<usize, Entry>> {
     shard(address).write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Frees an object; NULL and what is none (any more) are left alone.
+pub(super) fn free<T: Object>(pointer: *mut T) {
+    // The panic of a destructor ends here, and the object is gone in any case.
+    let _ = catch_unwind(AssertUnwindSafe(|| take(pointer)));
+}
+
+/// A text for C; a NUL inside, which would end it, becomes the replacement character.
+pub(super) fn c_text(text: impl Into<Vec<u8>>) -> CString {
+    CString::new(text).unwrap_or_else(|error| {
+        let text = String::from_utf8_lossy(&error.into_vec()).replace('\0', "\u{fffd}");
+        // No NUL is left.
+        CString::new(text).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

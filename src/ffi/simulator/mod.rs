@@ -5,7 +5,6 @@ mod scene;
 mod spec;
 
 pub use front::*;
-use scene::HaText;
 pub use scene::*;
 
 use std::ffi::c_char;
@@ -20,7 +19,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
-use crate::simulator::{HostRole, Peer, World};
+use crate::simulator::{HaState, HostRole, Peer, World};
 
 /// A world of hosts in memory that answer XAPI calls as real ones were recorded to.
 ///
@@ -474,6 +473,36 @@ impl From<HostRole> for RoleText {
             HostRole::Slave { master } => ("slave", Some(master)),
         };
         Self { role, master }
+    }
+}
+
+/// What HA is to a host.
+#[derive(Serialize)]
+struct HaText {
+    armed: bool,
+    online: bool,
+    live_set: Vec<String>,
+    hears: Vec<String>,
+    sees: Vec<String>,
+    handles_fault: bool,
+    without_storage: bool,
+    holds_lock: bool,
+    master: Option<String>,
+}
+
+impl From<HaState> for HaText {
+    fn from(ha: HaState) -> Self {
+        Self {
+            armed: ha.armed,
+            online: ha.online,
+            live_set: ha.live_set,
+            hears: ha.hears,
+            sees: ha.sees,
+            handles_fault: ha.handles_fault,
+            without_storage: ha.without_storage,
+            holds_lock: ha.holds_lock,
+            master: ha.master,
+        }
     }
 }
 

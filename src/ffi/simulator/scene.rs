@@ -13,7 +13,7 @@ use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json::{self, duration};
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
-use crate::simulator::{FenceCause, Fenced, HaState, Peer, Scene};
+use crate::simulator::{FenceCause, Fenced, Peer, Scene};
 
 /// Does something to a world, now or later; several things happen at one moment.
 ///
@@ -251,35 +251,5 @@ impl From<&Fenced> for FencedText {
             FenceCause::Watchdog => ("watchdog", None),
         };
         Self { at: fenced.at.as_secs_f64(), host: fenced.host.clone(), cause, by }
-    }
-}
-
-/// What HA is to a host.
-#[derive(Serialize)]
-pub(super) struct HaText {
-    armed: bool,
-    online: bool,
-    live_set: Vec<String>,
-    hears: Vec<String>,
-    sees: Vec<String>,
-    handles_fault: bool,
-    without_storage: bool,
-    holds_lock: bool,
-    master: Option<String>,
-}
-
-impl From<HaState> for HaText {
-    fn from(ha: HaState) -> Self {
-        Self {
-            armed: ha.armed,
-            online: ha.online,
-            live_set: ha.live_set,
-            hears: ha.hears,
-            sees: ha.sees,
-            handles_fault: ha.handles_fault,
-            without_storage: ha.without_storage,
-            holds_lock: ha.holds_lock,
-            master: ha.master,
-        }
     }
 }
