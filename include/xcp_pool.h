@@ -954,22 +954,35 @@ xcp_status xcp_plan_losses_json(const xcp_plan *plan, char **losses_json, xcp_er
 /**
  * Tells the digest of what the plan destroys, by which consent is given.
  *
- * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ * It is of each loss with the step that brings it, on this pool and host: it stands for no other plan that
+ * destroys something else, or the same by another call.
+ *
+ * `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
  *
  * Safety:
  * `plan` came from this library; `digest` can be written; `error` is NULL or can be written.
  */
-xcp_status xcp_plan_losses_digest(const xcp_plan *plan, char **digest, xcp_error **error);
+xcp_status xcp_plan_losses_digest(const xcp_plan *plan,
+                                  char **digest,
+                                  xcp_error **error);
 
 /**
  * Tells the digest of the whole plan: plans with equal digests do the same to the same objects.
  *
- * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ * It is the SHA-256 of all that the plan's JSON says, in a notation of which there is only one for each
+ * plan: the line `xcp_pool plan v1`, then a string as its length in bytes, a colon and its bytes, an
+ * integer as `i` and its digits, `true`, `false`, `null`, a list as `[` and the number of its items, then
+ * these, and an object as `{` and the number of its entries, then their names and values in the order of
+ * the names' bytes; a line feed after each of these.
+ *
+ * `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
  *
  * Safety:
  * `plan` came from this library; `digest` can be written; `error` is NULL or can be written.
  */
-xcp_status xcp_plan_digest(const xcp_plan *plan, char **digest, xcp_error **error);
+xcp_status xcp_plan_digest(const xcp_plan *plan,
+                           char **digest,
+                           xcp_error **error);
 
 /**
  * Frees a plan. NULL is fine.
@@ -2714,7 +2727,7 @@ xcp_status xcp_joins_losses_json(const xcp_joins *joins, char **losses_json, xcp
 /**
  * Tells the digest of what all joins destroy, by which consent is given.
  *
- * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ * `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
  *
  * Safety:
  * `joins` came from this library; `digest` can be written; `error` is NULL or can be written.
@@ -2724,7 +2737,7 @@ xcp_status xcp_joins_losses_digest(const xcp_joins *joins, char **digest, xcp_er
 /**
  * Tells the digest of all plans in their order.
  *
- * `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+ * `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
  *
  * Safety:
  * `joins` came from this library; `digest` can be written; `error` is NULL or can be written.

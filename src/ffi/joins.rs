@@ -230,7 +230,7 @@ pub unsafe extern "C" fn xcp_joins_losses_json(
 
 /// Tells the digest of what all joins destroy, by which consent is given.
 ///
-/// `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+/// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `joins` came from this library; `digest` can be written; `error` is NULL or can be written.
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn xcp_joins_losses_digest(
 
 /// Tells the digest of all plans in their order.
 ///
-/// `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+/// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `joins` came from this library; `digest` can be written; `error` is NULL or can be written.

@@ -312,7 +312,10 @@ pub unsafe extern "C" fn xcp_plan_losses_json(
 
 /// Tells the digest of what the plan destroys, by which consent is given.
 ///
-/// `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+/// It is of each loss with the step that brings it, on this pool and host: it stands for no other plan that
+/// destroys something else, or the same by another call.
+///
+/// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `plan` came from this library; `digest` can be written; `error` is NULL or can be written.
@@ -335,7 +338,13 @@ pub unsafe extern "C" fn xcp_plan_losses_digest(
 
 /// Tells the digest of the whole plan: plans with equal digests do the same to the same objects.
 ///
-/// `*digest` is 32 hexadecimal digits, freed with `xcp_string_free`. From any thread.
+/// It is the SHA-256 of all that the plan's JSON says, in a notation of which there is only one for each
+/// plan: the line `xcp_pool plan v1`, then a string as its length in bytes, a colon and its bytes, an
+/// integer as `i` and its digits, `true`, `false`, `null`, a list as `[` and the number of its items, then
+/// these, and an object as `{` and the number of its entries, then their names and values in the order of
+/// the names' bytes; a line feed after each of these.
+///
+/// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `plan` came from this library; `digest` can be written; `error` is NULL or can be written.

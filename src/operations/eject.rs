@@ -11,7 +11,7 @@ use super::steps::{self, Heard, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::error::{Error, Result};
 use crate::model::{Host, Overview, Pbd, Ref, Snapshot, Uuid};
-use crate::plan::{self, Consent, Plan, Purpose, Work};
+use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
 
 /// A host that has left its pool, and what is left of both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -150,7 +150,8 @@ impl Leaving<'_> {
             let why = Why::new("the host cannot leave as things stand").seen(refusals);
             return Err(Stop::NotDone(why));
         }
-        if !self.consent.missing(&anew.losses().cloned().collect::<Vec<_>>()).is_empty() {
+        let lacks = |step: &Step| !self.consent.missing(&anew, step, &step.destroys).is_empty();
+        if anew.steps.iter().any(lacks) {
             let why = Why::new("other things would be destroyed than were agreed to");
             return Err(Stop::NotDone(why.seen(steps::difference(self.plan, &anew))));
         }

@@ -216,7 +216,7 @@ impl Joining<'_> {
             run.step(n, &step.summary)?;
             match &step.work {
                 Work::Act { action } => {
-                    if steps::act(self.sides, step, action, run)? == Did::It {
+                    if steps::act(self.sides, self.plan, step, action, run)? == Did::It {
                         done.push(step);
                     }
                 }

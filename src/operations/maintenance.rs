@@ -164,7 +164,7 @@ impl Maintenance<'_> {
 
     fn act(&self, step: &Step, action: &Action, run: &mut Run<'_, '_>) -> Result<()> {
         let consent = Consent::to_nothing();
-        steps::act(Sides::only(self.pool, &consent), step, action, run).map(drop)
+        steps::act(Sides::only(self.pool, &consent), self.plan, step, action, run).map(drop)
     }
 
     /// What the server says of VMs that keep the host from being emptied.

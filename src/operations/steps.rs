@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::control::{Look, Run};
-use crate::actions::Side;
-use crate::actions::{Action, Argument};
+use crate::actions::{Action, Argument, Loss, Side};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::log;
@@ -49,6 +48,7 @@ pub(super) enum Did {
 /// Runs one action, unless its effect holds already; stops before it destroys what nobody agreed to.
 pub(super) fn act(
     sides: Sides<'_>,
+    plan: &Plan,
     step: &Step,
     action: &Action,
     run: &mut Run<'_, '_>,
@@ -61,7 +61,7 @@ pub(super) fn act(
             return Ok(Look::Seen(None));
         }
         check_preconditions(step, action, &snapshot)?;
-        check_consent(step, action, &snapshot, sides.consent)?;
+        check_consent(sides.consent, plan, step, &action.destroys(&snapshot))?;
         Ok(match call(sides, action, run)? {
             Heard::Fault(error) if is_busy(&error) && run.since(began) < BUSY_GRACE => {
                 Look::Awaited(format!("another operation to end before {}", step.summary))
@@ -131,14 +131,8 @@ fn check_preconditions(step: &Step, action: &Action, snapshot: &Snapshot) -> Res
 }
 
 /// What would be lost now must be what was shown when consent was given.
-fn check_consent(
-    step: &Step,
-    action: &Action,
-    snapshot: &Snapshot,
-    consent: &Consent,
-) -> Result<()> {
-    let losses = action.destroys(snapshot);
-    let missing = consent.missing(&losses);
+fn check_consent(consent: &Consent, plan: &Plan, step: &Step, losses: &[Loss]) -> Result<()> {
+    let missing = consent.missing(plan, step, losses);
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,18 +1,25 @@
 //! Consent to what a plan destroys.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::{Digest, Joins, Plan};
-use crate::actions::{Loss, LossKind};
+use serde::Serialize;
+
+use super::digest::text;
+use super::{Digest, Joins, Plan, Step, Work};
+use crate::actions::{Loss, LossKind, Side};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Object, Uuid};
 
-/// Consent to a list of losses, and to nothing else.
+/// Consent to losses by the steps of one plan, and to nothing else.
 ///
-/// Given to the digest that the plan shows. If something else would be lost when a step comes to
-/// run, because the world changed since, the step does not run.
+/// Given to the digest that the plan shows. A loss is agreed to as what it is, an object with its
+/// name and size, and as the loss of one step: of this work, on this pool and host. If something
+/// else would be lost when a step comes to run, or more of it, because the world changed since, the
+/// step does not run. A plan that is run again, after a crash for example, needs no new consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
-    losses: BTreeSet<String>,
+    /// What is agreed to, by its digest, with how many bytes of it.
+    agreed: BTreeMap<Digest, Option<i64>>,
 }
 
 impl Consent {
@@ -24,18 +31,9 @@ impl Consent {
     /// Consent to everything that the plan lists, by the digest that was shown.
     ///
     /// # Errors
-    /// `State` if the plan would destroy something else than the digest stands for.
+    /// `State` if the digest is not that of the plan's losses.
     pub fn to(plan: &Plan, digest: Digest) -> Result<Self> {
-        if plan.losses_digest() != digest {
-            return Err(Error::new(
-                ErrorKind::State,
-                format!(
-                    "consent was given to losses {digest}, the plan has {}",
-                    plan.losses_digest()
-                ),
-            ));
-        }
-        Ok(Self { losses: plan.losses().map(key).collect() })
+        Self::given([plan], digest, plan.losses_digest())
     }
 
     /// Consent to everything that several joins list, by the digest that was shown.
@@ -43,28 +41,98 @@ impl Consent {
     /// # Errors
     /// As [`Self::to`].
     pub fn to_all(joins: &Joins, digest: Digest) -> Result<Self> {
-        if joins.losses_digest() != digest {
-            return Err(Error::new(
-                ErrorKind::State,
-                format!(
-                    "consent was given to losses {digest}, the plans have {}",
-                    joins.losses_digest()
-                ),
-            ));
-        }
-        Ok(Self { losses: joins.losses().map(key).collect() })
+        Self::given(&joins.plans, digest, joins.losses_digest())
     }
 
-    /// The losses that this consent does not cover.
-    pub fn missing<'a>(&self, losses: &'a [Loss]) -> Vec<&'a Loss> {
-        losses.iter().filter(|loss| !self.losses.contains(&key(loss))).collect()
+    fn given<'a>(
+        plans: impl IntoIterator<Item = &'a Plan>,
+        digest: Digest,
+        shown: Digest,
+    ) -> Result<Self> {
+        if digest != shown {
+            let what = format!("consent was given to losses {digest}, the plan has {shown}");
+            return Err(Error::new(ErrorKind::State, what));
+        }
+        let mut agreed = BTreeMap::new();
+        for plan in plans {
+            for step in &plan.steps {
+                let losses = step.destroys.iter();
+                agreed.extend(losses.map(|loss| (deed(plan, step, loss), loss.bytes)));
+            }
+        }
+        Ok(Self { agreed })
+    }
+
+    /// The losses by a step of a plan that this consent does not cover.
+    pub fn missing<'a>(&self, plan: &Plan, step: &Step, losses: &'a [Loss]) -> Vec<&'a Loss> {
+        let covers = |loss: &Loss| {
+            self.agreed.get(&deed(plan, step, loss)).is_some_and(|agreed| match loss.kind {
+                // How much memory a VM happens to use says nothing of what it would lose.
+                LossKind::Memory => true,
+                _ => match (loss.bytes, agreed) {
+                    (Some(now), Some(agreed)) => now <= *agreed,
+                    (now, agreed) => now == *agreed,
+                },
+            })
+        };
+        losses.iter().filter(|loss| !covers(loss)).collect()
     }
 }
 
-/// What makes a loss this loss: kind, object and size, but not the object's name, nor how much
-/// memory a VM happens to use.
-pub(super) fn key(loss: &Loss) -> String {
-    let bytes = loss.bytes.filter(|_| loss.kind != LossKind::Memory);
-    let object = &loss.object;
-    format!("{:?} {} {} {} {bytes:?}", loss.kind, object.class, object.reference, object.uuid)
+/// One loss by one step, all of it but the size.
+#[derive(Serialize)]
+struct Deed<'a> {
+    purpose: &'static str,
+    pool: &'a Uuid,
+    host: &'a Uuid,
+    side: Side,
+    work: &'a Work,
+    kind: LossKind,
+    object: &'a Object,
+}
+
+fn deed(plan: &Plan, step: &Step, loss: &Loss) -> Digest {
+    let deed = Deed {
+        purpose: plan.purpose.kind(),
+        pool: &plan.pool.uuid,
+        host: &plan.host.uuid,
+        side: step.side,
+        work: &step.work,
+        kind: loss.kind,
+        object: &loss.object,
+    };
+    Digest::of(&text("loss", &deed))
+}
+
+/// What a plan destroys, as its digest is of it: each step that destroys something, with that.
+#[derive(Serialize)]
+pub(super) struct Losses<'a> {
+    purpose: &'static str,
+    pool: &'a Uuid,
+    host: &'a Uuid,
+    steps: Vec<LossyStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct LossyStep<'a> {
+    side: Side,
+    work: &'a Work,
+    destroys: &'a [Loss],
+}
+
+impl<'a> Losses<'a> {
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        let lossy = plan.steps.iter().filter(|step| !step.destroys.is_empty());
+        let steps = lossy.map(|step| LossyStep {
+            side: step.side,
+            work: &step.work,
+            destroys: &step.destroys,
+        });
+        Self {
+            purpose: plan.purpose.kind(),
+            pool: &plan.pool.uuid,
+            host: &plan.host.uuid,
+            steps: steps.collect(),
+        }
+    }
 }

@@ -1,42 +1,42 @@
-//! Digests by which plans and losses are compared.
+//! Digests by which plans and losses are known.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-/// A digest of 128 bits (FNV-1a), written as 32 hexadecimal digits.
+use super::canonical::canonical;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A SHA-256 digest, written as `sha256:` and 64 hexadecimal digits.
 ///
-/// It tells whether something is still what it was. It is no defence against forgery: whoever can
-/// forge a plan can just as well run it.
+/// It stands for the data that it is of: nobody can make other data with this digest, whatever
+/// names and other words are chosen for it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(u128);
-
-/// The text is no digest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no digest of 32 hexadecimal digits")]
-pub struct NoDigest(String);
+pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of texts, in order; where one ends and the next begins counts.
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        let mut state = OFFSET;
-        for text in texts {
-            // No UTF-8 text has this byte.
-            for byte in text.bytes().chain([0xff]) {
-                state = (state ^ u128::from(byte)).wrapping_mul(PRIME);
-            }
-        }
-        Self(state)
+    /// The digest of a text.
+    pub(super) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
     }
+}
+
+/// The text that a digest is of: what kind of thing it is of, and that in canonical form.
+///
+/// The first line keeps one kind's digests from passing for another's, and an older form's for a newer.
+pub(super) fn text(kind: &str, value: &(impl Serialize + ?Sized)) -> String {
+    // Plans are made of types whose `Serialize` is derived, or writes a string: none refuses.
+    let value = canonical(value).expect("all of a plan can be written");
+    format!("xcp_pool {kind} v1\n{value}")
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(ALGORITHM)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -47,21 +47,34 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = NoDigest;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, NoDigest> {
-        let error = || NoDigest(text.chars().take(64).collect());
-        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    fn from_str(text: &str) -> Result<Self> {
+        let error = || {
+            let text: String = text.chars().take(80).collect();
+            let what =
+                format!("{text:?} is no digest, which is {ALGORITHM} and 64 hexadecimal digits");
+            Error::new(ErrorKind::InvalidInput, what)
+        };
+        let digits = text.strip_prefix(ALGORITHM).ok_or_else(error)?.as_bytes();
+        let mut bytes = [0; 32];
+        if digits.len() != 2 * bytes.len() {
             return Err(error());
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| error())
+        for (byte, digits) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let value = |digit: u8| char::from(digit).to_digit(16);
+            let (high, low) = (value(digits[0]), value(digits[1]));
+            let (high, low) = high.zip(low).ok_or_else(error)?;
+            *byte = u8::try_from(high * 16 + low).map_err(|_| error())?;
+        }
+        Ok(Self(bytes))
     }
 }
 
 impl TryFrom<String> for Digest {
-    type Error = NoDigest;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, NoDigest> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }
@@ -72,23 +85,33 @@ impl From<Digest> for String {
     }
 }
 
+const ALGORITHM: &str = "sha256:";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_the_published_fnv_1a_and_comes_back_from_its_text() {
-        // The empty input's digest is FNV-1a's offset basis.
-        let empty = Digest::of([]);
-        assert_eq!(empty.to_string(), "6c62272e07bb014262b821756295c58d");
-        assert_eq!(empty.to_string().parse(), Ok(empty));
-        assert!("6c62272e07bb014262b821756295c58".parse::<Digest>().is_err());
-        assert!("+c62272e07bb014262b821756295c58d".parse::<Digest>().is_err());
+    fn a_digest_is_the_published_sha_256_and_comes_back_from_its_text() {
+        let abc = Digest::of("abc");
+        let published = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(abc.to_string(), published);
+        assert_eq!(published.parse::<Digest>().unwrap(), abc);
     }
 
     #[test]
-    fn where_one_text_ends_counts() {
-        assert_ne!(Digest::of(["ab", "c"]), Digest::of(["a", "bc"]));
-        assert_ne!(Digest::of(["ab"]), Digest::of(["ab", ""]));
+    fn other_texts_are_no_digests() {
+        let digits = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for text in
+            [digits, &format!("sha256:{}", &digits[1..]), &format!("sha256:+{}", &digits[1..])]
+        {
+            assert_eq!(text.parse::<Digest>().unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn what_it_is_of_counts() {
+        assert_ne!(text("plan", "x"), text("losses", "x"));
+        assert_eq!(text("plan", "x"), "xcp_pool plan v1\n1:x\n");
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::consent::Losses;
+use super::digest::text;
 use super::{Choices, Digest, Plan, Work};
 use crate::actions::{Action, Loss};
 use crate::error::{Error, ErrorKind, Result};
@@ -80,17 +82,17 @@ impl Joins {
         self.plans.iter().flat_map(Plan::losses)
     }
 
-    /// The digest of everything that would be lost, to which consent is given.
+    /// The digest of everything that would be lost, and by which steps, to which consent is given.
     pub fn losses_digest(&self) -> Digest {
-        let digests: Vec<_> =
-            self.plans.iter().map(|plan| plan.losses_digest().to_string()).collect();
-        Digest::of(digests.iter().map(String::as_str))
+        let losses: Vec<_> = self.plans.iter().map(Losses::of).collect();
+        Digest::of(&text("losses of joins", &losses))
     }
 
-    /// The digest of all plans in their order.
+    /// The digest of all plans in their order, with the notes.
+    ///
+    /// Its text is as [`Plan::canonical`] says, and begins with `xcp_pool joins v1`.
     pub fn digest(&self) -> Digest {
-        let digests: Vec<_> = self.plans.iter().map(|plan| plan.digest().to_string()).collect();
-        Digest::of(digests.iter().map(String::as_str))
+        Digest::of(&text("joins", self))
     }
 
     /// Whether nothing is left to a person.
@@ -123,7 +125,8 @@ impl fmt::Display for Joins {
             writeln!(f, "{plan}\n")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
-        write!(f, "consent to all losses: {}, all plans: {}", self.losses_digest(), self.digest())
+        writeln!(f, "consent to all losses: {}", self.losses_digest())?;
+        write!(f, "all plans: {}", self.digest())
     }
 }
 

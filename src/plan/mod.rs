@@ -13,6 +13,7 @@
 //! | have another host be master | [`hand_over`](hand_over()) | [`operations::hand_over`](crate::operations::hand_over) |
 //! | replace a master that died | [`recovery`](recovery()), of an emergency [`Decision`](crate::election::Decision) | [`operations::recover`](crate::operations::recover) |
 
+mod canonical;
 mod consent;
 mod digest;
 mod eject;
@@ -39,6 +40,8 @@ pub use step::{Purpose, Step, Subject, Unsolved, Work};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use consent::Losses;
 
 use crate::actions::Loss;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,20 +74,27 @@ impl Plan {
         self.steps.iter().flat_map(|step| &step.destroys)
     }
 
-    /// The digest of everything that would be lost, to which consent is given.
+    /// The digest of everything that would be lost, and by which steps, to which consent is given.
+    ///
+    /// Plans with equal ones lose the same by the same calls, in one pool and on one host.
     pub fn losses_digest(&self) -> Digest {
-        let mut losses: Vec<_> = self.losses().map(consent::key).collect();
-        losses.sort_unstable();
-        Digest::of(losses.iter().map(String::as_str))
+        Digest::of(&digest::text("losses", &Losses::of(self)))
     }
 
-    /// The digest of the whole plan: equal plans do the same to the same objects.
+    /// The digest of the whole plan: plans with equal ones do the same to the same objects.
     pub fn digest(&self) -> Digest {
-        let head = format!("{} {} {}", self.purpose, self.pool.uuid, self.host.uuid);
-        let mut texts = vec![head];
-        texts.extend(self.steps.iter().map(step::key));
-        texts.extend(self.unsolved.iter().map(|unsolved| unsolved.rule.clone()));
-        Digest::of(texts.iter().map(String::as_str))
+        Digest::of(&self.canonical())
+    }
+
+    /// The text that the plan's digest is of: everything that it says, in one way only.
+    ///
+    /// Its first line is `xcp_pool plan v1`. What follows is the plan's JSON in another notation, each
+    /// part on a line of its own: `null`, `true` or `false`; an integer as `i` and its digits; a string
+    /// as its length in bytes, a colon and its bytes; a list as `[` and how many items it has, then the
+    /// items; an object as `{` and how many entries it has, then their names and values, in the order
+    /// of the names' bytes.
+    pub fn canonical(&self) -> String {
+        digest::text("plan", self)
     }
 
     /// Whether nothing is left to a person.
@@ -142,10 +152,11 @@ impl fmt::Display for Plan {
         if losses.is_empty() {
             writeln!(f, "nothing is destroyed")?;
         } else {
-            writeln!(f, "destroyed for good (consent to {}):", self.losses_digest())?;
+            writeln!(f, "destroyed for good:")?;
             for loss in losses {
                 writeln!(f, "      {loss}")?;
             }
+            writeln!(f, "consent to {}", self.losses_digest())?;
         }
         write!(f, "plan {}", self.digest())
     }

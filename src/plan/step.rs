@@ -248,24 +248,31 @@ impl Work {
     }
 }
 
-/// What makes a step this step; names and words do not count.
-pub(super) fn key(step: &Step) -> String {
-    format!("{} {:?}", step.side, step.work)
+impl Purpose {
+    /// Its name, as in JSON.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Eject { .. } => "eject",
+            Self::HandOver { .. } => "hand-over",
+            Self::Join { .. } => "join",
+            Self::Maintenance { .. } => "maintenance",
+            Self::Recovery { .. } => "recovery",
+        }
+    }
 }
 
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
         match self {
-            Self::Eject { .. } => f.write_str("eject"),
-            Self::HandOver { .. } => f.write_str("hand-over"),
-            Self::Recovery { old_master: Some(old), .. } => {
-                write!(f, "recovery from the loss of {old}")
-            }
+            Self::Recovery { old_master: Some(old), .. } => write!(f, " from the loss of {old}"),
             Self::Recovery { old_master: None, .. } => {
-                f.write_str("recovery from a hand-over that failed half-way")
+                f.write_str(" from a hand-over that failed half-way")
             }
-            Self::Join { .. } => f.write_str("join"),
-            Self::Maintenance { .. } => f.write_str("maintenance"),
+            Self::Eject { .. }
+            | Self::HandOver { .. }
+            | Self::Join { .. }
+            | Self::Maintenance { .. } => Ok(()),
         }
     }
 }

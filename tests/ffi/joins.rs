@@ -237,7 +237,8 @@ fn what_is_wrong_with_the_arguments_is_said() {
     };
     assert_eq!(run(&[&ignite], &consent, "{}").status, XCP_E_INVALID_INPUT);
     assert_eq!(run(&hosts, "no digest", "{}").status, XCP_E_INVALID_INPUT);
-    assert_eq!(run(&hosts, &"0".repeat(32), "{}").status, XCP_E_STATE);
+    let other = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(run(&hosts, &other, "{}").status, XCP_E_STATE);
     assert_eq!(run(&hosts, &consent, r#"{"on_failure": "panic"}"#).status, XCP_E_INVALID_INPUT);
     assert_eq!(run(&hosts, &consent, r#"{"on_failur": "stop"}"#).status, XCP_E_INVALID_INPUT);
     assert_eq!(world.count(c"phantom", c"host"), 1);

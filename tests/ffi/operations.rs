@@ -197,8 +197,12 @@ fn an_observer_can_cancel() {
 fn consent_is_given_to_what_was_shown() {
     let story = Story::new();
     let join = |consent: &CStr| story.join(Some(consent), &mut Observer::default()).unwrap_err();
-    assert_eq!(join(c"yes").message, "consent: \"yes\" is no digest of 32 hexadecimal digits");
-    assert_eq!(join(c"00000000000000000000000000000000").status, XCP_E_STATE);
+    assert_eq!(
+        join(c"yes").message,
+        "consent: \"yes\" is no digest, which is sha256: and 64 hexadecimal digits"
+    );
+    let other = c(&format!("sha256:{}", "0".repeat(64)));
+    assert_eq!(join(&other).status, XCP_E_STATE);
     // SAFETY: the plan is alive.
     let losses = json(|out, e| unsafe { xcp_plan_losses_json(story.plan, out, e) }).unwrap();
     assert_eq!(losses["digest"], story.digest());

@@ -155,7 +155,7 @@ CALLS = {
 # Types with a form of their own (`impl Serialize`), by name.
 BY_HAND = {
     "Class": {**TEXT, "description": "XAPI's name of a class."},
-    "Digest": {**TEXT, "pattern": "^[0-9a-f]{32}$"},
+    "Digest": {**TEXT, "pattern": "^sha256:[0-9a-f]{64}$"},
     "Feature": TEXT,
     "Features": {**TEXT, "pattern": "^([0-9a-f]{8}(-[0-9a-f]{8})*)?$"},
     "HostSet": {"type": "integer", "minimum": 0, "description": "A set of hosts: bit k is the host of index k."},

@@ -252,7 +252,7 @@ impl Recovery<'_> {
         if members.old_answers {
             return left("They were not reset, since the host answers");
         }
-        if !self.consent.missing(&losses).is_empty() {
+        if !self.consent.missing(self.plan, &self.plan.steps[planned], &losses).is_empty() {
             return left("They were not reset, since nobody agreed to it");
         }
         run.step_of(self.plan, planned)?;
