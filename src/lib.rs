@@ -5,9 +5,10 @@
 //! transport is an [`Http`](transport::Http).
 //! ```
 //! # #[cfg(feature = "simulator")] {
-//! use xcp_pool::client::{Client, Credentials, Scope};
+//! use xcp_pool::client::{Client, Credentials};
+//! use xcp_pool::operations;
 //! use xcp_pool::plan::Choices;
-//! use xcp_pool::preflight::{self, Options};
+//! use xcp_pool::preflight::Options;
 //! use xcp_pool::simulator::World;
 //!
 //! let world = World::story(1);
@@ -15,13 +16,12 @@
 //! let phantom = Client::connect(world.transport(), "phantom", &root)?;
 //! let ignite = Client::connect(world.transport(), "ignite", &root)?;
 //!
-//! let [pool, host] = [&phantom, &ignite].map(|client| client.snapshot(Scope::Preflight));
-//! let report = preflight::evaluate(pool?, host?, &Options::new());
+//! let report = operations::preflight(&phantom, &ignite, &Options::new())?;
 //! println!("{report}\n{}", report.consequences());
 //!
 //! let plan = report.plan(&Choices::new())?;
 //! println!("{plan}");
-//! assert_eq!(report.predicted_fault().unwrap().code, "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS");
+//! assert_eq!(report.predicted_fault().unwrap().code, "JOINING_HOST_CANNOT_HAVE_RUNNING_VMS");
 //! assert!(plan.is_complete(), "each finding that stands in the way has a remedy");
 //! # }
 //! # Ok::<(), xcp_pool::Error>(())
