@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use xcp_pool::actions::{Action, Argument, Condition, Side};
 use xcp_pool::model::{NetworkPurpose, Object, Record, Ref, Snapshot, Vm};
 
@@ -197,7 +197,7 @@ fn the_simulator_knows_every_call() {
             param => json!(param),
         });
         let all: Vec<_> = [json!(caller.session)].into_iter().chain(params).collect();
-        let Err(failed) = raw(&caller.transport, &caller.host, method, Json::Array(all)) else {
+        let Err(failed) = raw(&caller.transport, &caller.host, method, json!(all)) else {
             return;
         };
         let fault = failed.fault();
