@@ -53,7 +53,9 @@ for line in assembly().splitlines():
     elif here is not None and not line.lstrip().startswith((".size", ".type", ".section", ".globl", ".cfi")):
         here.update(NAMED.findall(line))
 
-core, shell = names("xcp_pool", CORE), names("xcp_pool", SHELL)
+core = names("xcp_pool", CORE)
+# A symbol that has named the crate before refers back to it.
+shell = re.compile(r"(?:" + path("xcp_pool") + r"|B[0-9A-Za-z]*_)(?:" + "|".join(map(path, SHELL)) + r")(?![a-z_])")
 impure = re.compile(names("std", IMPURE).pattern + "|" + path("serde_json"))
 # A type of the core in a generic function of the JSON library says only that the shell calls that.
 roots = [name for name in refers if core.search(name) and not (shell.search(name) or impure.search(name))]
