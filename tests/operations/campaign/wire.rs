@@ -266,8 +266,12 @@ impl Caller {
     }
 
     /// Lets everything happen that is due at this request; whether the caller dies after it.
-    fn suffer(&self, due: Vec<What>, host: &str) -> Result<After> {
+    ///
+    /// What befalls a request befalls this one, at this host, or none: one that is cancelled is not
+    /// sent, and its trouble would else wait for another.
+    fn suffer(&self, mut due: Vec<What>, host: &str, request: &Request<'_>) -> Result<After> {
         let world = &self.log.world;
+        due.sort_by_key(|what| *what != What::Cancel);
         let mut after = After::default();
         let back = |host: String, seconds: u64| {
             // Power that fails at the end of a long call fails after that.
@@ -279,17 +283,20 @@ impl Caller {
         for what in due {
             self.log.note(&format!("FAULT {what:?} at {host}"));
             match what {
-                What::Request(trouble) => world.trouble(Injection::new(trouble)),
+                What::Request(_) | What::KillBefore(_) | What::KillAfter(_)
+                    if request.cancel.is_cancelled() => {}
+                What::Request(trouble) => world.trouble(Injection::new(trouble).host(host)),
                 What::Cancel => self.stop.cancel(),
                 What::CrashBefore => return Err(self.die()),
                 What::CrashAfter => after.crash = true,
                 What::Restart => world.act(|scene| scene.restart_toolstack(host)),
                 What::RestartAfter => after.restart = true,
                 What::KillBefore(seconds) | What::KillAfter(seconds) if world.is_running(host) => {
-                    world.trouble(Injection::new(match what {
+                    let trouble = match what {
                         What::KillBefore(_) => Trouble::KillBefore,
                         _ => Trouble::KillAfter,
-                    }));
+                    };
+                    world.trouble(Injection::new(trouble).host(host));
                     back(host.to_owned(), seconds);
                 }
                 What::KillBefore(_) | What::KillAfter(_) => {}
@@ -371,7 +378,7 @@ impl Transport for Caller {
             let session = body["params"][0].as_str().unwrap_or_default().to_owned();
             self.log.with(|inner| inner.closed.insert(session));
         }
-        let after = self.suffer(due, &host)?;
+        let after = self.suffer(due, &host, request)?;
         if self.was_cancelled() && !method.ends_with("logout") && !request.cancel.is_cancelled() {
             let what = format!("{method} was sent to {host} by an operation that was cancelled");
             self.log.violation(what);
