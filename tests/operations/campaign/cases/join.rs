@@ -187,12 +187,17 @@ impl Case for JoinMany {
             Err(error) => Said::Failed(error.to_string()),
             Ok(joined) => {
                 let told = joined.to_string();
-                let mut outcomes = joined.hosts.into_iter().map(|host| host.outcome);
-                let worst = outcomes.find(|outcome| !matches!(outcome, Some(Outcome::Done(_))));
-                match worst {
-                    None => Said::Done(String::new()),
-                    Some(Some(Outcome::Unknown(_)) | None) => Said::Unknown(told),
-                    Some(_) => Said::NotDone(told),
+                let hosts = joined.hosts.into_iter();
+                let unsettled = hosts
+                    .map(|host| host.outcome)
+                    .filter(|outcome| !matches!(outcome, Some(Outcome::Done(_))));
+                let unsettled: Vec<_> = unsettled.collect();
+                let is_unknown = |outcome| matches!(outcome, &Some(Outcome::Unknown(_)));
+                // Who was not tried has not joined.
+                match unsettled.is_empty() {
+                    true => Said::Done(String::new()),
+                    false if unsettled.iter().any(is_unknown) => Said::Unknown(told),
+                    false => Said::NotDone(told),
                 }
             }
         }
