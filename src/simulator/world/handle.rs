@@ -107,6 +107,11 @@ impl World {
         state.injections.push(rule);
     }
 
+    /// Drops all rules by which requests go wrong.
+    pub fn calm(&self) {
+        self.state().injections.clear();
+    }
+
     /// Cuts a host's power.
     pub fn power_off(&self, host: &str) {
         self.act(|scene| scene.power_off(host));

@@ -228,6 +228,8 @@ pub struct Caller {
     /// What cancels the operation, and not what the caller does otherwise.
     stop: Cancel,
     operates: Arc<AtomicBool>,
+    /// Whether the operation ended after it was cancelled.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -238,8 +240,9 @@ impl Caller {
         });
         let dead = Arc::new(AtomicBool::new(false));
         let transport = world.transport();
-        let (cancel, stop, operates) = <(Cancel, Cancel, Arc<AtomicBool>)>::default();
-        Self { log: log.clone(), transport, number, dead, cancel, stop, operates }
+        let (cancel, stop) = <(Cancel, Cancel)>::default();
+        let (operates, cancelled) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        Self { log: log.clone(), transport, number, dead, cancel, stop, operates, cancelled }
     }
 
     /// From here on every request is that of an operation, which this cancels.
@@ -248,9 +251,19 @@ impl Caller {
         self.stop.clone()
     }
 
+    /// What the operation came to; what is cancelled from here on was not the operation.
+    pub fn ended<T>(&self, result: T) -> T {
+        self.cancelled.store(self.stop.is_cancelled(), Ordering::Relaxed);
+        self.operates.store(false, Ordering::Relaxed);
+        result
+    }
+
     /// Whether the operation was cancelled in the middle.
     pub fn was_cancelled(&self) -> bool {
-        self.operates.load(Ordering::Relaxed) && self.stop.is_cancelled()
+        match self.operates.load(Ordering::Relaxed) {
+            true => self.stop.is_cancelled(),
+            false => self.cancelled.load(Ordering::Relaxed),
+        }
     }
 
     pub fn is_dead(&self) -> bool {
@@ -267,11 +280,8 @@ impl Caller {
 
     /// Lets everything happen that is due at this request; whether the caller dies after it.
     ///
-    /// What befalls a request befalls this one, at this host, or none: one that is cancelled is not
-    /// sent, and its trouble would else wait for another.
-    fn suffer(&self, mut due: Vec<What>, host: &str, request: &Request<'_>) -> Result<After> {
+    fn suffer(&self, due: Vec<What>, host: &str) -> Result<After> {
         let world = &self.log.world;
-        due.sort_by_key(|what| *what != What::Cancel);
         let mut after = After::default();
         let back = |host: String, seconds: u64| {
             // Power that fails at the end of a long call fails after that.
@@ -283,9 +293,7 @@ impl Caller {
         for what in due {
             self.log.note(&format!("FAULT {what:?} at {host}"));
             match what {
-                What::Request(_) | What::KillBefore(_) | What::KillAfter(_)
-                    if request.cancel.is_cancelled() => {}
-                What::Request(trouble) => world.trouble(Injection::new(trouble).host(host)),
+                What::Request(trouble) => world.trouble(Injection::new(trouble)),
                 What::Cancel => self.stop.cancel(),
                 What::CrashBefore => return Err(self.die()),
                 What::CrashAfter => after.crash = true,
@@ -296,7 +304,7 @@ impl Caller {
                         What::KillBefore(_) => Trouble::KillBefore,
                         _ => Trouble::KillAfter,
                     };
-                    world.trouble(Injection::new(trouble).host(host));
+                    world.trouble(Injection::new(trouble));
                     back(host.to_owned(), seconds);
                 }
                 What::KillBefore(_) | What::KillAfter(_) => {}
@@ -378,7 +386,7 @@ impl Transport for Caller {
             let session = body["params"][0].as_str().unwrap_or_default().to_owned();
             self.log.with(|inner| inner.closed.insert(session));
         }
-        let after = self.suffer(due, &host, request)?;
+        let after = self.suffer(due, &host)?;
         if self.was_cancelled() && !method.ends_with("logout") && !request.cancel.is_cancelled() {
             let what = format!("{method} was sent to {host} by an operation that was cancelled");
             self.log.violation(what);
@@ -391,6 +399,8 @@ impl Transport for Caller {
         }
         let before = world.requests().get(&method).copied().unwrap_or(0);
         let reply = self.transport.exchange(request);
+        // What was to befall this request, and did not, waits for no other.
+        world.calm();
         let carried_out = world.requests().get(&method).copied().unwrap_or(0) > before;
         if carried_out {
             self.log.with(|inner| {

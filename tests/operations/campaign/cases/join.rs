@@ -73,7 +73,13 @@ impl Case for Join {
         let run = || {
             let pool = connect(caller, "10.0.0.1")?;
             let joiner = connect(caller, "10.0.0.2")?;
-            operations::join(&pool, &joiner, &self.plan, &self.consent, &mut control(caller))
+            caller.ended(operations::join(
+                &pool,
+                &joiner,
+                &self.plan,
+                &self.consent,
+                &mut control(caller),
+            ))
         };
         said(run())
     }
@@ -181,7 +187,14 @@ impl Case for JoinMany {
             let (ignite, ember) = (connect(caller, "10.0.0.2")?, connect(caller, "10.0.0.3")?);
             let mut control = control(caller);
             let (joiners, stop) = ([&ignite, &ember], OnFailure::Stop);
-            operations::join_many(&pool, &joiners, &self.joins, &consent, stop, &mut control)
+            caller.ended(operations::join_many(
+                &pool,
+                &joiners,
+                &self.joins,
+                &consent,
+                stop,
+                &mut control,
+            ))
         };
         match run() {
             Err(error) => Said::Failed(error.to_string()),

@@ -63,7 +63,7 @@ impl Case for HandOver {
                 .member(member("10.0.0.2"))
                 .member(member("10.0.0.3"))
                 .connect("10.0.0.1", &root())?;
-            operations::hand_over(&pool, &self.plan, &mut control(caller))
+            caller.ended(operations::hand_over(&pool, &self.plan, &mut control(caller)))
         };
         said(run())
     }
@@ -187,7 +187,8 @@ impl Recover {
             false => Consent::to_nothing(),
         };
         let outcome =
-            operations::recover(&self.members(caller), &plan, &consent, &mut control(caller))?;
+            operations::recover(&self.members(caller), &plan, &consent, &mut control(caller));
+        let outcome = caller.ended(outcome)?;
         Ok(match outcome {
             Outcome::Done(recovered) => {
                 let follows = recovered.members.iter().filter(|member| member.follows);

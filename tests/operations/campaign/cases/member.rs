@@ -61,7 +61,7 @@ impl Case for Eject {
         let consent = Consent::to(&self.plan, self.plan.losses_digest()).unwrap();
         let run = || {
             let pool = connect(caller, "10.0.0.1")?;
-            operations::eject(&pool, &self.plan, &consent, &mut control(caller))
+            caller.ended(operations::eject(&pool, &self.plan, &consent, &mut control(caller)))
         };
         said(run())
     }
@@ -142,7 +142,7 @@ impl Case for Maintenance {
     fn attempt(&mut self, caller: &Caller) -> Said {
         let run = || {
             let pool = connect(caller, "10.0.0.1")?;
-            operations::maintenance(&pool, &self.plan, &mut control(caller))
+            caller.ended(operations::maintenance(&pool, &self.plan, &mut control(caller)))
         };
         said(run())
     }
