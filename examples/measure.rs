@@ -119,7 +119,9 @@ fn many_pools(http: &Http, url: &str, pools: usize, concurrency: usize) -> Resul
             if n >= pools {
                 return Ok(total);
             }
-            let port = first.port() + n as u16;
+            let port = u16::try_from(n).ok().and_then(|n| first.port().checked_add(n));
+            let port =
+                port.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "no port is left"))?;
             total = total.add(overview(http, &first.clone().with_port(port).to_string())?);
         }
     };

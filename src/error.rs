@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, in one line, with its kind, its XAPI fault and its cause.
 ///
 /// The Display form is one lower-case line that does not repeat its source.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     fault: Option<Fault>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// The result of everything in this crate that can fail.
@@ -26,21 +29,27 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), fault: None, source: None }))
     }
 
-    /// The same error with what caused it.
+    /// Adds what caused it.
     #[must_use]
     pub fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
-    /// The same error with words about what was being done, before its own.
+    /// Puts words about what was being done before its own.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{what}: {}", self.0.message).into();
         self
+    }
+
+    /// The error for a text that is not what it should be; `what` is that, with an example.
+    pub(crate) fn not_a(text: &str, what: &str) -> Self {
+        let text: String = text.chars().take(64).collect();
+        Self::new(ErrorKind::InvalidInput, format!("{text:?} is no {what}"))
     }
 
     /// The kind, to decide by.
@@ -124,6 +133,7 @@ pub enum ErrorKind {
 ///
 /// Codes and parameters are XAPI's own, letter for letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "XAPI's errors have a code and parameters")]
 pub struct Fault {
     /// The error code, such as `HOST_IS_SLAVE`.
     pub code: String,

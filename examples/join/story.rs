@@ -9,7 +9,7 @@ use xcp_pool::preflight::{Options, Policy};
 use xcp_pool::simulator::World;
 
 /// Tells how Ignite joins Phantom's pool.
-pub fn tell(keep_vms: bool) -> Result<()> {
+pub(crate) fn tell(keep_vms: bool) -> Result<()> {
     let world = World::story(1);
     let root = Credentials::new("root", "xcp-test");
     let phantom = Client::connect(world.transport(), "phantom", &root)?;

@@ -8,7 +8,7 @@ use xcp_pool::{operations, plan};
 use crate::lab::{Lab, named};
 use crate::told;
 
-pub fn run(lab: &Lab) -> Result<()> {
+pub(crate) fn run(lab: &Lab) -> Result<()> {
     let pool = lab.client("alpha")?;
     let now = pool.snapshot(Scope::Failover)?;
     let name = if now.host.len() > 3 { "epsilon" } else { "gamma" };

@@ -7,7 +7,7 @@ use xcp_pool::{operations, plan};
 use crate::lab::{Lab, named};
 use crate::told;
 
-pub fn run(lab: &Lab) -> Result<()> {
+pub(crate) fn run(lab: &Lab) -> Result<()> {
     println!("# beta becomes master\n");
     let pool = lab.client("alpha")?;
     let now = pool.snapshot(Scope::Overview)?;

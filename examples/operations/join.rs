@@ -11,7 +11,7 @@ use xcp_pool::preflight::{self, Options};
 use crate::lab::Lab;
 use crate::told;
 
-pub fn run(lab: &Lab) -> Result<()> {
+pub(crate) fn run(lab: &Lab) -> Result<()> {
     println!("# delta and epsilon join\n");
     let pool = lab.client("alpha")?;
     let (delta, epsilon) = (lab.client("delta")?, lab.client("epsilon")?);

@@ -6,14 +6,14 @@ use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::simulator::{Front, PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::{Http, Trust};
 
-pub struct Lab {
+pub(crate) struct Lab {
     world: World,
     /// The hosts on real sockets, if they are served there.
     front: Option<Front>,
 }
 
 impl Lab {
-    pub fn new(https: bool) -> Result<Self> {
+    pub(crate) fn new(https: bool) -> Result<Self> {
         let pool = PoolSpec::new("lab", Release::XcpNg83)
             .host("alpha", "10.0.0.1")
             .host("beta", "10.0.0.2")
@@ -36,7 +36,7 @@ impl Lab {
         Ok(Self { world, front })
     }
 
-    pub fn client(&self, host: &str) -> Result<Client> {
+    pub(crate) fn client(&self, host: &str) -> Result<Client> {
         let root = Credentials::new("root", "xcp-test");
         let Some(front) = &self.front else {
             return Client::connect(self.world.transport(), host, &root);
@@ -50,12 +50,12 @@ impl Lab {
         builder.connect_to(&front.endpoint(host).ok_or_else(unknown)?, &root)
     }
 
-    pub fn open_sessions(&self) -> usize {
+    pub(crate) fn open_sessions(&self) -> usize {
         self.world.open_sessions()
     }
 }
 
-pub fn named(pool: &Snapshot, name: &str) -> Result<Ref<Host>> {
+pub(crate) fn named(pool: &Snapshot, name: &str) -> Result<Ref<Host>> {
     let found = pool.host.iter().find(|(_, host)| host.name_label == name);
     let unknown = || Error::new(ErrorKind::InvalidInput, format!("the pool has no host {name:?}"));
     found.map(|(host, _)| host.clone()).ok_or_else(unknown)

@@ -8,7 +8,7 @@ use super::handle::Client;
 use super::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
-use crate::model::{Class, Record, Snapshot, with_class};
+use crate::model::{Class, Record, Snapshot, Table, with_class};
 use crate::wire::{Batch, Change};
 
 /// How often a moving pool is asked again before it is called restless.
@@ -59,7 +59,7 @@ impl Client {
         };
         for _ in 0..MAX_ROUNDS {
             let since = Since { token: &batch.token, wait: Duration::ZERO };
-            batch = self.batch(classes, since, &mut snapshot, bounds, Repeat::Yes, |_| {})?;
+            batch = self.batch(classes, &since, &mut snapshot, bounds, Repeat::Yes, |_| {})?;
             if batch.events == 0 {
                 return Ok(snapshot);
             }
@@ -99,7 +99,7 @@ impl Client {
             }
         }
         self.shared.remember_members(&snapshot);
-        self.tell_problems(&snapshot);
+        tell_problems(&snapshot);
         Ok(snapshot)
     }
 
@@ -116,13 +116,13 @@ impl Client {
         self.bind_without_pool(classes, bounds)?;
         // With an empty token the answer comes at once, unless there is no object at all.
         let since = Since { token: "", wait: Duration::ZERO };
-        let batch = self.batch(classes, since, snapshot, bounds, Repeat::Yes, |_| {})?;
+        let batch = self.batch(classes, &since, snapshot, bounds, Repeat::Yes, |_| {})?;
         for class in classes.iter().filter(|class| batch.knows(**class)) {
             with_class!(*class, T => T::table_mut(snapshot).cover());
         }
         self.check_pool(snapshot)?;
         self.shared.remember_members(snapshot);
-        self.tell_problems(snapshot);
+        tell_problems(snapshot);
         Ok(batch)
     }
 
@@ -130,7 +130,7 @@ impl Client {
     pub(super) fn batch(
         &self,
         classes: &[Class],
-        since: Since<'_>,
+        since: &Since<'_>,
         snapshot: &mut Snapshot,
         bounds: Bounds<'_>,
         repeat: Repeat,
@@ -144,15 +144,6 @@ impl Client {
             }
             reply.events(snapshot, &mut each)
         })
-    }
-
-    /// Tells the log of records that could not be decoded.
-    fn tell_problems(&self, snapshot: &Snapshot) {
-        if let [first, others @ ..] = snapshot.problems.as_slice() {
-            let (class, reference) = (first.class, log::line(&first.reference));
-            let others = others.len();
-            log::warning!(client, "{class} {reference} and {others} others cannot be decoded");
-        }
     }
 
     /// Makes sure that it is known which pool this client belongs to, if the records will not say.
@@ -173,6 +164,15 @@ impl Client {
 pub(super) struct Since<'a> {
     pub(super) token: &'a str,
     pub(super) wait: Duration,
+}
+
+/// Tells the log of records that could not be decoded.
+fn tell_problems(snapshot: &Snapshot) {
+    if let [first, others @ ..] = snapshot.problems.as_slice() {
+        let (class, reference) = (first.class, log::line(&first.reference));
+        let others = others.len();
+        log::warning!(client, "{class} {reference} and {others} others cannot be decoded");
+    }
 }
 
 /// Whether a user or a host cannot have events, but may have records.
@@ -197,5 +197,5 @@ fn class_is_missing(error: &Error) -> bool {
 }
 
 fn uncover(snapshot: &mut Snapshot, class: Class) {
-    with_class!(class, T => *T::table_mut(snapshot) = Default::default());
+    with_class!(class, T => *T::table_mut(snapshot) = Table::default());
 }

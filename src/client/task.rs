@@ -13,6 +13,7 @@ use crate::wire::{Params, decode_task_result};
 /// How a task ended.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "nobody may overlook an end")]
 pub enum TaskEnd<T> {
     /// It was done, with this result.
     Done(T),

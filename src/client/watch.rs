@@ -129,7 +129,7 @@ impl Watch {
     /// # Errors
     /// As [`Client::snapshot`]; the watch goes on with the next call.
     pub fn poll(&mut self) -> Result<usize> {
-        self.ask(self.client.clone())
+        self.ask(&self.client.clone())
     }
 
     /// Waits for changes as [`poll`](Self::poll) does, but no longer than until `cancel` is
@@ -140,7 +140,7 @@ impl Watch {
     /// # Errors
     /// `Cancelled`, and as [`poll`](Self::poll).
     pub fn poll_under(&mut self, cancel: &Cancel) -> Result<usize> {
-        self.ask(self.client.with_cancel(cancel))
+        self.ask(&self.client.with_cancel(cancel))
     }
 
     /// Returns the next change as the iterator does, but waits no longer than until `cancel` is
@@ -164,14 +164,14 @@ impl Watch {
     }
 
     /// Asks for changes through a view of the client.
-    fn ask(&mut self, client: Client) -> Result<usize> {
+    fn ask(&mut self, client: &Client) -> Result<usize> {
         if !self.pause.is_zero() {
             client.clock().sleep(self.pause, &client.cancel)?;
         }
         let result = match self.batch.take() {
-            Some(batch) if self.has_session_of(&client) => self.go_on(&client, batch),
+            Some(batch) if self.has_session_of(client) => self.go_on(client, batch),
             // Another session, perhaps another master: its tokens count from elsewhere.
-            _ => self.read_again(&client),
+            _ => self.read_again(client),
         };
         self.pause = match &result {
             Ok(()) if std::mem::take(&mut self.in_haste) => FIRST_PAUSE,
@@ -193,8 +193,8 @@ impl Watch {
         bounds.deadline = bounds.deadline.saturating_add(wait);
         let start = clock.now();
         let (snapshot, changes) = (&mut self.snapshot, &mut self.changes);
-        let next = client.batch(&self.classes, since, snapshot, bounds, Repeat::No, |change| {
-            changes.push_back(change)
+        let next = client.batch(&self.classes, &since, snapshot, bounds, Repeat::No, |change| {
+            changes.push_back(change);
         });
         match next {
             Ok(next) => {

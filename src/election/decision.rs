@@ -37,7 +37,7 @@ pub struct Decision {
 /// How the master is to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: there are two ways.
+#[expect(clippy::exhaustive_enums, reason = "there are two ways")]
 pub enum Mode {
     /// The master is gone: a member is promoted (`pool.emergency_transition_to_master`).
     Emergency,
@@ -48,7 +48,7 @@ pub enum Mode {
 /// How safe a change of master is; doubt never makes it safer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: callers compare by it.
+#[expect(clippy::exhaustive_enums, reason = "callers compare by it")]
 pub enum Verdict {
     /// Everything that matters is known, and good.
     Safe,
@@ -73,7 +73,7 @@ pub struct Candidate {
 /// Whether a host may be made master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: callers sort by it.
+#[expect(clippy::exhaustive_enums, reason = "callers sort by it")]
 pub enum Eligibility {
     /// Yes.
     Yes,

@@ -9,9 +9,9 @@ use crate::model::{Host, Ref};
 /// What a person or a tool found out about the hosts of a pool.
 ///
 /// What was not found out is none, and never counts as "no".
-// Exhaustive: it is input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct Evidence {
     /// What is known of each host.
     pub hosts: BTreeMap<Ref<Host>, HostEvidence>,
@@ -20,9 +20,9 @@ pub struct Evidence {
 }
 
 /// What is known of one host.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct HostEvidence {
     /// Whether its toolstack answers whoever asks.
     pub reachable: Option<bool>,
@@ -45,7 +45,7 @@ pub struct HostEvidence {
 /// The role that a host says it has, from its `pool.conf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-// Exhaustive: XAPI has three.
+#[expect(clippy::exhaustive_enums, reason = "XAPI has three")]
 pub enum Role {
     /// It lost its role in a change of master that failed.
     Broken,
@@ -56,9 +56,9 @@ pub enum Role {
 }
 
 /// A host's copy of the pool's database.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct DatabaseCopy {
     /// Whether there is none: promoted, the host would start with an empty pool.
     pub absent: bool,

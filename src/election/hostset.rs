@@ -81,7 +81,7 @@ impl HostSet {
     }
 
     /// The hosts of the set, lowest index first.
-    pub fn iter(self) -> Iter {
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = usize> {
         Iter(self)
     }
 }
@@ -116,24 +116,14 @@ impl FromIterator<usize> for HostSet {
     }
 }
 
-impl IntoIterator for HostSet {
-    type Item = usize;
-    type IntoIter = Iter;
-
-    fn into_iter(self) -> Iter {
-        Iter(self)
-    }
-}
-
 impl fmt::Debug for HostSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(*self).finish()
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 
 /// Walks a [`HostSet`], lowest index first.
-#[derive(Clone, Debug)]
-pub struct Iter(HostSet);
+struct Iter(HostSet);
 
 impl Iterator for Iter {
     type Item = usize;

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What a host has in the state file, as far as the lock goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-// Exhaustive: it is what a simulation stores.
+#[expect(clippy::exhaustive_structs, reason = "it is what a simulation stores")]
 pub struct Block {
     /// Whether the host asks for the lock.
     pub request: bool,
@@ -33,7 +33,7 @@ pub struct Block {
 /// Where a host's proposal to be master stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: `ha_propose_master` has no other end.
+#[expect(clippy::exhaustive_enums, reason = "`ha_propose_master` has no other end")]
 pub enum Proposal {
     /// None was made yet.
     #[default]

@@ -11,7 +11,7 @@ use crate::model::{Host, PoolOperation, Ref, Sr, Version};
 /// How much a reason weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: callers sort by it.
+#[expect(clippy::exhaustive_enums, reason = "callers sort by it")]
 pub enum Severity {
     /// It speaks for the host.
     Prefers,

@@ -37,7 +37,7 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub fn new(snapshot: &'a Snapshot, evidence: &Evidence) -> Result<Self> {
+    pub(super) fn new(snapshot: &'a Snapshot, evidence: &Evidence) -> Result<Self> {
         let (_, pool) = snapshot.the_pool()?;
         let shared: BTreeSet<&Ref<Sr>> = snapshot
             .sr
@@ -89,7 +89,7 @@ impl<'a> Survey<'a> {
     /// The master is whom the recorded one follows. Nobody is if that host has lost its role, or follows
     /// one that has: a hand-over failed half-way (`xapi_pool_transition.ml:148-192`), and whoever agreed
     /// to it never takes itself for the master again.
-    pub fn by_their_word(mut self) -> Self {
+    pub(super) fn by_their_word(mut self) -> Self {
         // Whoever follows each other in a circle is found out after a round.
         for _ in 0..self.members.len() {
             match self.master().and_then(|master| self.followed_by(master)) {
@@ -111,21 +111,21 @@ impl<'a> Survey<'a> {
     }
 
     /// The master in the database, if it is one of the hosts.
-    pub fn master(&self) -> Option<&Member<'a>> {
+    pub(super) fn master(&self) -> Option<&Member<'a>> {
         self.master.and_then(|master| self.members.get(master))
     }
 
-    pub fn is_master(&self, member: &Member<'_>) -> bool {
+    pub(super) fn is_master(&self, member: &Member<'_>) -> bool {
         self.master().is_some_and(|master| master.reference == member.reference)
     }
 
-    pub fn majority(&self) -> Majority {
+    pub(super) fn majority(&self) -> Majority {
         let answering = self.members.iter().filter(|m| m.evidence.answers() == Some(true)).count();
         Majority { answering, members: self.members.len() }
     }
 
     /// The address of another master than the pool's that a member follows.
-    pub fn follows_another<'m>(&self, member: &'m Member<'_>) -> Option<&'m str> {
+    pub(super) fn follows_another<'m>(&self, member: &'m Member<'_>) -> Option<&'m str> {
         let Some(Role::Slave(address)) = &member.evidence.role else { return None };
         let followed = self.followed_by(member).and_then(|followed| self.members.get(followed));
         match followed.and_then(|followed| followed.evidence.role.as_ref()) {
@@ -140,7 +140,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Hosts, the master aside, that say they are master or follow another one.
-    pub fn other_masters(&self) -> Vec<&Member<'a>> {
+    pub(super) fn other_masters(&self) -> Vec<&Member<'a>> {
         self.members
             .iter()
             .filter(|member| !self.is_master(member))
@@ -149,13 +149,13 @@ impl<'a> Survey<'a> {
     }
 
     /// The newest of the members that `counts` selects.
-    pub fn newest(&self, counts: impl Fn(&Member<'a>) -> bool) -> Option<&Member<'a>> {
+    pub(super) fn newest(&self, counts: impl Fn(&Member<'a>) -> bool) -> Option<&Member<'a>> {
         let counted = self.members.iter().filter(|member| counts(member));
         counted.filter(|member| member.release.is_some()).max_by_key(|member| member.release)
     }
 
     /// What any tool would hold against a host, whatever the mode.
-    pub fn reasons(&self, member: &Member<'a>) -> Vec<Reason> {
+    pub(super) fn reasons(&self, member: &Member<'a>) -> Vec<Reason> {
         let evidence = &member.evidence;
         let mut reasons = Vec::new();
         let mut add = |condition: bool, reason: Reason| {
@@ -193,7 +193,7 @@ impl<'a> Survey<'a> {
     /// How a host's version stands against that of members who would have to follow it.
     ///
     /// A member refuses to start under a master with an older toolstack (`xapi.ml:445-485`).
-    pub fn version_reason(
+    pub(super) fn version_reason(
         &self,
         member: &Member<'a>,
         follows: impl Fn(&Member<'a>) -> bool,
@@ -213,7 +213,7 @@ impl<'a> Survey<'a> {
     }
 
     /// VMs that the database shows on a host, control domains aside.
-    pub fn vms_on(&self, host: &Ref<Host>) -> Vec<Ref<Vm>> {
+    pub(super) fn vms_on(&self, host: &Ref<Host>) -> Vec<Ref<Vm>> {
         let on = |vm: &Vm| vm.resident_on == *host && !vm.is_control_domain;
         let vms = self.snapshot.vm.iter().filter(|(_, vm)| on(vm));
         vms.map(|(reference, _)| reference.clone()).collect()

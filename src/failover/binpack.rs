@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 /// Hosts, VMs and who runs where, by index: what the packer sees of a pool.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct Packing {
     /// Free memory of each live host, in bytes; negative if it is overcommitted.
     pub free: Vec<i64>,
@@ -23,7 +23,7 @@ pub struct Packing {
 
 /// How the packer answers whether any failures can be survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-// Exhaustive: the server has two.
+#[expect(clippy::exhaustive_enums, reason = "the server has two")]
 pub enum Heuristic {
     /// Pessimistic counting: as if every VM were as large as the largest.
     #[serde(rename = "approx")]
@@ -35,7 +35,7 @@ pub enum Heuristic {
 
 /// Whether the failures of any so many hosts can be survived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-// Exhaustive: yes, or the first reason to say no.
+#[expect(clippy::exhaustive_enums, reason = "yes, or the first reason to say no")]
 pub enum Verdict {
     /// All VMs have a place after any such failures.
     Possible,

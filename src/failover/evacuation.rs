@@ -11,7 +11,7 @@ use crate::model::{Host, PlacementPolicy, PowerState, Ref, Vm, VmGroup};
 
 /// Where a VM would go, in the server's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-// Exhaustive: the server knows these two keys.
+#[expect(clippy::exhaustive_enums, reason = "the server knows these two keys")]
 pub enum Target {
     /// The host that it would start on.
     #[serde(rename = "host")]

@@ -8,7 +8,7 @@ use crate::model::{DomainType, Host, Ref, Snapshot, Vm};
 /// Which of a VM's memory settings counts (`Memory_check.accounting_policy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-// Exhaustive: the server's own three.
+#[expect(clippy::exhaustive_enums, reason = "the server's own three")]
 pub enum Policy {
     /// What guests can be squeezed to: the question "does one more VM fit now?".
     DynamicMin,
@@ -83,7 +83,10 @@ pub fn to_start(vm: &Vm, policy: Policy) -> Result<i64> {
     let multiplier = if domain == Domain::Pv { 1.0 } else { vm.HVM_shadow_multiplier };
     let vcpus = vm.VCPUs_max;
     let resident = max.saturating_mul(2).saturating_add(vcpus.saturating_mul(256));
-    // Truncated as in the server; the cast saturates where a multiplier makes no sense.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "truncated as in the server; it saturates where a multiplier makes no sense"
+    )]
     let shadow = ((pages(resident) as f64 * multiplier) as i64).max(1);
     let internal = if domain == Domain::Pv { 0 } else { 1 };
     let shim = if domain == Domain::PvInPvh { 23 + max / 90 } else { 0 };

@@ -11,7 +11,7 @@ use crate::model::{Host, Ref, Vm};
 /// Whether all protected VMs would be running after some failures (`plan_status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-// Exhaustive: the server's own three.
+#[expect(clippy::exhaustive_enums, reason = "the server's own three")]
 pub enum PlanStatus {
     /// Yes, all of them.
     All,

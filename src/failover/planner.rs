@@ -14,8 +14,8 @@ use crate::error::{Error, Fault, Result};
 use crate::model::{Host, Pool, Ref, Snapshot, Vm};
 
 /// A change that the server asks "and then?" about (`configuration_change`).
-// Exhaustive: it is input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct Change {
     /// VMs that leave their host.
     pub leaving: Vec<Placement>,
@@ -30,8 +30,8 @@ pub struct Change {
 }
 
 /// A VM on a host.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct Placement {
     /// The VM.
     pub vm: Ref<Vm>,
@@ -69,7 +69,7 @@ pub(super) struct HostRow<'a> {
 }
 
 impl HostRow<'_> {
-    pub fn can_plan(&self) -> bool {
+    pub(super) fn can_plan(&self) -> bool {
         self.enabled && self.live
     }
 }
@@ -352,6 +352,7 @@ pub fn is_protected(vm: &Vm) -> bool {
     vm.ha_always_run && vm.ha_restart_priority == "restart"
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(super) fn fault_of(error: Error) -> Fault {
     error.fault().cloned().unwrap_or_else(|| Fault::new("INTERNAL_ERROR", [error.to_string()]))
 }

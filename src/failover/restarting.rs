@@ -40,7 +40,7 @@ impl Restarting<'_> {
     ///
     /// The server counts *every* offline VM that is not agile among them, though it starts those that
     /// it can tie to a host.
-    pub fn not_restarted(&self) -> Vec<NotRestarted> {
+    pub(super) fn not_restarted(&self) -> Vec<NotRestarted> {
         let tied = self.tied.iter().filter(|tied| tied.offline).map(|tied| NotRestarted {
             vm: tied.vm.clone(),
             why: WhyNot::NotAgile { reason: tied.reason.clone(), tied_to: tied.host.cloned() },

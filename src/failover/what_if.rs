@@ -8,7 +8,6 @@ use crate::error::{Fault, Result};
 use crate::model::{Host, PowerState, Ref, Snapshot, Uuid, Vm};
 
 /// Something that may happen to a pool.
-// Exhaustive: it is input, and grows by minor versions only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "what_if", rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -44,7 +44,7 @@ impl Arguments {
     /// # Safety
     /// The texts are NULL or end with NUL; `progress` can be called with `ctx`, and `cancel` is NULL or
     /// came from this library, as long as the answer lives.
-    pub unsafe fn read(self) -> Result<Manner, Failure> {
+    pub(super) unsafe fn read(self) -> Result<Manner, Failure> {
         // SAFETY: the same promise.
         let options = unsafe { optional_text(self.options_json, "options_json")? };
         let Options { deadline } = json::decode_or_default(options, "options_json")?;
@@ -56,7 +56,7 @@ impl Arguments {
     ///
     /// # Safety
     /// As for [`Self::read`].
-    pub unsafe fn read_for_many(self) -> Result<Manner, Failure> {
+    pub(super) unsafe fn read_for_many(self) -> Result<Manner, Failure> {
         // SAFETY: the same promise.
         let options = unsafe { optional_text(self.options_json, "options_json")? };
         let options: OptionsOfMany = json::decode_or_default(options, "options_json")?;
@@ -85,7 +85,10 @@ impl Arguments {
 
 impl Manner {
     /// The consent that was given, to what `to` says that its digest stands for.
-    pub fn consent(&self, to: impl FnOnce(Digest) -> Known<Consent>) -> Result<Consent, Failure> {
+    pub(super) fn consent(
+        &self,
+        to: impl FnOnce(Digest) -> Known<Consent>,
+    ) -> Result<Consent, Failure> {
         Ok(self.consent.map(to).transpose()?.unwrap_or_default())
     }
 
@@ -93,7 +96,7 @@ impl Manner {
     ///
     /// # Safety
     /// What was promised to [`Arguments::read`] still holds.
-    pub unsafe fn run<T>(
+    pub(super) unsafe fn run<T>(
         &self,
         call: &mut Call,
         clients: &[&xcp_client],

@@ -412,7 +412,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    pub fn choices(self) -> Result<Choices, Failure> {
+    pub(super) fn choices(self) -> Result<Choices, Failure> {
         let mut choices = Choices::new();
         for (rule, choice) in &self.rules {
             choices = choices.choose(rule, choice)?;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Absent, Class, Problem, Record, Ref, Snapshot, Timestamp, Uuid, with_class};
+use super::{Absent, Class, Problem, Record, Ref, Snapshot, Table, Timestamp, Uuid, with_class};
 
 /// Any snapshot; it shrinks towards the empty one.
 pub fn snapshot() -> impl Strategy<Value = Snapshot> {
@@ -42,7 +42,7 @@ impl Snapshot {
 
     /// Takes a class away, as if the source had not covered it.
     pub fn lose_class(&mut self, class: Class) {
-        with_class!(class, T => *T::table_mut(self) = Default::default());
+        with_class!(class, T => *T::table_mut(self) = Table::default());
     }
 }
 

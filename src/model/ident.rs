@@ -94,9 +94,9 @@ const NO_DIGIT: u8 = 0x80;
 /// The value of each digit; only lower case, so that every text comes back as it was.
 static NIBBLES: [u8; 256] = {
     let mut nibbles = [NO_DIGIT; 256];
-    let mut value = 0;
+    let mut value = 0u8;
     while value < 16 {
-        nibbles[b"0123456789abcdef"[value] as usize] = value as u8;
+        nibbles[b"0123456789abcdef"[value as usize] as usize] = value;
         value += 1;
     }
     nibbles

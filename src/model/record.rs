@@ -141,7 +141,7 @@ macro_rules! record {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Default)]
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case, reason = "the names are XAPI's")]
         #[non_exhaustive]
         pub struct $name {
             $(
@@ -175,7 +175,7 @@ macro_rules! record {
             }
 
             fn complete(&mut self) {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
                 enum Field { $($field),* }
                 $(
                     if self.absent.contains(Field::$field as usize) {
@@ -197,7 +197,7 @@ macro_rules! record {
         #[cfg(any(test, feature = "proptest"))]
         impl $crate::model::arbitrary::Drawn for $name {
             fn drawn(source: &mut $crate::model::arbitrary::Source<'_>) -> Self {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
                 enum Field { $($field),* }
                 let absent = source.absent(<Self as $crate::model::Record>::FIELDS.len());
                 Self {
@@ -214,7 +214,7 @@ macro_rules! record {
         impl $name {
             /// Takes away fields, given as bits, as if the source had not had them.
             pub(crate) fn lose(&mut self, fields: u128) {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
                 enum Field { $($field),* }
                 $(
                     if fields & (1 << Field::$field as usize) != 0 {
@@ -227,7 +227,7 @@ macro_rules! record {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
                 #[derive(Clone, Copy)]
                 enum Field { $($field,)* Unknown__ }
 
@@ -284,7 +284,7 @@ macro_rules! record {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap;
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
                 enum Field { $($field),* }
                 let mut map = serializer.serialize_map(None)?;
                 $(
@@ -322,6 +322,7 @@ macro_rules! default_of {
 pub(crate) use default_of;
 
 /// An error with the field that it happened in, before the parser's own words.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(crate) fn at_field<E: serde::de::Error>(field: &str, error: E) -> E {
     E::custom(format_args!("{field}: {error}"))
 }

@@ -36,7 +36,7 @@ macro_rules! classes {
                 }
             }
 
-            #[allow(unreachable_patterns)]
+            #[allow(unreachable_patterns, reason = "some names are lower case as they are")]
             fn from_lower(name: &str) -> Option<Self> {
                 match name {
                     $($lower => Some(Self::$name),)*

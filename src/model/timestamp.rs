@@ -7,24 +7,22 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::ident::FromText;
+use crate::error::Error;
 
 /// A moment, in whole seconds since 1970-01-01 00:00:00 UTC.
 ///
 /// XAPI writes `20250319T04:16:24Z`; its epoch means "never" or "not known".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "it is a number")]
 pub struct Timestamp(pub i64);
 
-/// The text is no XAPI datetime.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no datetime such as 20250319T04:16:24Z")]
-pub struct NoTimestamp(String);
-
 impl FromStr for Timestamp {
-    type Err = NoTimestamp;
+    type Err = Error;
 
     /// Also reads dashes in the date, fractions of a second (dropped) and a missing `Z`.
-    fn from_str(text: &str) -> Result<Self, NoTimestamp> {
-        parse(text).map(Self).ok_or_else(|| NoTimestamp(text.chars().take(64).collect()))
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let error = || Error::not_a(text, "datetime such as 20250319T04:16:24Z");
+        parse(text).map(Self).ok_or_else(error)
     }
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// A dotted version such as `26.1.3` or `8.3.0`, compared number by number.
 ///
 /// Parts that are missing count as 0: `8.3` equals `8.3.0`. What follows the numbers, as in
@@ -16,11 +18,6 @@ pub struct Version {
     text: String,
     parts: Vec<u64>,
 }
-
-/// The text is no version.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version such as 26.1.3")]
-pub struct NoVersion(String);
 
 impl Version {
     /// The version with these two numbers.
@@ -54,10 +51,10 @@ impl Version {
 }
 
 impl FromStr for Version {
-    type Err = NoVersion;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, NoVersion> {
-        let error = || NoVersion(text.chars().take(64).collect());
+    fn from_str(text: &str) -> Result<Self> {
+        let error = || Error::not_a(text, "version such as 26.1.3");
         let numbers = text.split(['-', '+', ' ']).next().unwrap_or_default();
         let parts = numbers
             .split('.')
@@ -71,9 +68,9 @@ impl FromStr for Version {
 }
 
 impl TryFrom<String> for Version {
-    type Error = NoVersion;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, NoVersion> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }

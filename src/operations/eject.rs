@@ -175,14 +175,14 @@ impl Leaving<'_> {
         });
         match stand.or_unknown(|late| why().seen([late.to_string()]))? {
             Stand::Member => Ok(()),
-            Stand::Alone(own) => Err(self.left_its_record(own)),
+            Stand::Alone(own) => Err(self.left_its_record(&own)),
             Stand::Stranger(other) | Stand::Silent(other) => {
                 Err(Stop::Unknown(why().seen([self.says(&other)])))
             }
         }
     }
 
-    fn left_its_record(&self, own: Uuid) -> Stop {
+    fn left_its_record(&self, own: &Uuid) -> Stop {
         let why = Why::new("the host left, but the pool still has its record");
         Stop::NotDone(why.seen([
             format!("{} is the master of pool {own}", self.plan.host.name),
@@ -222,7 +222,7 @@ impl Leaving<'_> {
                 let again = self.attach_again(attached, run);
                 Err(Stop::NotDone(Why::new("the host is still a member").seen(again)))
             }
-            Some(Stand::Alone(own)) => Err(self.left_its_record(own)),
+            Some(Stand::Alone(own)) => Err(self.left_its_record(&own)),
             Some(Stand::Stranger(other) | Stand::Silent(other)) => {
                 Err(Stop::Unknown(why().seen([self.says(&other)])))
             }

@@ -9,6 +9,7 @@ use crate::plan::Plan;
 /// How an operation ended, as far as it can be known.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "nobody may overlook an end")]
 pub enum Outcome<T> {
     /// What was asked for is the case.
     Done(T),

@@ -113,7 +113,7 @@ fn refusals(pool: &Snapshot, host: &Ref<Host>, record: &Host) -> Vec<Unsolved> {
             "vms-resident",
             format!(
                 "VMs are on {name} (OPERATION_NOT_ALLOWED, VM resident on host): {}",
-                listed(residents)
+                listed(&residents)
             ),
             "Move them away with host.evacuate, suspend them or shut them down.",
         );
@@ -122,7 +122,7 @@ fn refusals(pool: &Snapshot, host: &Ref<Host>, record: &Host) -> Vec<Unsolved> {
     if !in_use.is_empty() {
         refuse(
             "disks-in-use",
-            format!("disks are attached to the control domain (VDI_IN_USE): {}", listed(in_use)),
+            format!("disks are attached to the control domain (VDI_IN_USE): {}", listed(&in_use)),
             "Wait until the copy or backup that uses them is done, or unplug their VBDs.",
         );
     }
@@ -156,6 +156,6 @@ fn disks_in_use(pool: &Snapshot, host: &Ref<Host>) -> Vec<Object> {
     disks.map(|(reference, vdi)| Object::of(reference, vdi, &vdi.name_label)).collect()
 }
 
-fn listed(objects: Vec<Object>) -> String {
+fn listed(objects: &[Object]) -> String {
     objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -104,6 +104,7 @@ pub enum Editions {
 
 /// An edition that a licence daemon knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is what the licence daemon answers")]
 pub struct Edition {
     /// Its name, as in `host.edition`.
     pub title: String,

@@ -2,6 +2,7 @@
 
 /// The rules of a join: what stands against it, and what people regret of it.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a marker has no value")]
 pub enum Preflight {}
 
 /// Which rules of a join are overridden, and why.

@@ -56,7 +56,9 @@ pub(crate) const fn numbered<S: Evaluate, const N: usize>(
 ) -> [Check<S>; N] {
     let mut n = 0;
     while n < N {
-        checks[n].rule.place = (S::NAME, n as u16);
+        #[expect(clippy::cast_possible_truncation, reason = "no set has 65,536 rules")]
+        let place = n as u16;
+        checks[n].rule.place = (S::NAME, place);
         n += 1;
     }
     checks
@@ -166,7 +168,7 @@ fn conclude(rule: &'static Rule, end: Result<(), Lost>, out: &mut Vec<Finding>) 
         }
         Err(Lost::Fault { fault, message }) => out.push(Finding::new(rule, message).fault(fault)),
         Err(Lost::Unknown { message, objects }) => {
-            out.push(unknown(rule, &message).objects(objects))
+            out.push(unknown(rule, &message).objects(objects));
         }
     }
 }

@@ -14,44 +14,48 @@ impl Args {
     ///
     /// # Errors
     /// `INTERNAL_ERROR` with the text of the server's exception, the first that fails.
-    pub fn convert(schema: &Schema, kinds: &[&Type], params: &[Json]) -> Result<Self, Fault> {
+    pub(super) fn convert(
+        schema: &Schema,
+        kinds: &[&Type],
+        params: &[Json],
+    ) -> Result<Self, Fault> {
         let pairs = kinds.iter().zip(params);
         pairs.map(|(kind, json)| convert(schema, kind, json)).collect::<Result<_, _>>().map(Self)
     }
 
     /// The arguments of a message whose parameters are not published, as they came.
-    pub fn unconverted(params: &[Json]) -> Self {
+    pub(super) fn unconverted(params: &[Json]) -> Self {
         Self(params.iter().map(untyped).collect())
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// An argument; the empty text if it was left out.
-    pub fn value(&self, index: usize) -> Value {
+    pub(super) fn value(&self, index: usize) -> Value {
         self.0.get(index).cloned().unwrap_or_else(Value::void)
     }
 
-    pub fn text(&self, index: usize) -> &str {
+    pub(super) fn text(&self, index: usize) -> &str {
         self.0.get(index).and_then(Value::as_str).unwrap_or_default()
     }
 
-    pub fn flag(&self, index: usize) -> bool {
+    pub(super) fn flag(&self, index: usize) -> bool {
         self.0.get(index).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    pub fn int(&self, index: usize) -> i64 {
+    pub(super) fn int(&self, index: usize) -> i64 {
         self.0.get(index).and_then(Value::as_int).unwrap_or(0)
     }
 
     /// A number given as float, integer or text.
-    pub fn float(&self, index: usize) -> f64 {
+    pub(super) fn float(&self, index: usize) -> f64 {
         if let Some(Value::Float(value)) = self.0.get(index) { *value } else { 0.0 }
     }
 
     /// The refs or texts of a set.
-    pub fn texts(&self, index: usize) -> Vec<Ref> {
+    pub(super) fn texts(&self, index: usize) -> Vec<Ref> {
         let elements = self.0.get(index).map_or(&[][..], Value::elements);
         elements.iter().filter_map(Value::as_str).map(Ref::from).collect()
     }
@@ -99,7 +103,7 @@ pub(super) enum Kind<'a> {
 }
 
 impl Kind<'_> {
-    pub fn get(&self) -> &Type {
+    pub(super) fn get(&self) -> &Type {
         match self {
             Self::Known(kind) => kind,
             Self::Made(kind) => kind,

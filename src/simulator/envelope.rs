@@ -68,7 +68,7 @@ struct Members<'a> {
 
 impl Envelope {
     /// Reads a body (`rpc/jsonrpc.ml`).
-    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let text = marked_text(body);
         let value: Json = serde_json::from_str(&text).map_err(|error| {
             let what = if text.trim().is_empty() {
@@ -118,12 +118,12 @@ impl Envelope {
     }
 
     /// A request that came as XML-RPC.
-    pub fn xml(method: String, params: Vec<Json>) -> Self {
+    pub(super) fn xml(method: String, params: Vec<Json>) -> Self {
         Self { method, params, version: Version::Xml, id: String::new() }
     }
 
     /// The reply to it.
-    pub fn reply(&self, result: &Result<Value, Fault>) -> HttpReply {
+    pub(super) fn reply(&self, result: &Result<Value, Fault>) -> HttpReply {
         let mut body = Vec::new();
         match (result, self.version) {
             (_, Version::Xml) => return self.xml_reply(result, false),
@@ -155,7 +155,7 @@ impl Envelope {
     }
 
     /// The reply if it is refused before it is looked at.
-    pub fn early_reply(&self, fault: &Fault, release: Release) -> HttpReply {
+    pub(super) fn early_reply(&self, fault: &Fault, release: Release) -> HttpReply {
         match self.version {
             Version::Xml => self.xml_reply(&Err(fault.clone()), true),
             Version::One | Version::Two => early_error(fault, release),
@@ -173,7 +173,7 @@ impl Envelope {
 
 impl Unreadable {
     /// The reply to a body that is no request.
-    pub fn reply(&self, release: Release) -> HttpReply {
+    pub(super) fn reply(&self, release: Release) -> HttpReply {
         match self {
             Self::Early(fault) => {
                 let mut reply = early_error(fault, release);

@@ -19,6 +19,7 @@ pub trait Clock: Send + Sync {
 
 /// The system's monotonic clock.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "a unit is how it is made")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -58,6 +59,7 @@ impl Cancel {
     }
 
     /// A token that is cancelled with this one, or alone.
+    #[must_use]
     pub fn child(&self) -> Self {
         Self::any([self])
     }

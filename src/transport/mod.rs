@@ -27,7 +27,10 @@ use crate::error::Result;
 /// or a broken connection and for HTTP statuses other than 200, `Timeout` for a deadline that
 /// passed, `Trust` for a certificate, `TooLarge` for a limit, `Cancelled` for a cancelled call.
 pub trait Transport: Send + Sync {
-    /// Sends the body to `/jsonrpc` of the endpoint and answers the reply's body.
+    /// Sends the body to `/jsonrpc` of the endpoint and returns the reply's body.
+    ///
+    /// # Errors
+    /// As the trait says.
     fn exchange(&self, request: &Request<'_>) -> Result<Body>;
 
     /// The clock that waits on this transport go by.
@@ -119,6 +122,7 @@ impl Default for Limits {
 }
 
 /// The body of a reply: at hand, or readable as it arrives.
+#[expect(clippy::exhaustive_enums, reason = "transports make it, and clients take it apart")]
 pub enum Body {
     /// The whole body.
     Bytes(Vec<u8>),

@@ -94,7 +94,7 @@ impl Reply {
                         token = Some(reply.step(|cursor| Ok(cursor.string()?.into_owned()))?);
                     }
                     "valid_ref_counts" => {
-                        batch.valid_ref_counts = reply.step(|cursor| cursor.value())?
+                        batch.valid_ref_counts = reply.step(|cursor| cursor.value())?;
                     }
                     _ => reply.step(|cursor| cursor.skip().map(drop))?,
                 }

@@ -14,6 +14,7 @@ use crate::wire::reply::{Raised, decode, decode_text, not_a_reply};
 use crate::wire::snapshot::without_position;
 
 /// Where a reply's bytes come from.
+#[expect(clippy::exhaustive_enums, reason = "callers make it")]
 pub enum Source {
     /// All bytes are here.
     Bytes(Vec<u8>),

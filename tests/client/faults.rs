@@ -528,7 +528,7 @@ fn a_watch_that_searches_the_master_is_ended_at_once() {
     let mut watch = client.watch(Scope::Overview).unwrap();
     let stop = watch.canceller();
     world.power_off("phantom");
-    let (_, took) = timed(|| {
+    let ((), took) = timed(|| {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 std::thread::sleep(millis(700));

@@ -12,7 +12,7 @@ use xcp_pool::{Error, ErrorKind};
 
 /// What a host is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub(crate) enum State {
     Dead,
     /// Does not answer until it is something else, the request's time is over, or it is cancelled.
     Hangs,
@@ -23,7 +23,7 @@ pub enum State {
     Untrusted,
 }
 
-pub struct Machine {
+pub(crate) struct Machine {
     pub state: State,
     /// Which physical host it is: one may have several addresses.
     pub host: &'static str,
@@ -33,10 +33,10 @@ pub struct Machine {
 
 /// Some hosts in memory, by address.
 #[derive(Clone, Default)]
-pub struct World(pub Arc<Mutex<Inner>>);
+pub(crate) struct World(pub Arc<Mutex<Inner>>);
 
 #[derive(Default)]
-pub struct Inner {
+pub(crate) struct Inner {
     pub machines: BTreeMap<&'static str, Machine>,
     pub logins: usize,
     pub writes: Vec<String>,
@@ -50,11 +50,11 @@ pub struct Inner {
     pub limits: Vec<Limits>,
 }
 
-pub const POOL: &str = "pool-1";
+pub(crate) const POOL: &str = "pool-1";
 
 impl World {
     /// A pool of three: a is the master.
-    pub fn pool() -> Self {
+    pub(crate) fn pool() -> Self {
         let world = Self::default();
         for (address, host, state) in [
             ("a", "OpaqueRef:a", State::Master),
@@ -68,12 +68,18 @@ impl World {
         world
     }
 
-    pub fn add(&self, address: &'static str, host: &'static str, pool: &'static str, state: State) {
+    pub(crate) fn add(
+        &self,
+        address: &'static str,
+        host: &'static str,
+        pool: &'static str,
+        state: State,
+    ) {
         let machine = Machine { state, host, pool, sessions: Vec::new() };
         self.with(|inner| drop(inner.machines.insert(address, machine)));
     }
 
-    pub fn set(&self, address: &str, state: State) {
+    pub(crate) fn set(&self, address: &str, state: State) {
         self.with(|inner| {
             let machine = inner.machines.get_mut(address).unwrap();
             machine.state = state;
@@ -83,20 +89,20 @@ impl World {
     }
 
     /// As [`Self::set`], but the sessions are remembered.
-    pub fn turn(&self, address: &str, state: State) {
+    pub(crate) fn turn(&self, address: &str, state: State) {
         self.with(|inner| inner.machines.get_mut(address).unwrap().state = state);
     }
 
-    pub fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
         act(&mut self.0.lock().unwrap())
     }
 
-    pub fn open_sessions(&self) -> usize {
+    pub(crate) fn open_sessions(&self) -> usize {
         self.with(|inner| inner.machines.values().map(|machine| machine.sessions.len()).sum())
     }
 
     /// Waits until so many requests wait for hosts that hang.
-    pub fn await_waiting(&self, count: usize) {
+    pub(crate) fn await_waiting(&self, count: usize) {
         let start = Instant::now();
         while self.with(|inner| inner.waiting) < count {
             assert!(start.elapsed() < Duration::from_secs(10), "nobody waits");
@@ -124,20 +130,21 @@ impl World {
         state
     }
 
-    pub fn connect(&self, address: &str) -> Client {
+    pub(crate) fn connect(&self, address: &str) -> Client {
         Client::connect(self.clone(), address, &credentials()).unwrap()
     }
 }
 
-pub fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     Credentials::new("root", "hunter2")
 }
 
-pub fn fault(code: &str, params: &[&str]) -> Value {
+pub(crate) fn fault(code: &str, params: &[&str]) -> Value {
     json!({"jsonrpc": "2.0", "error": {"code": 1, "message": code, "data": params}, "id": 1})
 }
 
-pub fn result(value: Value) -> Value {
+#[expect(clippy::needless_pass_by_value, reason = "it is built where it is given")]
+pub(crate) fn result(value: Value) -> Value {
     json!({"jsonrpc": "2.0", "result": value, "id": 1})
 }
 
@@ -228,6 +235,6 @@ impl Transport for World {
     }
 }
 
-pub fn hosts(client: &Client) -> Result<Vec<Ref<Host>>, Error> {
+pub(crate) fn hosts(client: &Client) -> Result<Vec<Ref<Host>>, Error> {
     client.call("host.get_all", &())
 }

@@ -40,8 +40,8 @@ fn holders(views: &Views) -> HostSet {
 /// What a pool is made of; `links` says which pairs hear each other.
 fn assemble(
     weights: Vec<u32>,
-    fates: Vec<u8>,
-    storage: Vec<bool>,
+    fates: &[u8],
+    storage: &[bool],
     links: impl Fn(usize, usize) -> bool,
 ) -> Views {
     let n = weights.len();
@@ -81,7 +81,7 @@ fn pools(hosts: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Views>
         )
             .prop_map(move |(weights, fates, storage, links)| {
                 let n = weights.len();
-                assemble(weights, fates, storage, |a, b| links[a.min(b) * n + a.max(b)] >= cut)
+                assemble(weights, &fates, &storage, |a, b| links[a.min(b) * n + a.max(b)] >= cut)
             })
     })
 }
@@ -97,7 +97,7 @@ fn groups() -> impl Strategy<Value = (Views, Vec<u8>)> {
         )
             .prop_map(|(weights, fates, storage, group)| {
                 let sides = group.clone();
-                (assemble(weights, fates, storage, |a, b| sides[a] == sides[b]), group)
+                (assemble(weights, &fates, &storage, |a, b| sides[a] == sides[b]), group)
             })
     })
 }
@@ -131,7 +131,7 @@ proptest! {
     fn the_survivors_are_one_group_that_agrees(views in pools(1..=9)) {
         let outcome = outcome(&views);
         let survivors = survivors(&views);
-        for host in survivors {
+        for host in survivors.iter() {
             prop_assert!(survivors.is_subset(views.hb[host]), "{host} does not hear all: {survivors:?}");
         }
         if !survivors.is_empty() {

@@ -49,7 +49,7 @@ fn packings() -> impl Strategy<Value = Packing> {
 mod plain {
     use super::Packing;
 
-    pub fn plan(hosts: &[(usize, i64)], vms: &[(usize, i64)]) -> Vec<(usize, usize)> {
+    pub(super) fn plan(hosts: &[(usize, i64)], vms: &[(usize, i64)]) -> Vec<(usize, usize)> {
         let (mut hosts, mut vms) = (hosts.to_vec(), vms.to_vec());
         hosts.sort_by_key(|(_, free)| -free);
         vms.sort_by_key(|(_, size)| -size);
@@ -67,7 +67,7 @@ mod plain {
         plan
     }
 
-    pub fn survives(packing: &Packing, failures: usize) -> bool {
+    pub(super) fn survives(packing: &Packing, failures: usize) -> bool {
         sequences(packing.free.len(), failures).iter().all(|sequence| {
             let mut hosts: Vec<(usize, i64)> = packing.free.iter().copied().enumerate().collect();
             let mut placement = packing.placement.clone();

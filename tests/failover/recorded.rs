@@ -25,7 +25,7 @@ fn snapshot(case: &Value) -> Snapshot {
 }
 
 /// An error as it is recorded: `[CODE, params…]`.
-fn error(error: Error) -> Value {
+fn error(error: &Error) -> Value {
     let fault = error.fault().unwrap_or_else(|| panic!("no fault: {error}"));
     let all: Vec<&String> = std::iter::once(&fault.code).chain(&fault.params).collect();
     json!({"error": all})
@@ -34,7 +34,7 @@ fn error(error: Error) -> Value {
 fn answer<T: serde::Serialize>(result: Result<T>) -> Value {
     match result {
         Ok(value) => json!({"ok": value}),
-        Err(fault) => error(fault),
+        Err(fault) => error(&fault),
     }
 }
 
@@ -60,7 +60,7 @@ fn call(snapshot: &mut Snapshot, method: &str, params: &[Value]) -> Value {
             answer(planner.host_evacuation(&text(0).into()).map(|plan| {
                 plan.obstacles
                     .into_iter()
-                    .map(|(vm, fault)| (vm.to_string(), error(fault.into())["error"].clone()))
+                    .map(|(vm, fault)| (vm.to_string(), error(&fault.into())["error"].clone()))
                     .collect::<Value>()
             }))
         }
@@ -71,7 +71,7 @@ fn call(snapshot: &mut Snapshot, method: &str, params: &[Value]) -> Value {
             let vm = Ref::from(text(0));
             match planner.not_agile(&vm).unwrap() {
                 None => json!({"ok": ""}),
-                Some(reason) => error(reason.fault(&vm).into()),
+                Some(reason) => error(&reason.fault(&vm).into()),
             }
         }
         "oracle.plan_for_n_failures" => answer(Ok(planner.plan_for(number(0)).status)),
@@ -106,7 +106,7 @@ fn call(snapshot: &mut Snapshot, method: &str, params: &[Value]) -> Value {
                     written = Some(status);
                     json!({"ok": ""})
                 }
-                Err(fault) => error(fault),
+                Err(fault) => error(&fault),
             }
         }
         unknown => panic!("{unknown} is not asked"),

@@ -200,6 +200,7 @@ fn a_member_without_its_master_is_asked_alone_and_promoted() {
     // SAFETY: the world is alive.
     done(|e| unsafe { xcp_simulator_restart_toolstack(world.simulator, c"ignite".as_ptr(), e) })
         .unwrap();
+    // SAFETY: the world is alive.
     done(|e| unsafe { xcp_simulator_advance(world.simulator, 600.0, e) }).unwrap();
     let session = Local::open(&world, c"10.0.0.2", c"xcp-test").unwrap();
     assert!(session.is_in_emergency_mode());

@@ -5,7 +5,7 @@ use crate::support::{consequences, preflight, pure};
 use serde_json::{Value, json};
 use xcp_pool::ffi::{xcp_election_json, xcp_failover_json, xcp_partition_json, xcp_status};
 
-pub fn oracle(file: &str) -> String {
+pub(crate) fn oracle(file: &str) -> String {
     let path = format!("{}/tests/data/oracle/{file}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }

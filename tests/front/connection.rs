@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 /// A reply as it came.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub version: String,
     pub status: u16,
     pub reason: String,
@@ -18,40 +18,40 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", self.text()))
     }
 
     #[track_caller]
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         &found.unwrap_or_else(|| panic!("no {name}: {self:?}")).1
     }
 }
 
 /// A connection over which requests go one after the other.
-pub struct Connection {
+pub(crate) struct Connection {
     pub socket: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self { socket, buffer: Vec::new() }
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).unwrap();
     }
 
     /// The next reply; an error if the connection ends before it is whole.
-    pub fn receive(&mut self) -> io::Result<Answer> {
+    pub(crate) fn receive(&mut self) -> io::Result<Answer> {
         let end = loop {
             match self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 Some(at) => break at,
@@ -80,26 +80,26 @@ impl Connection {
 
     /// Sends a request and waits for its reply.
     #[track_caller]
-    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
         self.send(&request(method, path, headers, body));
         self.receive().unwrap()
     }
 
     /// Calls a method by JSON-RPC 2.0.
     #[track_caller]
-    pub fn call(&mut self, method: &str, params: &Json) -> Json {
+    pub(crate) fn call(&mut self, method: &str, params: &Json) -> Json {
         self.ask("POST", "/jsonrpc", "", call(method, params).as_bytes()).json()
     }
 
     /// A session of root.
     #[track_caller]
-    pub fn log_in(&mut self) -> String {
+    pub(crate) fn log_in(&mut self) -> String {
         let reply = self.call("session.login_with_password", &json!(["root", "xcp-test"]));
         reply["result"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
     }
 
     /// Whether the other side has closed the connection, without another byte.
-    pub fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         self.buffer.is_empty() && matches!(self.socket.read(&mut [0]), Ok(0))
     }
 
@@ -116,7 +116,7 @@ impl Connection {
 }
 
 /// A request with `Host` and, if it is not a GET, its length.
-pub fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = match method {
         "GET" => String::new(),
         _ => format!("Content-Length: {}\r\n", body.len()),
@@ -126,6 +126,6 @@ pub fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> 
 }
 
 /// The body of a call by JSON-RPC 2.0.
-pub fn call(method: &str, params: &Json) -> String {
+pub(crate) fn call(method: &str, params: &Json) -> String {
     json!({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).to_string()
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{Module, Segments, Source};
 
 /// What one file takes from others: each file with the names that are taken from it.
-pub type Taken = BTreeMap<usize, BTreeSet<String>>;
+pub(crate) type Taken = BTreeMap<usize, BTreeSet<String>>;
 
 /// The room of a file; the crate's root is in none.
-pub fn room(file: &str) -> Option<&str> {
+pub(crate) fn room(file: &str) -> Option<&str> {
     let room = file.split('/').next()?.trim_end_matches(".rs");
     (room != "lib").then_some(room)
 }
@@ -27,7 +27,7 @@ impl Source {
     /// A module that hands on what lies below it is only its face, and does not use it. Methods count
     /// where their type is defined, but for those that another file adds to a type: who calls one of
     /// these in the same room uses that file, if no other method has the name.
-    pub fn arrows(&self) -> Vec<Taken> {
+    pub(crate) fn arrows(&self) -> Vec<Taken> {
         let mut taken = vec![Taken::new(); self.files.len()];
         let methods = self.added_methods();
         for (id, module) in self.modules.iter().enumerate() {
@@ -62,7 +62,7 @@ impl Source {
     }
 
     /// The paths that a file names, in full where they begin with a name from a `use` line.
-    pub fn paths(&self, file: usize) -> BTreeSet<Segments> {
+    pub(crate) fn paths(&self, file: usize) -> BTreeSet<Segments> {
         let mut paths = BTreeSet::new();
         for module in self.modules.iter().filter(|module| module.file == file) {
             let stars = module.globs.iter();
@@ -171,7 +171,7 @@ impl Source {
 }
 
 /// The circles: files each of which leads to all others of its circle.
-pub fn circles(arrows: &[Taken]) -> Vec<Vec<usize>> {
+pub(crate) fn circles(arrows: &[Taken]) -> Vec<Vec<usize>> {
     let reach: Vec<BTreeSet<usize>> = (0..arrows.len())
         .map(|from| {
             let (mut seen, mut next) = (BTreeSet::new(), vec![from]);

@@ -12,11 +12,11 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 /// The segments of a path as it is written, `crate`, `self` and `super` included.
-pub type Segments = Vec<String>;
+pub(crate) type Segments = Vec<String>;
 
 /// A module: a file, or a `mod name { … }` in one.
 #[derive(Debug, Default)]
-pub struct Module {
+pub(crate) struct Module {
     /// The module around it; the root has none.
     pub parent: Option<usize>,
     /// Its file, by its place in [`Source::files`].
@@ -45,7 +45,7 @@ pub struct Module {
 
 /// All modules of a crate; the first is the root.
 #[derive(Debug, Default)]
-pub struct Source {
+pub(crate) struct Source {
     pub modules: Vec<Module>,
     /// Files relative to the root's folder, as `model/host.rs`.
     pub files: Vec<String>,
@@ -55,15 +55,15 @@ pub struct Source {
 
 impl Source {
     /// Reads a crate whose root is `lib.rs` in a folder.
-    pub fn read(folder: &Path) -> Self {
+    pub(crate) fn read(folder: &Path) -> Self {
         let mut source = Self::default();
         source.modules.push(Module::default());
-        source.file(folder, &folder.join("lib.rs"), folder.to_owned(), 0);
+        source.file(folder, &folder.join("lib.rs"), folder, 0);
         source
     }
 
     /// Takes a single text for the root of a crate.
-    pub fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut source = Self { files: vec!["lib.rs".to_owned()], ..Self::default() };
         source.modules.push(Module::default());
         let file = syn::parse_file(text).unwrap();
@@ -71,7 +71,7 @@ impl Source {
         source
     }
 
-    fn file(&mut self, folder: &Path, path: &Path, inside: PathBuf, module: usize) {
+    fn file(&mut self, folder: &Path, path: &Path, inside: &Path, module: usize) {
         let text = fs::read_to_string(path).unwrap();
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         self.modules[module].file = self.files.len();
@@ -79,14 +79,14 @@ impl Source {
         self.items(&file.items, module, Some((folder, inside)));
     }
 
-    fn items(&mut self, items: &[syn::Item], module: usize, place: Option<(&Path, PathBuf)>) {
+    fn items(&mut self, items: &[syn::Item], module: usize, place: Option<(&Path, &Path)>) {
         for item in items {
             let syn::Item::Mod(declared) = item else {
                 Reader { module: &mut self.modules[module], is_inside: false }.visit_item(item);
                 continue;
             };
             let name = declared.ident.to_string();
-            let inside = place.as_ref().map(|(folder, inside)| (*folder, inside.join(&name)));
+            let inside = place.map(|(folder, inside)| (folder, inside.join(&name)));
             if is_for_tests(&declared.attrs) {
                 if let (None, Some((folder, inside))) = (&declared.content, &inside) {
                     self.test_files.insert(relative(folder, &file_of(inside)));
@@ -98,9 +98,12 @@ impl Source {
             self.modules.push(Module { parent: Some(module), file, ..Module::default() });
             self.modules[module].children.insert(name, child);
             match (&declared.content, inside) {
-                (Some((_, items)), inside) => self.items(items, child, inside),
+                (Some((_, items)), inside) => {
+                    let place = inside.as_ref().map(|(folder, inside)| (*folder, &**inside));
+                    self.items(items, child, place);
+                }
                 (None, Some((folder, inside))) => {
-                    self.file(folder, &file_of(&inside), inside.clone(), child);
+                    self.file(folder, &file_of(&inside), &inside, child);
                 }
                 (None, None) => panic!("a single text has no modules elsewhere"),
             }
@@ -114,7 +117,7 @@ fn file_of(inside: &Path) -> PathBuf {
     if file.exists() { file } else { inside.join("mod.rs") }
 }
 
-pub fn relative(folder: &Path, path: &Path) -> String {
+pub(crate) fn relative(folder: &Path, path: &Path) -> String {
     path.strip_prefix(folder).unwrap().to_str().unwrap().replace('\\', "/")
 }
 

@@ -41,15 +41,15 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Held by every test of this binary: memory is counted for the whole process.
-pub static ALONE: Mutex<()> = Mutex::new(());
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
 /// Bytes that are allocated now.
-pub fn held() -> isize {
+pub(crate) fn held() -> isize {
     NOW.load(Ordering::Relaxed)
 }
 
 /// Runs something and says how long it took, and how much more memory it held at most.
-pub fn measured<T>(run: impl FnOnce() -> T) -> (T, Duration, isize) {
+pub(crate) fn measured<T>(run: impl FnOnce() -> T) -> (T, Duration, isize) {
     let before = NOW.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
     let start = Instant::now();

@@ -13,7 +13,7 @@ use xcp_pool::{Error, ErrorKind};
 
 /// The limits of these tests.
 const LIMIT: Duration = Duration::from_secs(8);
-const MAX_REPLY: u64 = 12 << 20;
+const MAX_REPLY: isize = 12 << 20;
 
 /// Connections, windows, threads.
 const OVERHEAD: isize = 8 << 20;
@@ -46,7 +46,7 @@ fn http() -> Http {
 
 fn connect(server: &Server) -> Result<Client, Error> {
     let mut limits = Limits::within(LIMIT);
-    limits.max_reply = MAX_REPLY;
+    limits.max_reply = MAX_REPLY.unsigned_abs() as u64;
     Client::builder(http())
         .limits(limits)
         .connect(&server.endpoint().to_string(), &Credentials::new("root", "hunter2"))
@@ -297,12 +297,12 @@ fn small_things_that_decode_into_large_ones_are_counted_as_such() {
         let (error, took, memory) = measured(|| client.records::<Vm>().unwrap_err());
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{record}: {error}");
         assert!(took < LIMIT, "{record}: {took:?}");
-        assert!(memory < OVERHEAD + 2 * MAX_REPLY as isize, "{record}: {memory}");
+        assert!(memory < OVERHEAD + 2 * MAX_REPLY, "{record}: {memory}");
         let (error, took, memory) =
             measured(|| client.snapshot_by_class(&[Class::Vm]).unwrap_err());
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{record}: {error}");
         assert!(took < LIMIT, "{record}: {took:?}");
-        assert!(memory < OVERHEAD + 2 * MAX_REPLY as isize, "{record}: {memory}");
+        assert!(memory < OVERHEAD + 2 * MAX_REPLY, "{record}: {memory}");
     }
 }
 
@@ -350,7 +350,7 @@ fn a_stream_of_events_that_never_ends_is_ended() {
         let (error, took, memory) = measured(|| client.watch_of(&[Class::Vm]).err().unwrap());
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{name}: {error}");
         assert!(took < LIMIT, "{name}: {took:?}");
-        assert!(memory < OVERHEAD + 3 * MAX_REPLY as isize, "{name}: {memory}");
+        assert!(memory < OVERHEAD + 3 * MAX_REPLY, "{name}: {memory}");
     }
     // Slower than the deadline.
     let (_server, client) = against(|_, stream| {

@@ -54,7 +54,7 @@ fn eject(client: &Client, plan: &Plan) -> Result<Outcome<Ejected>> {
 }
 
 /// Gamma is to leave.
-pub struct Eject {
+pub(crate) struct Eject {
     world: World,
     client: Client,
     plan: Plan,

@@ -18,7 +18,7 @@ use crate::recover::Recovery;
 use crate::support::{done, not_done, requests, unknown};
 
 /// An operation in a world of its own, planned and ready to begin.
-pub trait Drill: Sized {
+pub(crate) trait Drill: Sized {
     type Done: Debug;
 
     /// The calls that change the world: each is made once, whatever happens to it.

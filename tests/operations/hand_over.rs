@@ -62,7 +62,7 @@ fn assert_in_order(world: &World, master: &str, address: &str) {
 }
 
 /// Beta is to become master.
-pub struct HandOver {
+pub(crate) struct HandOver {
     world: World,
     client: Client,
     plan: Plan,

@@ -14,7 +14,7 @@ use crate::faults::Drill;
 use crate::support::{done, log_in, not_done};
 
 /// Ignite is to join Phantom's pool.
-pub struct Story {
+pub(crate) struct Story {
     world: World,
     phantom: Client,
     ignite: Client,

@@ -58,7 +58,7 @@ fn assert_in_order(world: &World, client: Client) {
 }
 
 /// Gamma is to be rebooted.
-pub struct Maintenance {
+pub(crate) struct Maintenance {
     world: World,
     client: Client,
     plan: Plan,

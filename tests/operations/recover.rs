@@ -86,7 +86,7 @@ fn power_state(world: &World, host: &str, vm: &str) -> String {
 }
 
 /// Alpha is to take the place of Phantom, which is off.
-pub struct Recovery {
+pub(crate) struct Recovery {
     lab: Lab,
     plan: Plan,
 }

@@ -10,14 +10,14 @@ use xcp_pool::plan::Plan;
 use xcp_pool::simulator::{World, WorldTransport};
 use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
 
-pub use crate::campaign::cases::{phantoms_pool, root, three_hosts};
+pub(crate) use crate::campaign::cases::{phantoms_pool, root, three_hosts};
 
-pub fn log_in(world: &World, host: &str) -> Client {
+pub(crate) fn log_in(world: &World, host: &str) -> Client {
     Client::connect(world.transport(), host, &root()).unwrap()
 }
 
 /// A session with one host alone.
-pub fn log_in_locally(world: &World, address: &str) -> LocalSession {
+pub(crate) fn log_in_locally(world: &World, address: &str) -> LocalSession {
     let (endpoint, never) = (address.parse().unwrap(), Cancel::new());
     LocalSession::open(world.transport(), &endpoint, &root(), Limits::default(), &never).unwrap()
 }
@@ -39,22 +39,22 @@ impl Transport for Wary {
 }
 
 /// A client of alpha that does not trust gamma.
-pub fn log_in_wary(world: &World) -> Client {
+pub(crate) fn log_in_wary(world: &World) -> Client {
     Client::connect(Wary(world.transport()), "alpha", &root()).unwrap()
 }
 
-pub fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
+pub(crate) fn named(snapshot: &Snapshot, name: &str) -> Ref<Host> {
     let host = snapshot.host.iter().find(|(_, host)| host.name_label == name);
     host.unwrap().0.clone()
 }
 
 /// How often a method was called, of whomever.
-pub fn requests(world: &World, method: &str) -> u64 {
+pub(crate) fn requests(world: &World, method: &str) -> u64 {
     world.requests().get(method).copied().unwrap_or(0)
 }
 
 #[track_caller]
-pub fn done<T>(outcome: Result<Outcome<T>>) -> T {
+pub(crate) fn done<T>(outcome: Result<Outcome<T>>) -> T {
     match outcome.unwrap() {
         Outcome::Done(done) => done,
         Outcome::NotDone(why) => panic!("not done: {why}"),
@@ -63,7 +63,7 @@ pub fn done<T>(outcome: Result<Outcome<T>>) -> T {
 }
 
 #[track_caller]
-pub fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
+pub(crate) fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
     match outcome.unwrap() {
         Outcome::NotDone(why) => why.to_string(),
         other => panic!("{other:?}"),
@@ -71,7 +71,7 @@ pub fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
 }
 
 #[track_caller]
-pub fn unknown<T: Debug>(outcome: Result<Outcome<T>>) -> String {
+pub(crate) fn unknown<T: Debug>(outcome: Result<Outcome<T>>) -> String {
     match outcome.unwrap() {
         Outcome::Unknown(why) => why.to_string(),
         other => panic!("{other:?}"),
@@ -79,6 +79,6 @@ pub fn unknown<T: Debug>(outcome: Result<Outcome<T>>) -> String {
 }
 
 /// The rules that keep a plan from being complete.
-pub fn rules(plan: &Plan) -> Vec<&str> {
+pub(crate) fn rules(plan: &Plan) -> Vec<&str> {
     plan.unsolved.iter().map(|unsolved| unsolved.rule.as_str()).collect()
 }

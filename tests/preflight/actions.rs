@@ -8,7 +8,7 @@ use xcp_pool::actions::{Action, Argument, Condition, Side};
 use xcp_pool::model::{NetworkPurpose, Object, Record, Ref, Snapshot, Vm};
 
 /// A sample of every action. Each ref has the name of its class.
-pub fn samples() -> Vec<Action> {
+pub(crate) fn samples() -> Vec<Action> {
     let side = Side::Joiner;
     let configuration = BTreeMap::from([("timeout".to_owned(), "60".to_owned())]);
     let purpose = NetworkPurpose::Nbd;
@@ -83,7 +83,7 @@ fn sample<T: Record>() -> Ref<T> {
 }
 
 /// The name of an action's variant.
-pub fn name(action: &Action) -> String {
+pub(crate) fn name(action: &Action) -> String {
     let debug = format!("{action:?}");
     debug.split(' ').next().unwrap().to_owned()
 }

@@ -145,7 +145,7 @@ fn compare_fates(
             let told = fates.remove(&(class.as_str(), uuid));
             match class.as_str() {
                 "VM" if before["is_default_template"] == true => {
-                    assert_eq!((told, appears), (None, false))
+                    assert_eq!((told, appears), (None, false));
                 }
                 "VIF" => assert_eq!(told.unwrap_or(false), appears),
                 "host" | "SR" | "PBD" | "VDI" | "network" | "PIF" | "VM" => {

@@ -252,7 +252,7 @@ fn a_mac_seed_may_be_shared_by_a_vm_and_its_snapshots_alone() {
     assert_eq!(machines(&foretold(&same_pool, &same_joiner)).import, Import::Complete);
     // A snapshot in the pool of another VM.
     change::<Vm>(&mut same_pool, "vm-b-snapshot", |vm| {
-        vm.snapshot_of = Ref::new("OpaqueRef:vm-b-1")
+        vm.snapshot_of = Ref::new("OpaqueRef:vm-b-1");
     });
     let clash = Fault::new("DUPLICATE_MAC_SEED", ["seed"]);
     assert_eq!(undone(&foretold(&same_pool, &same_joiner)), &clash);

@@ -5,25 +5,25 @@ use xcp_pool::preflight::consequences::{Changes, Consequences};
 use xcp_pool::preflight::{Options, Report, evaluate};
 
 /// The report on a join by either call.
-pub fn report(pool: &Snapshot, joiner: &Snapshot, force: bool) -> Report {
+pub(crate) fn report(pool: &Snapshot, joiner: &Snapshot, force: bool) -> Report {
     evaluate(pool.clone(), joiner.clone(), &Options::new().force(force))
 }
 
 /// What `pool.join` would do, whatever refuses it.
-pub fn admitted(pool: &Snapshot, joiner: &Snapshot) -> Consequences {
+pub(crate) fn admitted(pool: &Snapshot, joiner: &Snapshot) -> Consequences {
     report(pool, joiner, false).consequences_once_admitted()
 }
 
 /// Consequences, with the changes that they mean.
-pub struct Foretold(Consequences, Changes);
+pub(crate) struct Foretold(Consequences, Changes);
 
 impl Foretold {
-    pub fn of(pool: &Snapshot, joiner: &Snapshot) -> Self {
+    pub(crate) fn of(pool: &Snapshot, joiner: &Snapshot) -> Self {
         let report = report(pool, joiner, false);
         Self(report.consequences_once_admitted(), report.changes_once_admitted())
     }
 
-    pub fn changes(&self) -> &Changes {
+    pub(crate) fn changes(&self) -> &Changes {
         &self.1
     }
 }

@@ -11,7 +11,7 @@ use xcp_pool::preflight::consequences::{Changes, MADE_AT_JOIN};
 /// of those that were foretold.
 ///
 /// `settled` if the new member may have started in the meantime.
-pub fn compare(
+pub(crate) fn compare(
     before: &Snapshot,
     changes: &Changes,
     actual: &Map<String, Value>,
@@ -184,7 +184,7 @@ fn is_new(reference: &str) -> bool {
 }
 
 /// The fault with the refs that the server made.
-pub fn with_real_refs(fault: &Fault, refs: &BTreeMap<String, String>) -> Fault {
+pub(crate) fn with_real_refs(fault: &Fault, refs: &BTreeMap<String, String>) -> Fault {
     Fault::new(
         &*fault.code,
         fault.params.iter().map(|param| refs.get(param).unwrap_or(param).as_str()),

@@ -142,7 +142,7 @@ fn check(world: &World, documented: bool, pick: usize) {
     let acts = again.steps.iter().filter_map(action).count();
     assert_eq!(acts, 0, "planned once more after\n{plan}\n{again}");
 
-    let agreed: BTreeSet<_> = plan.losses().map(|loss| loss.object.uuid.to_string()).collect();
+    let agreed: BTreeSet<_> = plan.losses().map(|loss| loss.object.uuid.clone()).collect();
     let acts: Vec<_> = plan.steps.iter().filter_map(action).collect();
     let joiner = &before.joiner;
     let forgotten = |sr: &Ref<Sr>| {

@@ -11,23 +11,23 @@ use xcp_pool::simulator::database::{Database, Value};
 use xcp_pool::simulator::{self, Release, Scene};
 
 /// How many cases a law is tried on.
-pub fn cases() -> Config {
+pub(crate) fn cases() -> Config {
     let cases = std::env::var("XCP_POOL_CASES").ok().and_then(|cases| cases.parse().ok());
     Config { cases: cases.unwrap_or(400), failure_persistence: None, ..Config::default() }
 }
 
 /// The master of a world's pool.
-pub const MASTER: &str = "host-0";
+pub(crate) const MASTER: &str = "host-0";
 /// The host that is to join.
-pub const JOINER: &str = "joiner";
+pub(crate) const JOINER: &str = "joiner";
 
 /// What the licence daemon of a simulated host knows.
-pub fn editions() -> Editions {
+pub(crate) fn editions() -> Editions {
     Editions::Known(vec![Edition { title: "xcp-ng".to_owned(), order: 100 }])
 }
 
 /// The hosts of a world, as far as its snapshots tell of them.
-pub fn simulated(world: &World) -> simulator::World {
+pub(crate) fn simulated(world: &World) -> simulator::World {
     let load = |snapshot: &Snapshot| {
         let json: Json = serde_json::from_str(&snapshot.to_json()).unwrap();
         Database::load(Release::Newest, &json).unwrap()
@@ -65,7 +65,7 @@ fn end_of_operations(scene: &mut Scene<'_>, host: &str) {
 }
 
 /// What a host's server shows.
-pub fn snapshot(world: &simulator::World, host: &str) -> Snapshot {
+pub(crate) fn snapshot(world: &simulator::World, host: &str) -> Snapshot {
     let saved = world.database(host).unwrap().save().to_string();
     let snapshot = Snapshot::from_json(saved.as_bytes()).unwrap();
     assert_eq!(snapshot.problems, []);

@@ -1,5 +1,5 @@
 //! Worlds for tests of the preflight: a clean one, and what breaks it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::path::PathBuf;
 
@@ -11,15 +11,15 @@ use xcp_pool::rules::{Rule, RuleCode, proofs::Sides};
 
 /// `{"joiner": {class: {ref: record}}, "pool": …, "options": …}`
 #[derive(Clone)]
-pub struct World(pub Value);
+pub(crate) struct World(pub Value);
 
 /// A file of `tests/data/preflight/rules`.
-pub struct Case {
+pub(crate) struct Case {
     pub code: String,
     pub file: Value,
 }
 
-pub fn data(path: &str) -> PathBuf {
+pub(crate) fn data(path: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/data", path].iter().collect()
 }
 
@@ -30,17 +30,17 @@ fn read(path: &str) -> Value {
 }
 
 /// The rule of the preflight with a code.
-pub fn rule(code: &str) -> &'static Rule {
+pub(crate) fn rule(code: &str) -> &'static Rule {
     RuleCode::of::<Preflight>(code).unwrap().rule()
 }
 
 /// Whether answers are rewritten rather than compared.
-pub fn blessing() -> bool {
+pub(crate) fn blessing() -> bool {
     std::env::var_os("XCP_POOL_BLESS").is_some()
 }
 
 /// Compares a text with a file of `tests/data/preflight`, or rewrites that.
-pub fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let path = data("preflight").join(name);
     let text = format!("{}\n", text.trim_end());
     if blessing() {
@@ -51,7 +51,7 @@ pub fn golden(name: &str, text: &str) {
 }
 
 /// The world without findings.
-pub fn clean() -> World {
+pub(crate) fn clean() -> World {
     let clean = read("preflight/clean.json");
     let recording = read(clean["from"].as_str().unwrap());
     let mut world = World(json!({
@@ -64,7 +64,7 @@ pub fn clean() -> World {
 }
 
 /// All rule cases, in the order of their names.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut codes: Vec<_> = std::fs::read_dir(data("preflight/rules"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -78,14 +78,14 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    pub fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         let mut world = clean();
         world.change(&self.file);
         world
     }
 
     /// Rewrites answers, if that is wanted.
-    pub fn bless<'a>(&self, answers: impl IntoIterator<Item = (&'a str, Value)>) -> bool {
+    pub(crate) fn bless<'a>(&self, answers: impl IntoIterator<Item = (&'a str, Value)>) -> bool {
         if !blessing() {
             return false;
         }
@@ -102,7 +102,7 @@ impl Case {
 
 impl World {
     /// Applies `remove`, `set` and `options` of a file, in that order.
-    pub fn change(&mut self, file: &Value) {
+    pub(crate) fn change(&mut self, file: &Value) {
         for pointer in file["remove"].as_array().into_iter().flatten() {
             let pointer = pointer.as_str().unwrap();
             let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -123,26 +123,26 @@ impl World {
         }
     }
 
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         serde_json::from_value(self.0["options"].clone()).unwrap()
     }
 
-    pub fn snapshot(&self, side: &str) -> Snapshot {
+    pub(crate) fn snapshot(&self, side: &str) -> Snapshot {
         Snapshot::from_json(self.0[side].to_string().as_bytes()).unwrap()
     }
 
     /// Both databases, as proofs about rules take them.
-    pub fn sides(&self) -> Sides {
+    pub(crate) fn sides(&self) -> Sides {
         [(Side::Pool, "pool"), (Side::Joiner, "joiner")]
             .map(|(side, name)| (side, self.snapshot(name)))
             .into()
     }
 
-    pub fn evaluate(&self) -> Report {
+    pub(crate) fn evaluate(&self) -> Report {
         self.evaluate_with(|_| {})
     }
 
-    pub fn evaluate_with(&self, change: impl FnOnce(&mut Options)) -> Report {
+    pub(crate) fn evaluate_with(&self, change: impl FnOnce(&mut Options)) -> Report {
         let mut options = self.options();
         change(&mut options);
         preflight::evaluate(self.snapshot("pool"), self.snapshot("joiner"), &options)

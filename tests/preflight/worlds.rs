@@ -34,7 +34,7 @@ fn plain(fault: &Fault) -> (String, Vec<String>) {
     };
     // The text of an uncaught exception is nobody's promise.
     let params = if fault.code == "INTERNAL_ERROR" { &[][..] } else { &fault.params };
-    (fault.code.to_string(), params.iter().map(sorted).collect())
+    (fault.code.clone(), params.iter().map(sorted).collect())
 }
 
 /// Whether a fault is the foretold one; some name what the import makes up.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Map, Value as Json};
 
 /// A difference that is allowed, and why.
-pub struct Exception {
+pub(crate) struct Exception {
     /// The class.
     pub class: &'static str,
     /// The field, or `*` for the whole object.
@@ -16,7 +16,7 @@ pub struct Exception {
 }
 
 /// The databases before, which say what was made up later.
-pub struct Before<'a> {
+pub(crate) struct Before<'a> {
     pub joiner: &'a Json,
     pub pool: &'a Json,
 }
@@ -24,7 +24,7 @@ pub struct Before<'a> {
 /// Every difference between the recorded database and the simulated one, as a line of text.
 ///
 /// Only the classes of the recording count.
-pub fn differences(
+pub(crate) fn differences(
     before: &Before<'_>,
     recorded: &Json,
     simulated: &Json,

@@ -23,6 +23,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// A call under a deadline.
+#[expect(clippy::needless_pass_by_value, reason = "it is built where it is given")]
 fn call_within(
     world: &World,
     limit: Duration,

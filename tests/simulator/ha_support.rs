@@ -13,7 +13,7 @@ use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
 use crate::support::Caller;
 
 /// A pool of `h0`, `h1`, … in the order of their uuids; the first is master when it begins.
-pub struct HaPool {
+pub(crate) struct HaPool {
     pub world: World,
     /// Names, in the order of uuids.
     pub hosts: Vec<String>,
@@ -23,7 +23,7 @@ pub struct HaPool {
 
 /// What is broken in a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub(crate) enum Cut {
     /// No heartbeats between two hosts, by index.
     Link(usize, usize),
     /// A host cannot reach the state file.
@@ -69,7 +69,7 @@ fn spec(n: usize) -> PoolSpec {
 
 impl HaPool {
     /// A pool with HA on, quiet for half a minute.
-    pub fn new(n: usize, seed: u64, timeout: u64) -> Self {
+    pub(crate) fn new(n: usize, seed: u64, timeout: u64) -> Self {
         let world = World::builder().seed(seed).pool(spec(n)).build().unwrap();
         let hosts: Vec<String> = (0..n).map(|host| format!("h{host}")).collect();
         let master = hosts.iter().find(|host| world.role(host) == Some(HostRole::Master)).unwrap();
@@ -87,7 +87,7 @@ impl HaPool {
     }
 
     /// Breaks something, here and in the scenario.
-    pub fn cut(&mut self, cut: &Cut) {
+    pub(crate) fn cut(&mut self, cut: &Cut) {
         let uuids = self.scenario.hosts().to_vec();
         let Self { world, hosts, scenario, .. } = self;
         world.act(|scene| match cut {
@@ -116,7 +116,7 @@ impl HaPool {
     }
 
     /// Mends everything; hosts without power get it.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.world.act(|scene| {
             for (n, host) in self.hosts.iter().enumerate() {
                 scene.heal_state_file(host);
@@ -129,7 +129,7 @@ impl HaPool {
     }
 
     /// All hosts are in one live set again, with one master.
-    pub fn assert_whole(&self) {
+    pub(crate) fn assert_whole(&self) {
         for host in &self.hosts {
             let ha = self.world.ha(host).unwrap();
             assert_eq!(ha.live_set, self.hosts, "{host} is not back: {ha:?}");
@@ -139,7 +139,7 @@ impl HaPool {
     }
 
     /// Lets time pass event by event; never may there be two masters or two holders of the lock.
-    pub fn run(&self, seconds: u64) {
+    pub(crate) fn run(&self, seconds: u64) {
         let until = self.world.now() + Duration::from_secs(seconds);
         while self.world.step(until) {
             let (masters, holders) = (self.world.masters(), self.world.lock_holders());
@@ -149,13 +149,13 @@ impl HaPool {
     }
 
     /// The names of hosts by their uuids.
-    pub fn names(&self, uuids: &[String]) -> Vec<String> {
+    pub(crate) fn names(&self, uuids: &[String]) -> Vec<String> {
         let index = |uuid: &String| self.scenario.hosts().iter().position(|host| host == uuid);
         uuids.iter().map(|uuid| self.hosts[index(uuid).unwrap()].clone()).collect()
     }
 
     /// What has become of the pool is what was to be expected.
-    pub fn assert_ended_as(&self, outcome: &Outcome) {
+    pub(crate) fn assert_ended_as(&self, outcome: &Outcome) {
         let survivors = self.names(&outcome.survivors);
         let mut fenced: Vec<String> =
             self.world.fenced().into_iter().map(|fenced| fenced.host).collect();
@@ -181,13 +181,13 @@ impl HaPool {
     }
 
     /// The master's database.
-    pub fn database(&self) -> Database {
+    pub(crate) fn database(&self) -> Database {
         let masters = self.world.masters();
         self.world.database(masters.first().expect("a master")).unwrap()
     }
 
     /// Where each running VM of the users is: host names by VM names.
-    pub fn running_vms(&self) -> BTreeMap<String, String> {
+    pub(crate) fn running_vms(&self) -> BTreeMap<String, String> {
         let database = self.database();
         let running = database
             .objects("VM")
@@ -201,7 +201,7 @@ impl HaPool {
     }
 
     /// What the planner reads.
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let saved: Json = self.database().save();
         Snapshot::from_json(saved.to_string().as_bytes()).unwrap()
     }

@@ -1,7 +1,6 @@
 //! The smallest HTTP server that these tests need: it answers as it is told, over TCP or TLS.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use xcp_pool::transport::{Cancel, Endpoint, Fingerprint, Limits, Request};
 
 /// A connection to answer on.
-pub trait Stream: Read + Write + Send {
+pub(crate) trait Stream: Read + Write + Send {
     /// The socket below.
     fn socket(&self) -> &TcpStream;
 }
@@ -34,7 +33,7 @@ impl Stream for StreamOwned<ServerConnection, TcpStream> {
 
 /// A request as it came.
 #[derive(Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub head: String,
     pub body: String,
     /// Which connection it came on, and which request of all it is; both from 0.
@@ -42,7 +41,7 @@ pub struct Asked {
     pub number: usize,
 }
 
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     pub scheme: &'static str,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -50,16 +49,16 @@ pub struct Server {
 }
 
 /// Answers one request; an error closes the connection.
-pub type Answer = dyn Fn(&Asked, &mut dyn Stream) -> io::Result<()> + Send + Sync;
+pub(crate) type Answer = dyn Fn(&Asked, &mut dyn Stream) -> io::Result<()> + Send + Sync;
 
 impl Server {
-    pub fn plain(
+    pub(crate) fn plain(
         answer: impl Fn(&Asked, &mut dyn Stream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self::start(None, Arc::new(answer))
     }
 
-    pub fn tls(
+    pub(crate) fn tls(
         config: ServerConfig,
         answer: impl Fn(&Asked, &mut dyn Stream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -94,15 +93,15 @@ impl Server {
         server
     }
 
-    pub fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         format!("{}://{}", self.scheme, self.address).parse().unwrap()
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -141,11 +140,16 @@ fn serve(
 }
 
 /// Answers with status 200 and this body.
-pub fn ok(stream: &mut dyn Stream, body: &str) -> io::Result<()> {
+pub(crate) fn ok(stream: &mut dyn Stream, body: &str) -> io::Result<()> {
     respond(stream, "200 OK", "", body)
 }
 
-pub fn respond(stream: &mut dyn Stream, status: &str, headers: &str, body: &str) -> io::Result<()> {
+pub(crate) fn respond(
+    stream: &mut dyn Stream,
+    status: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<()> {
     let length = body.len();
     stream.write_all(
         format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").as_bytes(),
@@ -154,7 +158,7 @@ pub fn respond(stream: &mut dyn Stream, status: &str, headers: &str, body: &str)
 }
 
 /// An error that makes the server drop the connection.
-pub fn hang_up() -> io::Result<()> {
+pub(crate) fn hang_up() -> io::Result<()> {
     Err(io::ErrorKind::ConnectionAborted.into())
 }
 
@@ -163,7 +167,10 @@ fn pem(name: &str) -> PathBuf {
 }
 
 /// A server's TLS with the certificate of a file in `tests/data/tls`.
-pub fn certificate(name: &str, version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {
+pub(crate) fn certificate(
+    name: &str,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> ServerConfig {
     let path = pem(name);
     let chain = CertificateDer::pem_file_iter(&path).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(&path).unwrap();
@@ -176,16 +183,16 @@ pub fn certificate(name: &str, version: &'static rustls::SupportedProtocolVersio
         .unwrap()
 }
 
-pub fn fingerprint(name: &str) -> Fingerprint {
+pub(crate) fn fingerprint(name: &str) -> Fingerprint {
     Fingerprint::of(&CertificateDer::from_pem_file(pem(name)).unwrap())
 }
 
-pub fn bundle(names: &[&str]) -> Vec<u8> {
+pub(crate) fn bundle(names: &[&str]) -> Vec<u8> {
     names.iter().flat_map(|name| std::fs::read(pem(name)).unwrap()).collect()
 }
 
 /// A request with these limits.
-pub fn request<'a>(
+pub(crate) fn request<'a>(
     endpoint: &'a Endpoint,
     body: &'a str,
     limits: Limits,

@@ -1,7 +1,7 @@
 //! A caller of the simulator's hosts that speaks JSON-RPC 2.0 by hand.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod recorded;
+pub(crate) mod recorded;
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use xcp_pool::{Error, Fault};
 
 /// What a call came to: a result, a fault, or no reply.
 #[derive(Debug)]
-pub enum Failed {
+pub(crate) enum Failed {
     Fault(Fault),
     Lost(Error),
 }
 
 impl Failed {
-    pub fn fault(self) -> String {
+    pub(crate) fn fault(self) -> String {
         match self {
             Self::Fault(fault) => fault.to_string(),
             Self::Lost(error) => panic!("no reply: {error}"),
         }
     }
 
-    pub fn lost(self) -> Error {
+    pub(crate) fn lost(self) -> Error {
         match self {
             Self::Fault(fault) => panic!("an answer: {fault}"),
             Self::Lost(error) => error,
@@ -34,18 +34,19 @@ impl Failed {
 }
 
 /// Somebody who is logged in at one host.
-pub struct Caller {
+pub(crate) struct Caller {
     pub transport: WorldTransport,
     pub host: String,
     pub session: String,
 }
 
-pub fn sleep(transport: &WorldTransport, seconds: u64) {
+pub(crate) fn sleep(transport: &WorldTransport, seconds: u64) {
     transport.sleep(Duration::from_secs(seconds), &Cancel::new()).unwrap();
 }
 
 /// Calls without a session, or with one among the parameters.
-pub fn raw(
+#[expect(clippy::needless_pass_by_value, reason = "it is built where it is given")]
+pub(crate) fn raw(
     transport: &WorldTransport,
     host: &str,
     method: &str,
@@ -74,14 +75,14 @@ pub fn raw(
 }
 
 impl Caller {
-    pub fn login(world: &World, host: &str) -> Self {
+    pub(crate) fn login(world: &World, host: &str) -> Self {
         let transport = world.transport();
         let params = json!(["root", "xcp-test", "1.0", "tests"]);
         let session = raw(&transport, host, "session.login_with_password", params).unwrap();
         Self { transport, host: host.to_owned(), session: session.as_str().unwrap().to_owned() }
     }
 
-    pub fn try_call<const N: usize>(
+    pub(crate) fn try_call<const N: usize>(
         &self,
         method: &str,
         params: [Json; N],
@@ -92,13 +93,13 @@ impl Caller {
     }
 
     #[track_caller]
-    pub fn call<const N: usize>(&self, method: &str, params: [Json; N]) -> Json {
+    pub(crate) fn call<const N: usize>(&self, method: &str, params: [Json; N]) -> Json {
         self.try_call(method, params).unwrap_or_else(|failed| panic!("{method}: {failed:?}"))
     }
 
     /// The fault that a call must raise.
     #[track_caller]
-    pub fn fault<const N: usize>(&self, method: &str, params: [Json; N]) -> String {
+    pub(crate) fn fault<const N: usize>(&self, method: &str, params: [Json; N]) -> String {
         match self.try_call(method, params) {
             Ok(result) => panic!("{method} answered {result}"),
             Err(failed) => failed.fault(),
@@ -107,7 +108,7 @@ impl Caller {
 
     /// The only object of a class with a label.
     #[track_caller]
-    pub fn named(&self, class: &str, label: &str) -> Json {
+    pub(crate) fn named(&self, class: &str, label: &str) -> Json {
         let found = self.call(&format!("{class}.get_by_name_label"), [json!(label)]);
         let found = found.as_array().unwrap();
         assert_eq!(found.len(), 1, "{class} {label}");
@@ -116,11 +117,11 @@ impl Caller {
 
     /// A field of an object.
     #[track_caller]
-    pub fn field(&self, class: &str, object: &Json, field: &str) -> Json {
+    pub(crate) fn field(&self, class: &str, object: &Json, field: &str) -> Json {
         self.call(&format!("{class}.get_{field}"), [object.clone()])
     }
 
-    pub fn sleep(&self, seconds: u64) {
+    pub(crate) fn sleep(&self, seconds: u64) {
         sleep(&self.transport, seconds);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// The baseline and the cases.
-pub fn cases() -> (Value, Vec<Value>) {
+pub(crate) fn cases() -> (Value, Vec<Value>) {
     let path = format!("{}/tests/data/oracle/preflight.jsonl", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -12,7 +12,7 @@ pub fn cases() -> (Value, Vec<Value>) {
 }
 
 /// The scenario of a case: what it removes from the baseline, then what it sets.
-pub fn scenario(baseline: &Value, case: &Value) -> Value {
+pub(crate) fn scenario(baseline: &Value, case: &Value) -> Value {
     let mut scenario = baseline.clone();
     let place = |pointer: &str| {
         let mut keys: Vec<_> =

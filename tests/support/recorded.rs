@@ -9,13 +9,13 @@ use serde_json::{Map, Value as Json, json};
 use xcp_pool::simulator::database::Database;
 use xcp_pool::simulator::{Release, World};
 
-pub fn exchanges(name: &str) -> Vec<Json> {
+pub(crate) fn exchanges(name: &str) -> Vec<Json> {
     let path = format!("{}/tests/data/oracle/exchanges/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The recorded pool of three, alive.
-pub fn world() -> World {
+pub(crate) fn world() -> World {
     let path = "tests/data/oracle/records/pool-of-three.json";
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     let recorded: Json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -36,19 +36,19 @@ pub fn world() -> World {
 
 /// What a run of recorded calls remembers: recorded texts and ours.
 #[derive(Default)]
-pub struct Translation(BTreeMap<String, String>);
+pub(crate) struct Translation(BTreeMap<String, String>);
 
 impl Translation {
-    pub fn learn(&mut self, recorded: &str, ours: &str) {
+    pub(crate) fn learn(&mut self, recorded: &str, ours: &str) {
         self.0.insert(recorded.to_owned(), ours.to_owned());
     }
 
-    pub fn apply(&self, text: &str) -> String {
+    pub(crate) fn apply(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
     /// Learns from a recorded reply and ours: refs as results, tokens of events.
-    pub fn learn_from(&mut self, recorded: &Json, ours: &Json) {
+    pub(crate) fn learn_from(&mut self, recorded: &Json, ours: &Json) {
         for path in ["/result", "/result/token"] {
             if let (Some(from), Some(to)) = (
                 recorded.pointer(path).and_then(Json::as_str),
@@ -72,7 +72,7 @@ const SHAPES: &[(&str, &str)] = &[
 ];
 
 /// Replaces what no two runs have in common: uuids, dates, generations, track ids.
-pub fn mask(text: &str) -> String {
+pub(crate) fn mask(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut masked = String::new();
     let mut at = 0;
@@ -104,7 +104,7 @@ fn fits(text: &str, shape: &str) -> bool {
 }
 
 /// A reply with everything masked and every set of its result in one order.
-pub fn comparable(reply: &Json) -> Json {
+pub(crate) fn comparable(reply: &Json) -> Json {
     let mut reply: Json = serde_json::from_str(&mask(&reply.to_string())).unwrap();
     if let Some(result) = reply.get_mut("result") {
         // The counts of sessions and the ids and tokens of events depend on the run.
@@ -130,7 +130,7 @@ pub fn comparable(reply: &Json) -> Json {
     reply
 }
 
-pub fn sort_sets(json: &mut Json) {
+pub(crate) fn sort_sets(json: &mut Json) {
     match json {
         Json::Array(elements) => {
             elements.iter_mut().for_each(sort_sets);

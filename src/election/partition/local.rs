@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub const MAX_HOSTS: usize = 64;
 
 /// A host's two domains.
-// Exhaustive: it is input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct Domains {
     /// Whom it hears on the network, itself included.
     pub hb: HostSet,
@@ -23,8 +23,8 @@ pub struct Domains {
 /// Other hosts publish their domains twice, in their heartbeats and in the state file, and what
 /// arrives may be of different age. [`Views`](super::Views) makes all hosts' local views of one
 /// common picture; who simulates the hosts one by one fills them with what each of them received.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
 pub struct LocalView {
     /// The host that decides.
     pub me: usize,
@@ -212,7 +212,7 @@ impl LocalView {
             left.remove(poorest);
             read[poorest].hb = HostSet::EMPTY;
             let gone = weight_score(self.weights[poorest]) + SIZE_SCORE;
-            for host in left {
+            for host in left.iter() {
                 let hb = &mut read[host].hb;
                 if hb.contains(poorest) {
                     hb.remove(poorest);
@@ -254,7 +254,7 @@ impl LocalView {
     /// Whether the host is in the best group, and around which host that was found.
     fn best_group(&self, own: Domains, read: &[Domains]) -> (bool, Option<usize>) {
         let mut best = None;
-        for host in own.sf {
+        for host in own.sf.iter() {
             let Domains { hb, sf } = read[host];
             let size = 256 * self.weight(hb & sf) + (hb & sf).len() as u64;
             if size > best.map_or(0, |(_, size)| size) {

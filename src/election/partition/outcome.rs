@@ -87,7 +87,7 @@ pub enum FenceReason {
 /// The rule by which a host survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-// Exhaustive: the daemon has two.
+#[expect(clippy::exhaustive_enums, reason = "the daemon has two")]
 pub enum Rule {
     /// Rule 1: in the best group of those who have storage.
     HasStorage,

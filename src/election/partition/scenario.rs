@@ -260,7 +260,7 @@ impl Scenario {
             if !hb[host].contains(host) {
                 found.push(Objection::DeafToItself { host: name(host) });
             }
-            for other in hb[host] {
+            for other in hb[host].iter() {
                 if !running.contains(other) {
                     found.push(Objection::HearsStoppedHost {
                         host: name(host),

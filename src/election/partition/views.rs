@@ -13,8 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// Hosts are in the order of their uuids without dashes; every tie is broken by this order. The
 /// field names are those of the recorded vectors. This is the raw form that takes any view;
 /// [`Scenario`](super::Scenario) refuses what cannot be.
-// Exhaustive: it is input, written out by whoever replays a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it is input, written out by whoever replays a recording"
+)]
 pub struct Views {
     /// How many hosts are configured.
     pub n: usize,

@@ -10,8 +10,8 @@ use crate::error::{Fault, Result};
 use crate::model::{Host, Ref, Uuid};
 
 /// What one host says for itself, or what keeps it from saying anything.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input")]
 pub struct HostAnswer {
     /// Where it was asked.
     pub endpoint: String,
@@ -37,8 +37,8 @@ pub struct HostAnswer {
 }
 
 /// What a master says of its pool and of itself.
-// Exhaustive: it is input.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is input")]
 pub struct LedPool {
     /// The pool's uuid.
     pub uuid: Uuid,

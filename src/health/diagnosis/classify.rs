@@ -51,7 +51,7 @@ pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
         };
     };
     match (&master.said.contact, &master.said.role) {
-        (Contact::Busy { .. }, _) | (Contact::Starting, _) | (Contact::Refuses { .. }, _) => {
+        (Contact::Busy { .. } | Contact::Starting | Contact::Refuses { .. }, _) => {
             PoolState::MasterStarting { master: name(master) }
         }
         (Contact::Silent { .. }, _) => {

@@ -37,7 +37,7 @@ pub struct Diagnosis {
 /// A pool's records and where they are from, if there are any.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]
-// Exhaustive: it is input.
+#[expect(clippy::exhaustive_enums, reason = "it is input")]
 pub enum Records {
     /// The master, just now.
     Master {

@@ -177,7 +177,7 @@ pub(super) fn pool(size: &Size) -> Snapshot {
     }
     for n in 0..size.vms {
         let name = format!("pool vm {n}");
-        vm(&mut snapshot, &name, &format!("{SR} of host 0"), network(n % size.nics));
+        vm(&mut snapshot, &name, &format!("{SR} of host 0"), &network(n % size.nics));
         if n % 2 != 0 {
             continue;
         }
@@ -308,7 +308,7 @@ pub(super) fn pbd(snapshot: &mut Snapshot, name: &str, host: &str, sr: &Ref<Sr>)
 }
 
 /// A halted VM with a disk and an interface.
-pub(super) fn vm(snapshot: &mut Snapshot, name: &str, sr: &str, network: String) {
+pub(super) fn vm(snapshot: &mut Snapshot, name: &str, sr: &str, network: &str) {
     let at = add(
         snapshot,
         name,
@@ -334,13 +334,7 @@ pub(super) fn vm(snapshot: &mut Snapshot, name: &str, sr: &str, network: String)
     add(
         snapshot,
         name,
-        Vif {
-            VM: at,
-            network: reference(&network),
-            device: "0".into(),
-            MAC: mac(name),
-            ..filled()
-        },
+        Vif { VM: at, network: reference(network), device: "0".into(), MAC: mac(name), ..filled() },
     );
 }
 

@@ -45,6 +45,7 @@ pub struct World {
 
 /// How large a world is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is input")]
 pub struct Size {
     /// Hosts of the pool, 1 at least.
     pub hosts: usize,
@@ -86,7 +87,7 @@ impl World {
     #[must_use]
     pub fn with_halted_vms(mut self, vms: usize) -> Self {
         for n in 0..vms {
-            clean::vm(&mut self.joiner, &format!("joiner vm {n}"), clean::SR, clean::network(0));
+            clean::vm(&mut self.joiner, &format!("joiner vm {n}"), clean::SR, &clean::network(0));
         }
         self.joiner.complete();
         self

@@ -236,12 +236,12 @@ impl Offence {
             Self::Template => self.vm(joiner, |vm| vm.is_a_template = true),
             Self::SameVm => {
                 let name = "in both";
-                clean::vm(pool, name, "local storage of host 0", clean::network(0));
-                clean::vm(joiner, name, clean::SR, clean::network(0));
+                clean::vm(pool, name, "local storage of host 0", &clean::network(0));
+                clean::vm(joiner, name, clean::SR, &clean::network(0));
             }
             Self::SameSeed => {
                 self.vm(joiner, |vm| vm.other_config = map([("mac_seed", "seed")]));
-                clean::vm(pool, "original", "local storage of host 0", clean::network(0));
+                clean::vm(pool, "original", "local storage of host 0", &clean::network(0));
                 change_of(&mut pool.vm, "original", |vm| {
                     vm.other_config = map([("mac_seed", "seed")]);
                 });
@@ -289,7 +289,7 @@ impl Offence {
     /// Gives the joiner a VM of this offence's own.
     fn vm(self, joiner: &mut Snapshot, change: impl FnOnce(&mut Vm)) {
         let name = format!("{self:?}");
-        clean::vm(joiner, &name, clean::SR, clean::network(0));
+        clean::vm(joiner, &name, clean::SR, &clean::network(0));
         change_of(&mut joiner.vm, &name, change);
     }
 

@@ -72,6 +72,7 @@ pub struct Features(Vec<u32>);
 
 /// One CPU feature, by its place in the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "a bit has no other place")]
 pub struct Feature {
     /// The word, from 0.
     pub word: usize,

@@ -68,7 +68,7 @@ pub struct Loss {
 }
 
 impl<'a> Forecast<'a> {
-    pub fn new(pool: &'a Snapshot, joiner: &'a Snapshot, whole: bool) -> Self {
+    pub(super) fn new(pool: &'a Snapshot, joiner: &'a Snapshot, whole: bool) -> Self {
         let mut forecast = Self {
             pool,
             joiner,
@@ -105,7 +105,7 @@ impl<'a> Forecast<'a> {
     }
 
     /// Whether every record of a class has these fields; if not, notes what is not known.
-    pub fn knows<T: Record>(
+    pub(super) fn knows<T: Record>(
         &mut self,
         side: Side,
         fields: &[&'static str],
@@ -132,7 +132,7 @@ impl<'a> Forecast<'a> {
         field.is_none()
     }
 
-    pub fn gap(
+    pub(super) fn gap(
         &mut self,
         side: Side,
         class: Class,
@@ -147,7 +147,7 @@ impl<'a> Forecast<'a> {
         }
     }
 
-    pub fn lose<T: Record>(
+    pub(super) fn lose<T: Record>(
         &mut self,
         record: &T,
         name: &str,
@@ -161,18 +161,18 @@ impl<'a> Forecast<'a> {
     }
 
     /// The pool's counterpart of a SR of the joiner's; null if there is none.
-    pub fn sr(&self, reference: &Ref<Sr>) -> Ref<Sr> {
+    pub(super) fn sr(&self, reference: &Ref<Sr>) -> Ref<Sr> {
         self.srs.get(reference).cloned().unwrap_or_default()
     }
 
     /// The name of a SR of the pool, old or new.
-    pub fn name_of_sr(&self, reference: &Ref<Sr>) -> String {
+    pub(super) fn name_of_sr(&self, reference: &Ref<Sr>) -> String {
         let sr = self.changes.added.sr.get(reference).or_else(|| self.pool.sr.get(reference));
         sr.map_or_else(|| NONE.to_owned(), |sr| sr.name_label.clone())
     }
 
     /// Whether the joiner's release, which runs the join, is at least this one.
-    pub fn joiner_is(&self, major: u64, minor: u64) -> Option<bool> {
+    pub(super) fn joiner_is(&self, major: u64, minor: u64) -> Option<bool> {
         Some(self.me?.1.xapi_version()? >= Version::of(major, minor))
     }
 }
@@ -197,7 +197,7 @@ impl<T> Choice<T> {
     ///
     /// The server lists tables from the last ref to the first (`Db_cache_impl`), and the refs of new
     /// objects are random uuids: between two new ones, or a new and an old one, nobody can know.
-    pub fn first(&self) -> Vec<Ref<T>> {
+    pub(super) fn first(&self) -> Vec<Ref<T>> {
         const LOWEST: &str = "OpaqueRef:00000000-0000-0000-0000-000000000000";
         const HIGHEST: &str = "OpaqueRef:ffffffff-ffff-ffff-ffff-ffffffffffff";
         match &self.old {

@@ -91,7 +91,7 @@ pub(super) fn domain_type(vm: &Vm) -> DomainType {
 
 impl<'a> Plan<'a> {
     /// Plans the import of the joiner's VMs (`import.ml`, `handle_all`).
-    pub fn new(f: &mut Forecast<'a>, networks_known: bool) -> Self {
+    pub(super) fn new(f: &mut Forecast<'a>, networks_known: bool) -> Self {
         let joiner = f.joiner;
         let exported: Vec<_> =
             joiner.vm.iter().rev().filter(|(_, vm)| !vm.is_of_installation()).collect();
@@ -287,13 +287,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The pool's drive with this uuid, which the import uses instead of making one.
-    pub fn vbd_there<'b>(&self, f: &Forecast<'b>, vbd: &Vbd) -> Option<&'b Ref<Vbd>> {
+    pub(super) fn vbd_there<'b>(&self, f: &Forecast<'b>, vbd: &Vbd) -> Option<&'b Ref<Vbd>> {
         let (reference, there) = f.pool.vbd.by_uuid(&vbd.uuid)?;
         (!self.freed.contains(&there.VM)).then_some(reference)
     }
 
     /// The pool's interface with this uuid, which the import uses instead of making one.
-    pub fn vif_there<'b>(&self, f: &Forecast<'b>, vif: &Vif) -> Option<&'b Ref<Vif>> {
+    pub(super) fn vif_there<'b>(&self, f: &Forecast<'b>, vif: &Vif) -> Option<&'b Ref<Vif>> {
         let (reference, there) = f.pool.vif.by_uuid(&vif.uuid)?;
         (!self.freed.contains(&there.VM)).then_some(reference)
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::Forecast;
-use super::network::{Carrier, Networks, Place};
+use super::network::{Carrier, Networks, Place, place_of};
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, Network, Pif, PifMetrics, Ref, Uuid, Vlan};
@@ -94,7 +94,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>, networks: &mut Networks) -> Option<
             PifOutcome::NotCopied
         } else {
             match physical(f, networks, &host, reference, pif) {
-                Ok(network) => PifOutcome::Introduced(networks.place(f, &network)),
+                Ok(network) => PifOutcome::Introduced(place_of(f, &network)),
                 Err(fault) => refused(f, fault),
             }
         };
@@ -205,7 +205,7 @@ fn management(
     }
     let theirs = f.master.and_then(|(master, _)| f.pool.management_pif(master));
     let there = theirs.map(|(_, pif)| pif.network.clone());
-    let place = there.as_ref().map(|there| networks.place(f, there));
+    let place = there.as_ref().map(|there| place_of(f, there));
     let ours = f.joiner.network.get(&pif.network);
     let bridge = ours.map(|network| network.bridge.clone()).unwrap_or_default();
     let renamed = place.as_ref().and_then(|place| place.bridge.clone());

@@ -188,7 +188,7 @@ impl Networks {
     /// The copy of one network, or what takes its place.
     ///
     /// The server runs this again for the network of each physical interface.
-    pub fn copy(
+    pub(super) fn copy(
         &mut self,
         f: &mut Forecast<'_>,
         reference: &Ref<Network>,
@@ -200,7 +200,7 @@ impl Networks {
         let there = self.bridges.get(&network.bridge).cloned();
         if physical || network.is_host_internal_management() {
             if let Some(there) = there {
-                let outcome = NetworkOutcome::Merged(self.place(f, &there));
+                let outcome = NetworkOutcome::Merged(place_of(f, &there));
                 return (Ok(there), outcome);
             }
             let mut new = fresh(network);
@@ -224,7 +224,7 @@ impl Networks {
     }
 
     /// Where the import of VMs puts the interfaces on one of the joiner's networks.
-    pub fn land(
+    pub(super) fn land(
         &mut self,
         f: &mut Forecast<'_>,
         reference: &Ref<Network>,
@@ -252,7 +252,7 @@ impl Networks {
                 _ => Some(true),
             }
         });
-        let places = found.iter().map(|there| self.place(f, there)).collect();
+        let places = found.iter().map(|there| place_of(f, there)).collect();
         Landing { by, places, moved }
     }
 
@@ -274,16 +274,17 @@ impl Networks {
             _ => Some(copied),
         }
     }
+}
 
-    pub fn place(&self, f: &Forecast<'_>, reference: &Ref<Network>) -> Place {
-        let added = f.changes.added.network.get(reference);
-        let network = added.or_else(|| f.pool.network.get(reference));
-        Place {
-            reference: reference.clone(),
-            name_label: network.map(|network| network.name_label.clone()).unwrap_or_default(),
-            bridge: network.filter(|n| n.has("bridge")).map(|network| network.bridge.clone()),
-            new: added.is_some(),
-        }
+/// A network of the pool as it is after the join.
+pub(super) fn place_of(f: &Forecast<'_>, reference: &Ref<Network>) -> Place {
+    let added = f.changes.added.network.get(reference);
+    let network = added.or_else(|| f.pool.network.get(reference));
+    Place {
+        reference: reference.clone(),
+        name_label: network.map(|network| network.name_label.clone()).unwrap_or_default(),
+        bridge: network.filter(|n| n.has("bridge")).map(|network| network.bridge.clone()),
+        new: added.is_some(),
     }
 }
 

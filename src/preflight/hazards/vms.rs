@@ -17,8 +17,8 @@ const VMS: &[Reads] = &[
     Reads::joiner(Class::Vm, Which::Each, &["power_state"]),
 ];
 
-fn in_state<'a>(facts: &Facts<'a>, state: PowerState) -> Vms<'a> {
-    exported(facts).filter(|(_, vm)| vm.is_user_vm() && vm.power_state == state).collect()
+fn in_state<'a>(facts: &Facts<'a>, state: &PowerState) -> Vms<'a> {
+    exported(facts).filter(|(_, vm)| vm.is_user_vm() && vm.power_state == *state).collect()
 }
 
 /// A way out, done for each VM.
@@ -56,7 +56,7 @@ pub(in crate::preflight) const HALTED_VMS: Check = Rule {
 .run::<Preflight>(halted_vms);
 
 fn halted_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let vms = in_state(facts, PowerState::Halted);
+    let vms = in_state(facts, &PowerState::Halted);
     let objects = vms.iter().map(|(reference, vm)| object(*reference, *vm)).collect();
     let Some(finding) = about(facts, objects, |n, names| {
         format!("{} of the joiner will move into the pool, halted: {names}", count(n, "VM"))
@@ -81,7 +81,7 @@ pub(in crate::preflight) const SUSPENDED_VMS: Check = Rule {
 .run::<Preflight>(suspended_vms);
 
 fn suspended_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let vms = in_state(facts, PowerState::Suspended);
+    let vms = in_state(facts, &PowerState::Suspended);
     let objects = vms.iter().map(|(reference, vm)| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |n, names| {
         format!(
@@ -124,7 +124,7 @@ pub(in crate::preflight) const PAUSED_VMS: Check = Rule {
 .run::<Preflight>(paused_vms);
 
 fn paused_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let vms = in_state(facts, PowerState::Paused);
+    let vms = in_state(facts, &PowerState::Paused);
     let objects = vms.iter().map(|(reference, vm)| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |n, names| {
         format!(

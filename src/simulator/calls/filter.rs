@@ -27,7 +27,7 @@ impl Filter {
     ///
     /// # Errors
     /// `INVALID_VALUE [expression, exception]`.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let wrong = |what: &str| Fault::new("INVALID_VALUE", [text, what]);
         let tokens = tokens(text).ok_or_else(|| wrong("Failure(\"lexing: empty token\")"))?;
         let mut parser = Parser { tokens: &tokens, depth: 0 };
@@ -41,7 +41,7 @@ impl Filter {
     ///
     /// # Errors
     /// `INTERNAL_ERROR` for a field that the class does not have.
-    pub fn passes(&self, object: &Row<'_>) -> Result<bool, Fault> {
+    pub(super) fn passes(&self, object: &Row<'_>) -> Result<bool, Fault> {
         Ok(match self {
             Self::True => true,
             Self::False => false,

@@ -150,7 +150,7 @@ static METHODS: &[Method] = &[
     up("VM.clone", "copies a halted VM or a template", |s, c, a| {
         clone::clone(s, c, a.text(0), a.text(1)).map(Value::Text).into()
     }),
-    up("VM.destroy", "removes a VM, its disks stay", |s, c, a| vm::destroy(s, c, a.text(0).into())),
+    up("VM.destroy", "removes a VM, its disks stay", |s, c, a| vm::destroy(s, c, a.text(0))),
     up("VM.get_possible_hosts", "lists hosts that could run a VM", |s, c, a| {
         vm::possible_hosts(s, c, a.text(0)).into()
     }),
@@ -179,7 +179,7 @@ static METHODS: &[Method] = &[
         vm::start(s, c, a.text(0).into(), None, a.flag(1))
     }),
     up("VM.start_on", "starts a VM on a host", |s, c, a| {
-        vm::start(s, c, a.text(0).into(), Some(a.text(1).into()), a.flag(2))
+        vm::start(s, c, a.text(0).into(), Some(a.text(1)), a.flag(2))
     }),
     up("VM.suspend", "writes a VM to a disk and stops it", |s, c, a| {
         vm::suspend(s, c, a.text(0).into())

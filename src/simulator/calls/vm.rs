@@ -95,16 +95,16 @@ pub(super) fn start(
     state: &mut State,
     call: &Call,
     vm: Ref,
-    on: Option<Ref>,
+    on: Option<&str>,
     paused: bool,
 ) -> Answer {
     let name = if on.is_some() { "start_on" } else { "start" };
     let placed = state.db(call.host).and_then(|database| {
         check(database, &vm, name)?;
-        let host = match &on {
+        let host = match on {
             Some(host) => {
                 assert_can_run(database, &database.require("VM", &vm)?, host)?;
-                host.clone()
+                host.into()
             }
             None => choose_host(database, &database.require("VM", &vm)?)?,
         };
@@ -312,17 +312,17 @@ pub(super) fn resume(state: &mut State, call: &Call, vm: Ref) -> Answer {
 }
 
 /// `VM.destroy`: the record and its devices; the disks stay.
-pub(super) fn destroy(state: &mut State, call: &Call, vm: Ref) -> Answer {
+pub(super) fn destroy(state: &mut State, call: &Call, vm: &str) -> Answer {
     let checked = state.db(call.host).and_then(|database| {
-        let row = database.require("VM", &vm)?;
+        let row = database.require("VM", vm)?;
         if row.flag("is_a_template") && row.flag("is_default_template") {
             return Err(Fault::bare("VM_CANNOT_DELETE_DEFAULT_TEMPLATE"));
         }
-        check(database, &vm, "destroy")?;
-        operations::assert_idle(database, "VM", &vm)
+        check(database, vm, "destroy")?;
+        operations::assert_idle(database, "VM", vm)
     });
     let removed = checked.and_then(|()| {
-        remove(state.db_mut(call.host)?, &vm);
+        remove(state.db_mut(call.host)?, vm);
         Ok(())
     });
     removed.into()
@@ -365,7 +365,12 @@ pub(super) struct Migration {
 
 impl Migration {
     /// Checks a migration and marks it on the VM.
-    pub fn begin(state: &mut State, call: &Call, vm: &Ref, target: &Ref) -> Result<Self, Fault> {
+    pub(super) fn begin(
+        state: &mut State,
+        call: &Call,
+        vm: &Ref,
+        target: &Ref,
+    ) -> Result<Self, Fault> {
         let database = state.db_mut(call.host)?;
         check(database, vm, "pool_migrate")?;
         assert_can_run(database, &database.require("VM", vm)?, target)?;
@@ -374,7 +379,7 @@ impl Migration {
     }
 
     /// Lands the VM on its target, if that still lives.
-    pub fn finish(self, state: &mut State, call: &Call) -> Result<(), Fault> {
+    pub(super) fn finish(self, state: &mut State, call: &Call) -> Result<(), Fault> {
         let alive = state
             .machine(call.host, &self.target)
             .is_some_and(|machine| state.talks(call.host, machine));

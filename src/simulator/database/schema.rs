@@ -82,23 +82,23 @@ pub(in crate::simulator) struct Param {
 
 impl Schema {
     /// The datamodel of a release.
-    pub fn of(release: Release) -> &'static Self {
+    pub(crate) fn of(release: Release) -> &'static Self {
         static SCHEMAS: [OnceLock<Schema>; 3] = [OnceLock::new(), OnceLock::new(), OnceLock::new()];
         SCHEMAS[release as usize].get_or_init(|| Self::parse(DATAMODEL, release))
     }
 
     /// Every class, in the datamodel's order.
-    pub fn classes(&self) -> &[Class] {
+    pub(crate) fn classes(&self) -> &[Class] {
         &self.classes
     }
 
     /// A class by its exact name.
-    pub fn class(&self, name: &str) -> Option<&Class> {
+    pub(crate) fn class(&self, name: &str) -> Option<&Class> {
         self.class_index(name).map(|index| &self.classes[index])
     }
 
     /// The values of an enum; none of an unknown one.
-    pub fn enum_values(&self, name: &str) -> &[&'static str] {
+    pub(crate) fn enum_values(&self, name: &str) -> &[&'static str] {
         self.enums.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -107,7 +107,7 @@ impl Schema {
     }
 
     /// The empty value of a type, which a field without a default begins with.
-    pub fn empty(&self, kind: &Type) -> Value {
+    pub(crate) fn empty(&self, kind: &Type) -> Value {
         match kind {
             Type::Bool => Value::Bool(false),
             Type::Date => Value::Date(EPOCH.into()),
@@ -179,27 +179,27 @@ impl Schema {
 
 impl Class {
     /// The class's exact name, such as `host` or `VM_metrics`.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
     /// Its fields, in the order in which records have them.
-    pub fn fields(&self) -> &[Field] {
+    pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
     /// A field by name.
-    pub fn field(&self, name: &str) -> Option<&Field> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.field_index(name).map(|index| &self.fields[index])
     }
 
     /// Its messages, in the order of `system.listMethods`.
-    pub fn messages(&self) -> &[Message] {
+    pub(crate) fn messages(&self) -> &[Message] {
         &self.messages
     }
 
     /// A message by name, the class left out.
-    pub fn message(&self, name: &str) -> Option<&Message> {
+    pub(crate) fn message(&self, name: &str) -> Option<&Message> {
         self.message_by_name.get(name).map(|&index| &self.messages[index])
     }
 
@@ -258,37 +258,37 @@ impl Class {
 
 impl Field {
     /// The field's name as records have it, such as `name_label`.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
     /// Its type.
-    pub fn kind(&self) -> &Type {
+    pub(crate) fn kind(&self) -> &Type {
         &self.kind
     }
 
     /// Who may write it.
-    pub fn qualifier(&self) -> Qualifier {
+    pub(crate) fn qualifier(&self) -> Qualifier {
         self.qualifier
     }
 
     /// What it begins with: the datamodel's default, else the empty value of the type.
-    pub fn default(&self) -> &Value {
+    pub(crate) fn default(&self) -> &Value {
         &self.default
     }
 
     /// What a stored row that lacks the field reads as: the default, but for some refs the empty text.
-    pub fn when_missing(&self) -> Value {
+    pub(crate) fn when_missing(&self) -> Value {
         if self.reads_empty { Value::void() } else { self.default.clone() }
     }
 
     /// Whether the datamodel names a default, so that a constructor may leave it out.
-    pub fn has_default(&self) -> bool {
+    pub(crate) fn has_default(&self) -> bool {
         self.has_default
     }
 
     /// Whether it follows from a field of other objects (`host.PBDs` from `PBD.host`).
-    pub fn is_many_side(&self) -> bool {
+    pub(crate) fn is_many_side(&self) -> bool {
         self.relation == Relation::Many
     }
 
@@ -324,39 +324,39 @@ impl Field {
 
 impl Message {
     /// The message's name without its class.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
     /// Whether it is generated for the class or a field, such as `get_record`.
-    pub fn is_implicit(&self) -> bool {
+    pub(crate) fn is_implicit(&self) -> bool {
         self.implicit
     }
 
     /// Whether calling it answers `MESSAGE_REMOVED`.
-    pub fn is_removed(&self) -> bool {
+    pub(crate) fn is_removed(&self) -> bool {
         self.removed
     }
 
     /// Whether its first argument is a session.
-    pub fn takes_session(&self) -> bool {
+    pub(crate) fn takes_session(&self) -> bool {
         self.session
     }
 
     /// Its parameters without the session; `None` of implicit and unpublished messages.
-    pub fn params(&self) -> Option<&[Param]> {
+    pub(crate) fn params(&self) -> Option<&[Param]> {
         self.params.as_deref()
     }
 }
 
 impl Param {
     /// Its type.
-    pub fn kind(&self) -> &Type {
+    pub(crate) fn kind(&self) -> &Type {
         &self.kind
     }
 
     /// Whether a call must give it.
-    pub fn is_required(&self) -> bool {
+    pub(crate) fn is_required(&self) -> bool {
         self.required
     }
 

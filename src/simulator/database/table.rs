@@ -43,7 +43,7 @@ pub(super) struct Deletion {
 }
 
 impl Table {
-    pub fn new(class: &Class) -> Self {
+    pub(super) fn new(class: &Class) -> Self {
         Self {
             rows: BTreeMap::new(),
             by_uuid: HashMap::new(),
@@ -53,35 +53,35 @@ impl Table {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    pub fn row(&self, object: &str) -> Option<&Cells> {
+    pub(super) fn row(&self, object: &str) -> Option<&Cells> {
         self.rows.get(object).map(|row| &**row)
     }
 
-    pub fn entry(&self, object: &str) -> Option<(&Ref, &Cells)> {
+    pub(super) fn entry(&self, object: &str) -> Option<(&Ref, &Cells)> {
         self.rows.get_key_value(object).map(|(object, row)| (object, &**row))
     }
 
     /// Every row, by ref.
-    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Ref, &Cells)> {
+    pub(super) fn rows(&self) -> impl DoubleEndedIterator<Item = (&Ref, &Cells)> {
         self.rows.iter().map(|(object, row)| (object, &**row))
     }
 
-    pub fn by_uuid(&self, uuid: &str) -> Option<&Ref> {
+    pub(super) fn by_uuid(&self, uuid: &str) -> Option<&Ref> {
         self.by_uuid.get(uuid)
     }
 
-    pub fn insert(&mut self, object: Ref, row: Cells) {
+    pub(super) fn insert(&mut self, object: Ref, row: Cells) {
         if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
             self.by_uuid.insert(uuid.into(), Ref::clone(&object));
         }
         self.rows.insert(object, Arc::new(row));
     }
 
-    pub fn remove(&mut self, object: &str, generation: u64) -> Option<Arc<Cells>> {
+    pub(super) fn remove(&mut self, object: &str, generation: u64) -> Option<Arc<Cells>> {
         let (object, row) = self.rows.remove_entry(object)?;
         if let Some(uuid) = self.uuid.and_then(|uuid| row.values[uuid].as_str()) {
             self.by_uuid.remove(uuid);
@@ -94,7 +94,7 @@ impl Table {
     }
 
     /// Writes a field and answers what it held before.
-    pub fn write(
+    pub(super) fn write(
         &mut self,
         object: &str,
         position: usize,
@@ -115,21 +115,21 @@ impl Table {
         Some(old)
     }
 
-    pub fn touch(&mut self, object: &str, generation: u64) {
+    pub(super) fn touch(&mut self, object: &str, generation: u64) {
         if let Some(row) = self.rows.get_mut(object) {
             Arc::make_mut(row).modified = generation;
         }
     }
 
     /// Sets when the object was made, as the server does for rows that it completes while loading.
-    pub fn date(&mut self, object: &str, generation: u64) {
+    pub(super) fn date(&mut self, object: &str, generation: u64) {
         if let Some(row) = self.rows.get_mut(object) {
             let row = Arc::make_mut(row);
             (row.created, row.modified) = (generation, generation);
         }
     }
 
-    pub fn link(&mut self, field: usize, target: &str, object: &Ref) {
+    pub(super) fn link(&mut self, field: usize, target: &str, object: &Ref) {
         if target == NULL_REF {
             return;
         }
@@ -141,23 +141,27 @@ impl Table {
         Arc::make_mut(links).add(object);
     }
 
-    pub fn unlink(&mut self, field: usize, target: &str, object: &Ref) {
+    pub(super) fn unlink(&mut self, field: usize, target: &str, object: &Ref) {
         if let Some(links) = self.many.get_mut(&field).and_then(|links| links.get_mut(target)) {
             Arc::make_mut(links).remove(object);
         }
     }
 
     /// The objects that a field follows from, newest first.
-    pub fn links(&self, field: usize, target: &str) -> impl DoubleEndedIterator<Item = &Ref> {
+    pub(super) fn links(
+        &self,
+        field: usize,
+        target: &str,
+    ) -> impl DoubleEndedIterator<Item = &Ref> {
         let links = self.many.get(&field).and_then(|links| links.get(target));
         links.into_iter().flat_map(|links| links.in_order.values().rev())
     }
 
-    pub fn deletions(&self) -> impl Iterator<Item = &Deletion> {
+    pub(super) fn deletions(&self) -> impl Iterator<Item = &Deletion> {
         self.deletions.iter()
     }
 
-    pub fn forget_deletions(&mut self) {
+    pub(super) fn forget_deletions(&mut self) {
         self.deletions.clear();
     }
 }
@@ -179,19 +183,19 @@ impl Links {
 }
 
 impl Cells {
-    pub fn new(values: Vec<Value>, generation: u64) -> Self {
+    pub(super) fn new(values: Vec<Value>, generation: u64) -> Self {
         Self { values, created: generation, modified: generation }
     }
 
-    pub fn values(&self) -> &[Value] {
+    pub(super) fn values(&self) -> &[Value] {
         &self.values
     }
 
-    pub fn created(&self) -> u64 {
+    pub(super) fn created(&self) -> u64 {
         self.created
     }
 
-    pub fn modified(&self) -> u64 {
+    pub(super) fn modified(&self) -> u64 {
         self.modified
     }
 }

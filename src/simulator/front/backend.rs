@@ -23,17 +23,17 @@ pub(super) struct Backend {
 
 impl Backend {
     /// How long something takes in reality that takes that long in the world.
-    pub fn real(&self, time: Duration) -> Duration {
+    pub(super) fn real(&self, time: Duration) -> Duration {
         Duration::try_from_secs_f64(time.as_secs_f64() / self.speed).unwrap_or(Duration::MAX)
     }
 
     /// Counts a call.
-    pub fn count(&self) {
+    pub(super) fn count(&self) {
         self.served.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether a request names a session that is open; other credentials are not looked at.
-    pub fn admits(&self, head: &Head) -> bool {
+    pub(super) fn admits(&self, head: &Head) -> bool {
         let Some(session) = head.parameter("session_id") else { return false };
         self.world.observe(|state| {
             state.host(self.id).local_sessions.contains(session.as_str())

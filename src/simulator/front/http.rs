@@ -29,7 +29,7 @@ pub(super) enum Bad {
 
 impl Head {
     /// Reads a head that ends with an empty line.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Bad> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Bad> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(bytes) {
@@ -71,7 +71,7 @@ impl Head {
     }
 
     /// A parameter of the query, or failing that a cookie.
-    pub fn parameter(&self, name: &str) -> Option<String> {
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let find = |text: &str, separator: char| {
             text.split(separator).find_map(|pair| {
                 let (key, value) = pair.trim().split_once('=')?;
@@ -94,7 +94,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// A reply to a call: of JSON-RPC or XML-RPC, or if it was refused early.
-    pub fn api(head: &Head, content_type: &str, early: bool, body: Vec<u8>) -> Self {
+    pub(super) fn api(head: &Head, content_type: &str, early: bool, body: Vec<u8>) -> Self {
         let mut reply = Self::ok(head, body);
         reply.headers.push(("content-type", content_type.to_owned()));
         if !early {
@@ -105,7 +105,7 @@ impl Reply {
     }
 
     /// The reply to `OPTIONS`.
-    pub fn options(head: &Head) -> Self {
+    pub(super) fn options(head: &Head) -> Self {
         let mut reply = Self::ok(head, Vec::new());
         let headers = match &head.wanted_headers {
             Some(wanted) => format!("{wanted}, {ALLOWED_HEADER}"),
@@ -118,20 +118,20 @@ impl Reply {
     }
 
     /// 401.
-    pub fn unauthorised(realm: &str) -> Self {
+    pub(super) fn unauthorised(realm: &str) -> Self {
         let mut reply = Self::page(401, "unauthorised", "Please check your credentials and retry.");
         reply.headers.push(("WWW-Authenticate", format!("Basic realm=\"{realm}\"")));
         reply
     }
 
     /// An HTML page: a title that repeats the status, and words.
-    pub fn page(status: u16, title: &str, words: &str) -> Self {
+    pub(super) fn page(status: u16, title: &str, words: &str) -> Self {
         let body = format!("<html><body><h1>HTTP {status} {title}</h1>{words}</body></html>");
         Self::html(status, body.into_bytes())
     }
 
     /// A finished HTML page.
-    pub fn html(status: u16, body: Vec<u8>) -> Self {
+    pub(super) fn html(status: u16, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type", "text/html".to_owned()),
             ("connection", "close".to_owned()),
@@ -141,7 +141,7 @@ impl Reply {
     }
 
     /// The head as it goes over the wire, in the order of the server.
-    pub fn head(&self, version: &str) -> Vec<u8> {
+    pub(super) fn head(&self, version: &str) -> Vec<u8> {
         let mut out = format!("HTTP/{version} {} {}\r\n", self.status, self.reason);
         out.push_str(&format!("content-length: {}\r\n", self.body.len()));
         for (name, value) in &self.headers {
@@ -190,13 +190,15 @@ fn split_target(target: &str) -> (&str, &str) {
 }
 
 fn decode_percent(text: &str) -> String {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let digit = |byte: Option<&u8>| {
+        let digit = char::from(*byte?).to_digit(16)?;
+        u8::try_from(digit).ok()
+    };
     let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::new(), 0);
     while at < bytes.len() {
         match (bytes[at], digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
             (b'%', Some(high), Some(low)) => {
-                // Two hexadecimal digits are a byte.
-                decoded.push((high * 16 + low) as u8);
+                decoded.push(high << 4 | low);
                 at += 3;
             }
             (byte, ..) => {

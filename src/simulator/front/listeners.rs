@@ -58,7 +58,7 @@ struct Connection {
 }
 
 impl Listener {
-    pub fn new(backend: Arc<Backend>, address: SocketAddr) -> Self {
+    pub(super) fn new(backend: Arc<Backend>, address: SocketAddr) -> Self {
         Self {
             backend,
             address,
@@ -70,7 +70,7 @@ impl Listener {
     }
 
     /// Accepts connections as long as it shall; while it is closed they are refused.
-    pub fn run(self: &Arc<Self>, listener: TcpListener, connections: &Arc<Connections>) {
+    pub(super) fn run(self: &Arc<Self>, listener: TcpListener, connections: &Arc<Connections>) {
         let mut listener = Some(listener);
         loop {
             match self.wanted() {
@@ -90,7 +90,7 @@ impl Listener {
                     connections.wait_for_room(self);
                     match open.accept() {
                         Ok((socket, _)) if self.wanted() == Wanted::Open => {
-                            connections.accept(self, socket)
+                            connections.accept(self, socket);
                         }
                         Ok(_) => {}
                         Err(_) => self.wait_while(Wanted::Open, Some(ACCEPT_AGAIN)),
@@ -101,16 +101,16 @@ impl Listener {
         }
     }
 
-    pub fn open(&self) {
+    pub(super) fn open(&self) {
         self.want(Wanted::Open);
     }
 
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.want(Wanted::Closed);
     }
 
     /// Closes it for good.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.want(Wanted::Over);
     }
 
@@ -142,7 +142,7 @@ impl Listener {
 }
 
 impl Connections {
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.table().open.len()
     }
 
@@ -200,7 +200,7 @@ impl Connections {
     }
 
     /// Ends connections: `now`, or when the reply is delivered that is on its way.
-    pub fn break_off(&self, which: impl Fn(HostId) -> bool, now: bool) {
+    pub(super) fn break_off(&self, which: impl Fn(HostId) -> bool, now: bool) {
         for connection in self.table().open.values().filter(|connection| which(connection.host)) {
             connection.cancel.cancel();
             let how = if now { Shutdown::Both } else { Shutdown::Read };
@@ -210,7 +210,7 @@ impl Connections {
 
     /// Waits until all connections have ended, and breaks off those that last. All threads have
     /// ended then.
-    pub fn wait_until_empty(&self) {
+    pub(super) fn wait_until_empty(&self) {
         let mut table = self.table();
         let wait = self.left.wait_timeout_while(table, GRACE, |table| !table.open.is_empty());
         drop(wait);

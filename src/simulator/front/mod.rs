@@ -309,10 +309,10 @@ impl FrontBuilder {
             })
             .collect();
         let mut listeners = Vec::new();
-        let http = self.listen(self.http, &addresses, &backends, &mut listeners)?;
+        let http = Self::listen(self.http, &addresses, &backends, &mut listeners)?;
         #[cfg(feature = "http")]
         let plain = listeners.len();
-        let https = self.listen(self.https, &addresses, &backends, &mut listeners)?;
+        let https = Self::listen(self.https, &addresses, &backends, &mut listeners)?;
         #[cfg(feature = "http")]
         let fingerprints = self.identify(&mut listeners[plain..])?;
         let hosts = hosts.into_iter().enumerate().map(|(number, (name, address))| Served {
@@ -348,7 +348,6 @@ impl FrontBuilder {
 
     /// Listens for all hosts, if at all; returns where.
     fn listen(
-        &self,
         port: Option<u16>,
         addresses: &[IpAddr],
         backends: &[Arc<Backend>],

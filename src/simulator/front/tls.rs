@@ -24,7 +24,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Reads a private key and a certificate with its chain, as PEM in one text.
-    pub fn read(pem: &str) -> Result<Self> {
+    pub(super) fn read(pem: &str) -> Result<Self> {
         let wrong = |what: &'static str| Error::new(ErrorKind::InvalidInput, what);
         let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
         let chain =
@@ -47,7 +47,7 @@ impl Identity {
     }
 
     /// The server's end of TLS on a connection; hands are shaken at the first read.
-    pub fn wrap(&self, socket: TcpStream) -> Option<TlsStream> {
+    pub(super) fn wrap(&self, socket: TcpStream) -> Option<TlsStream> {
         let connection = ServerConnection::new(self.config.clone()).ok()?;
         Some(StreamOwned::new(connection, socket))
     }

@@ -96,7 +96,7 @@ pub(super) enum Cause {
 }
 
 impl Daemon {
-    pub fn new(me: usize, n: usize, timing: Timing, now: Duration) -> Option<Self> {
+    pub(super) fn new(me: usize, n: usize, timing: Timing, now: Duration) -> Option<Self> {
         let part = StateFile::new(1).parts.pop()?;
         let peer = Peer {
             heard_at: None,
@@ -134,12 +134,12 @@ impl Daemon {
         })
     }
 
-    pub fn is_online(&self) -> bool {
+    pub(super) fn is_online(&self) -> bool {
         self.start.is_none()
     }
 
     /// Whether it has waited long enough to write and read the state file again.
-    pub fn wants_file(&self, now: Duration) -> bool {
+    pub(super) fn wants_file(&self, now: Duration) -> bool {
         // Whoever waits for others looks at every turn (`hb_SF_accelerate`).
         let lock = self.lock.block();
         let hurry = self.handling.is_some() || self.start.is_some() || lock.request;
@@ -147,7 +147,7 @@ impl Daemon {
     }
 
     /// Writes the own part of the state file and reads all.
-    pub fn access(&mut self, file: &mut StateFile, now: Duration) {
+    pub(super) fn access(&mut self, file: &mut StateFile, now: Duration) {
         self.file_due = now + seconds(self.timing.statefile_interval);
         self.fed = now;
         self.has_storage = true;
@@ -181,7 +181,7 @@ impl Daemon {
     }
 
     /// Loses sight of those who were silent for too long; fault handling and the watchdog follow.
-    pub fn look(&mut self, now: Duration) -> Option<Cause> {
+    pub(super) fn look(&mut self, now: Duration) -> Option<Cause> {
         if self.rule2 {
             self.fed = now;
         }
@@ -242,7 +242,7 @@ impl Daemon {
     }
 
     /// Domains that are given up deliberately are no fault.
-    pub fn give_up(&mut self, host: usize) -> bool {
+    pub(super) fn give_up(&mut self, host: usize) -> bool {
         let visible = self.domains.hb.contains(host) || self.domains.sf.contains(host);
         for domains in [&mut self.domains, &mut self.noticed] {
             domains.hb.remove(host);
@@ -259,7 +259,12 @@ impl Daemon {
     }
 
     /// Takes in a heartbeat (`heartbeat.c:1250-1394`).
-    pub fn receive(&mut self, from: usize, heartbeat: &Heartbeat, now: Duration) -> Option<Cause> {
+    pub(super) fn receive(
+        &mut self,
+        from: usize,
+        heartbeat: &Heartbeat,
+        now: Duration,
+    ) -> Option<Cause> {
         let theirs = &heartbeat.report;
         if !theirs.liveset.contains(from) && self.liveset.contains(from) {
             return None;
@@ -279,7 +284,7 @@ impl Daemon {
     }
 
     /// The heartbeat to send, if it is time or others wait for news.
-    pub fn heartbeat(&mut self, now: Duration) -> Option<Heartbeat> {
+    pub(super) fn heartbeat(&mut self, now: Duration) -> Option<Heartbeat> {
         let due = now >= self.heartbeat_due || std::mem::take(&mut self.urgent);
         if !due && self.handling.is_none() && self.start.is_none() {
             return None;
@@ -302,18 +307,18 @@ impl Daemon {
         }
     }
 
-    pub fn set_liveset(&mut self, liveset: HostSet) {
+    pub(super) fn set_liveset(&mut self, liveset: HostSet) {
         self.liveset = liveset;
         self.lock.set_online(liveset);
         self.urgent = true;
     }
 
-    pub fn excluded(&self) -> HostSet {
+    pub(super) fn excluded(&self) -> HostSet {
         (0..self.n).filter(|host| self.peers[*host].part.excluded).collect()
     }
 
     /// What the survival rules work on.
-    pub fn view(&self, liveset: HostSet) -> LocalView {
+    pub(super) fn view(&self, liveset: HostSet) -> LocalView {
         LocalView {
             me: self.me,
             weights: self.peers.iter().map(|peer| peer.part.weight).collect(),
@@ -327,7 +332,7 @@ impl Daemon {
 
     /// Ends rule 2 once every visible host has storage again and the others are excluded
     /// (`sm.c:1690-1741`).
-    pub fn leave_rule2(&mut self) {
+    pub(super) fn leave_rule2(&mut self) {
         let excluded = self.excluded();
         let back = |host: usize| match host {
             host if host == self.me => self.has_storage,

@@ -14,30 +14,30 @@ pub(super) struct Daemons {
 }
 
 impl Daemons {
-    pub fn new(n: usize, timing: Timing) -> Self {
+    pub(super) fn new(n: usize, timing: Timing) -> Self {
         Self { timing, file: StateFile::new(n), running: (0..n).map(|_| None).collect() }
     }
 
-    pub fn start(&mut self, host: usize, now: Duration) {
+    pub(super) fn start(&mut self, host: usize, now: Duration) {
         self.running[host] = Daemon::new(host, self.running.len(), self.timing, now);
     }
 
     /// Takes a daemon away: its machine died, or it was stopped.
-    pub fn stop(&mut self, host: usize) {
+    pub(super) fn stop(&mut self, host: usize) {
         self.running[host] = None;
     }
 
     /// The daemon of a host that is in a live set.
-    pub fn online(&self, host: usize) -> Option<&Daemon> {
+    pub(super) fn online(&self, host: usize) -> Option<&Daemon> {
         self.running[host].as_ref().filter(|daemon| daemon.is_online())
     }
 
-    pub fn online_mut(&mut self, host: usize) -> Option<&mut Daemon> {
+    pub(super) fn online_mut(&mut self, host: usize) -> Option<&mut Daemon> {
         self.running[host].as_mut().filter(|daemon| daemon.is_online())
     }
 
     /// Writes the winner of the lock into the state file.
-    pub fn crown(&mut self, host: usize) {
+    pub(super) fn crown(&mut self, host: usize) {
         self.file.master = Some(host);
         if let Some(daemon) = &mut self.running[host] {
             daemon.master = Some(host);
@@ -48,7 +48,7 @@ impl Daemons {
     ///
     /// `storage` says whether it gets at the state file, `hears` whether packets of the first host
     /// get to the second. Who is to be fenced has no daemon afterwards.
-    pub fn turn(
+    pub(super) fn turn(
         &mut self,
         host: usize,
         now: Duration,

@@ -13,7 +13,7 @@ use crate::election::partition::Domains;
 
 impl Daemon {
     /// Goes on with a fault for as long as there is something to do.
-    pub fn handle_faults(&mut self, now: Duration) -> Option<Cause> {
+    pub(super) fn handle_faults(&mut self, now: Duration) -> Option<Cause> {
         if self.is_online() && self.handling.is_none() && std::mem::take(&mut self.trouble) {
             let none = Handling { met: None, view: None, judging: now, extended: false };
             self.handling = Some(none);

@@ -77,12 +77,12 @@ pub(super) enum Agent {
 
 impl Agent {
     /// Whether xapi runs, and not only waits to do so.
-    pub fn runs(self) -> bool {
+    pub(super) fn runs(self) -> bool {
         matches!(self, Self::Running { .. } | Self::Race { at_gate: false, .. })
     }
 
     /// Whether xapi waits for HA before it starts.
-    pub fn is_waiting(self) -> bool {
+    pub(super) fn is_waiting(self) -> bool {
         matches!(self, Self::Gate { .. } | Self::Race { at_gate: true, .. })
     }
 }
@@ -102,7 +102,7 @@ pub(super) struct Duties {
 
 impl Duties {
     /// Forgets what an earlier xapi did.
-    pub fn begin(&mut self, now: Duration) {
+    pub(super) fn begin(&mut self, now: Duration) {
         *self = Self { patience: Some(now + PATIENCE), ..Self::default() };
     }
 }

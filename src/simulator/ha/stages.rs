@@ -24,7 +24,7 @@ pub(super) enum Stage {
 }
 
 impl Start {
-    pub fn new(now: Duration) -> Self {
+    pub(super) fn new(now: Duration) -> Self {
         Self { since: now, stage: Stage::Looking }
     }
 }

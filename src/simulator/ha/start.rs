@@ -10,7 +10,11 @@ use crate::election::partition::Domains;
 
 impl Daemon {
     /// Goes on with the start; what it came to, if it is over.
-    pub fn go_on_starting(&mut self, file: &mut StateFile, now: Duration) -> Option<Verdict> {
+    pub(super) fn go_on_starting(
+        &mut self,
+        file: &mut StateFile,
+        now: Duration,
+    ) -> Option<Verdict> {
         let Start { since, stage } = *self.start.as_ref()?;
         let waited = now.saturating_sub(since);
         let patience = seconds(match file.pool {
@@ -118,12 +122,12 @@ impl Daemon {
 
     /// Consents to those who ask to join, and takes in those to whom all consented
     /// (`process_join_request`).
-    pub fn consent(&mut self) {
+    pub(super) fn consent(&mut self) {
         if self.liveset.is_empty() || !self.is_online() {
             return;
         }
         let mut joined = HostSet::EMPTY;
-        for host in self.domains.hb.without(self.me) {
+        for host in self.domains.hb.without(self.me).iter() {
             let theirs = self.peers[host].heartbeat.report;
             if theirs.liveset.contains(host) {
                 if !self.liveset.contains(host) {

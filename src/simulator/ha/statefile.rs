@@ -81,7 +81,7 @@ pub(super) enum Phase {
 }
 
 impl StateFile {
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         let part = Part {
             sequence: 0,
             report: Report::default(),
@@ -96,7 +96,7 @@ impl StateFile {
 
 impl Phase {
     /// The next one; after the last, all is well again.
-    pub fn next(self) -> Self {
+    pub(super) fn next(self) -> Self {
         match self {
             Self::Starting | Self::Fenced => Self::Started,
             Self::Started => Self::Ready,

@@ -15,7 +15,7 @@ pub(super) struct Export<'a> {
 
 impl<'a> Export<'a> {
     /// Every VM but the default templates, with all that belongs to them.
-    pub fn of_all_vms(joiner: &'a Database) -> Self {
+    pub(super) fn of_all_vms(joiner: &'a Database) -> Self {
         let mut export = Self { joiner, ids: HashMap::new() };
         for vm in joiner.objects("VM").filter(|vm| !is_default_template(vm)) {
             export.add_vm(vm.reference(), true);
@@ -24,12 +24,12 @@ impl<'a> Export<'a> {
     }
 
     /// The exported objects of a class, in the server's order.
-    pub fn objects(&self, class: &str) -> impl Iterator<Item = Row<'a>> {
+    pub(super) fn objects(&self, class: &str) -> impl Iterator<Item = Row<'a>> {
         self.joiner.objects(class).filter(|object| self.ids.contains_key(object.reference()))
     }
 
     /// What a ref reads as in the export: an id, or null for what is not in it.
-    pub fn id(&self, reference: &str) -> String {
+    pub(super) fn id(&self, reference: &str) -> String {
         match self.ids.get(reference) {
             Some(id) => format!("Ref:{id}"),
             None => NULL_REF.to_owned(),

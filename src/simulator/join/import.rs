@@ -493,6 +493,7 @@ fn memory_overhead(vm: &Row<'_>, domain_type: &str) -> i64 {
     let internal = if domain_type == "pv" { 0 } else { 1 };
     let shim = if domain_type == "pv_in_pvh" { 23 + static_max / 90 } else { 0 };
     let shadow = (256 * vcpus + 2 * static_max + 255) / 256;
+    #[expect(clippy::cast_possible_truncation, reason = "truncated as in the server")]
     let shadow = ((shadow as f64 * multiplier) as i64).max(1);
     let tables = (38 * vcpus + 255) / 256;
     (internal + 1 + shadow + tables + shim) * MIB

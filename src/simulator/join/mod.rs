@@ -63,7 +63,7 @@ impl Step {
 
 impl Merge {
     /// The copy that a joiner with this database begins.
-    pub fn new(joiner: &Database) -> Self {
+    pub(super) fn new(joiner: &Database) -> Self {
         let all = |class| joiner.refs(class).into_iter();
         let physical = joiner.objects("PIF").filter(|pif| pif.flag("physical"));
         let mut steps: VecDeque<_> = all("host").map(Step::Host).collect();
@@ -86,7 +86,7 @@ impl Merge {
     }
 
     /// Sends the next object; answers how long that takes, or `None` if there was none.
-    pub fn step(
+    pub(super) fn step(
         &mut self,
         pool: &mut Database,
         random: &mut Random,
@@ -114,7 +114,7 @@ impl Merge {
     }
 
     /// The errors so far that the caller of `pool.join` never sees.
-    pub fn swallowed(&self) -> &[Fault] {
+    pub(super) fn swallowed(&self) -> &[Fault] {
         &self.swallowed
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Makes an object in the pool, with a new uuid unless one is given.
-    pub fn create(&mut self, class: &str, values: Vec<(&str, Value)>) -> Result<Ref, Fault> {
+    pub(super) fn create(&mut self, class: &str, values: Vec<(&str, Value)>) -> Result<Ref, Fault> {
         let reference = self.random.reference();
         let uuid = [("uuid", Value::text(self.random.uuid()))];
         self.pool.create(class, &reference, uuid.into_iter().chain(values))?;
@@ -29,7 +29,7 @@ impl Transfer<'_> {
     }
 
     /// Whether the pool's licence has a feature: its restriction must be there and say `false`.
-    pub fn licensed(&self, restriction: &str) -> bool {
+    pub(super) fn licensed(&self, restriction: &str) -> bool {
         let allows = |pool: &Row<'_>| pool.entry("restrictions", restriction) == Some("false");
         self.pool.find("pool", allows).is_some()
     }

@@ -46,7 +46,7 @@ pub(in crate::simulator) enum Progress {
 
 impl Call {
     /// A call that a host makes by itself.
-    pub fn own(state: &State, host: HostId, method: &str) -> Self {
+    pub(crate) fn own(state: &State, host: HostId, method: &str) -> Self {
         let incarnation = state.host(host).incarnation;
         Self { host, method: method.to_owned(), session: None, task: None, incarnation }
     }
@@ -54,21 +54,21 @@ impl Call {
 
 impl Answer {
     /// Nothing to say, but that it is done.
-    pub fn done() -> Self {
+    pub(crate) fn done() -> Self {
         Self::Now(Ok(Value::void()))
     }
 
-    pub fn fault<P: Into<String>>(code: &str, params: impl IntoIterator<Item = P>) -> Self {
+    pub(crate) fn fault<P: Into<String>>(code: &str, params: impl IntoIterator<Item = P>) -> Self {
         Self::Now(Err(Fault::new(code, params)))
     }
 
     /// The same answer, but only after a time.
-    pub fn after(delay: Duration, result: Result<Value, Fault>) -> Self {
+    pub(crate) fn after(delay: Duration, result: Result<Value, Fault>) -> Self {
         Self::once(delay, move |_, _| result)
     }
 
     /// Does something after a time, and is done.
-    pub fn once(
+    pub(crate) fn once(
         delay: Duration,
         act: impl FnOnce(&mut State, &Call) -> Result<Value, Fault> + Send + 'static,
     ) -> Self {

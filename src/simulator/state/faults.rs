@@ -130,21 +130,21 @@ pub(in crate::simulator) struct Links {
 }
 
 impl Links {
-    pub fn cut(&mut self, from: Peer, to: Peer) {
+    pub(crate) fn cut(&mut self, from: Peer, to: Peer) {
         self.cut.insert((from, to));
     }
 
-    pub fn heal(&mut self, from: &Peer, to: &Peer) {
+    pub(crate) fn heal(&mut self, from: &Peer, to: &Peer) {
         self.cut.retain(|link| (&link.0, &link.1) != (from, to));
     }
 
     /// Whether packets get from one to the other.
-    pub fn passes(&self, from: &Peer, to: &Peer) -> bool {
+    pub(crate) fn passes(&self, from: &Peer, to: &Peer) -> bool {
         from == to || !self.cut.contains(&(from.clone(), to.clone()))
     }
 
     /// Whether a connection can be made: packets must pass both ways.
-    pub fn open(&self, from: &Peer, to: &Peer) -> bool {
+    pub(crate) fn open(&self, from: &Peer, to: &Peer) -> bool {
         self.passes(from, to) && self.passes(to, from)
     }
 }

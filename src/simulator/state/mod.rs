@@ -63,7 +63,7 @@ pub(in crate::simulator) struct Counters {
 }
 
 impl State {
-    pub fn new(seed: u64, timings: Timings) -> Self {
+    pub(super) fn new(seed: u64, timings: Timings) -> Self {
         Self {
             now: Duration::ZERO,
             real: None,
@@ -82,14 +82,18 @@ impl State {
     }
 
     /// Has something done after a delay.
-    pub fn after(&mut self, delay: Duration, timer: impl FnOnce(&mut Self) + Send + 'static) {
+    pub(super) fn after(
+        &mut self,
+        delay: Duration,
+        timer: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
         self.timers.insert((self.now + delay, self.next_timer), Box::new(timer));
         self.next_timer += 1;
     }
 
     /// Runs the next timer that is due by `until`, else moves the clock there; answers whether one
     /// ran.
-    pub fn step(&mut self, until: Duration) -> bool {
+    pub(super) fn step(&mut self, until: Duration) -> bool {
         match self.timers.first_entry().filter(|entry| entry.key().0 <= until) {
             Some(entry) => {
                 let ((due, _), timer) = entry.remove_entry();
@@ -105,12 +109,12 @@ impl State {
     }
 
     /// Moves the clock, doing everything that becomes due.
-    pub fn run_until(&mut self, until: Duration) {
+    pub(super) fn run_until(&mut self, until: Duration) {
         while self.step(until) {}
     }
 
     /// Brings the clock to where real time is; answers whether anything was due.
-    pub fn catch_up(&mut self) -> bool {
+    pub(super) fn catch_up(&mut self) -> bool {
         let Some(real) = self.real else { return false };
         let (until, mut any) = (real.now(), false);
         while self.step(until) {
@@ -121,7 +125,7 @@ impl State {
 
     /// Differs from an earlier one if anything happened meanwhile that somebody may watch for:
     /// writes to databases, sessions, hosts that come and go.
-    pub fn version(&self) -> [u64; 4] {
+    pub(super) fn version(&self) -> [u64; 4] {
         let mut version = [0; 4];
         for host in &self.hosts {
             version[0] += host.database.as_ref().map_or(0, Database::generation);
@@ -133,30 +137,30 @@ impl State {
     }
 
     /// When the next thing is due.
-    pub fn next_due(&self) -> Option<Duration> {
+    pub(super) fn next_due(&self) -> Option<Duration> {
         self.timers.keys().next().map(|(due, _)| *due)
     }
 
-    pub fn host(&self, id: HostId) -> &Host {
+    pub(super) fn host(&self, id: HostId) -> &Host {
         &self.hosts[id.0]
     }
 
-    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+    pub(super) fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.hosts[id.0]
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
         (0..self.hosts.len()).map(HostId)
     }
 
     /// The host at a name or an address.
-    pub fn find(&self, name: &str) -> Option<HostId> {
+    pub(super) fn find(&self, name: &str) -> Option<HostId> {
         let known = |host: &Host| host.address == name || host.name.eq_ignore_ascii_case(name);
         self.hosts.iter().position(known).map(HostId)
     }
 
     /// Somebody on the network by the name that links know; hosts may be given by their address.
-    pub fn peer(&self, peer: Peer) -> Peer {
+    pub(super) fn peer(&self, peer: Peer) -> Peer {
         match &peer {
             Peer::Host(name) => match self.find(name) {
                 Some(id) => Peer::from(self.host(id).name.as_str()),
@@ -167,24 +171,24 @@ impl State {
     }
 
     /// Now, as a XAPI date.
-    pub fn date(&self) -> Arc<str> {
+    pub(super) fn date(&self) -> Arc<str> {
         date(self.now).into()
     }
 
     /// Whether a host's machine can exchange packets with a peer.
-    pub fn reaches(&self, from: impl Into<Peer>, to: HostId) -> bool {
+    pub(super) fn reaches(&self, from: impl Into<Peer>, to: HostId) -> bool {
         self.links.open(&from.into(), &Peer::from(self.host(to).name.as_str()))
             && self.host(to).power != Power::Off
     }
 
     /// Whether two hosts' xapis can talk to each other.
-    pub fn talks(&self, from: HostId, to: HostId) -> bool {
+    pub(super) fn talks(&self, from: HostId, to: HostId) -> bool {
         let runs = |id| self.host(id).power == Power::Running;
         from == to || (runs(from) && runs(to) && self.reaches(self.host(from).name.as_str(), to))
     }
 
     /// The host whose database a host works on: itself, or its master if that can be reached.
-    pub fn home(&self, id: HostId) -> Option<HostId> {
+    pub(super) fn home(&self, id: HostId) -> Option<HostId> {
         match &self.host(id).role {
             HostRole::Master => Some(id),
             HostRole::Slave { master } => {
@@ -201,7 +205,7 @@ impl State {
     ///
     /// # Errors
     /// The error of a host whose master cannot be reached.
-    pub fn db(&self, id: HostId) -> Result<&Database, Fault> {
+    pub(super) fn db(&self, id: HostId) -> Result<&Database, Fault> {
         self.home(id).and_then(|home| self.host(home).database.as_ref()).ok_or_else(no_database)
     }
 
@@ -209,13 +213,13 @@ impl State {
     ///
     /// # Errors
     /// As [`db`](Self::db).
-    pub fn db_mut(&mut self, id: HostId) -> Result<&mut Database, Fault> {
+    pub(super) fn db_mut(&mut self, id: HostId) -> Result<&mut Database, Fault> {
         let home = self.home(id).ok_or_else(no_database)?;
         self.host_mut(home).database.as_mut().ok_or_else(no_database)
     }
 
     /// The ref of a host's own record in the database that it works on; empty without one.
-    pub fn me(&self, id: HostId) -> Ref {
+    pub(super) fn me(&self, id: HostId) -> Ref {
         let database = self.db(id).ok();
         database
             .and_then(|database| database.by_uuid("host", &self.host(id).uuid))
@@ -223,13 +227,13 @@ impl State {
     }
 
     /// The machine behind a host record of the database that `id` works on.
-    pub fn machine(&self, id: HostId, record: &str) -> Option<HostId> {
+    pub(super) fn machine(&self, id: HostId, record: &str) -> Option<HostId> {
         let uuid = self.db(id).ok()?.text("host", record, "uuid");
         self.hosts.iter().position(|host| *host.uuid == *uuid).map(HostId)
     }
 
     /// The pool record of the database that a host works on.
-    pub fn pool(&self, id: HostId) -> Ref {
+    pub(super) fn pool(&self, id: HostId) -> Ref {
         let database = self.db(id).ok();
         let pool = database.and_then(|database| database.refs("pool").into_iter().next());
         pool.unwrap_or_else(|| "".into())

@@ -7,11 +7,11 @@ use crate::simulator::database::Ref;
 pub(in crate::simulator) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +20,7 @@ impl Random {
     }
 
     /// A uuid as the server makes them, all digits random.
-    pub fn uuid(&mut self) -> String {
+    pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         format!(
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -33,12 +33,12 @@ impl Random {
     }
 
     /// A new ref.
-    pub fn reference(&mut self) -> Ref {
+    pub(crate) fn reference(&mut self) -> Ref {
         format!("OpaqueRef:{}", self.uuid()).into()
     }
 
     /// A locally administered MAC address.
-    pub fn mac(&mut self) -> String {
+    pub(crate) fn mac(&mut self) -> String {
         let bytes = self.next().to_be_bytes();
         let [a, b, c, d, e, ..] = bytes;
         format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}")

@@ -17,7 +17,7 @@ pub(super) struct Records<'a> {
 type Values = Vec<(&'static str, Value)>;
 
 impl<'a> Records<'a> {
-    pub fn new(release: Release, random: &'a mut Random) -> Self {
+    pub(super) fn new(release: Release, random: &'a mut Random) -> Self {
         Self { database: Database::new(release), random, release }
     }
 
@@ -28,7 +28,7 @@ impl<'a> Records<'a> {
         Ok(reference)
     }
 
-    pub fn pool(&mut self, name: &str) -> Result<Ref, Fault> {
+    pub(super) fn pool(&mut self, name: &str) -> Result<Ref, Fault> {
         let restrictions = RESTRICTIONS.iter().map(|key| (*key, "false"));
         let restrictions = restrictions.chain([("enable_xha", "true")]);
         self.add(
@@ -44,7 +44,7 @@ impl<'a> Records<'a> {
     }
 
     /// The storage drivers.
-    pub fn drivers(&mut self) -> Result<(), Fault> {
+    pub(super) fn drivers(&mut self) -> Result<(), Fault> {
         for (kind, disks) in DRIVERS {
             let mut features: Vec<_> = SR_FEATURES.to_vec();
             if *disks {
@@ -68,17 +68,17 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    pub fn network(&mut self, label: &str, bridge: &str) -> Result<Ref, Fault> {
+    pub(super) fn network(&mut self, label: &str, bridge: &str) -> Result<Ref, Fault> {
         self.add("network", vec![("name_label", text(label)), ("bridge", text(bridge))])
     }
 
     /// A network on a bridge of its own.
-    pub fn internal_network(&mut self, label: &str) -> Result<Ref, Fault> {
+    pub(super) fn internal_network(&mut self, label: &str) -> Result<Ref, Fault> {
         let bridge = crate::simulator::calls::network::free_bridge(&self.database);
         self.network(label, &bridge)
     }
 
-    pub fn internal_management_network(&mut self) -> Result<(), Fault> {
+    pub(super) fn internal_management_network(&mut self) -> Result<(), Fault> {
         let network = self.network("Host internal management network", "xenapi")?;
         let config = Value::map([
             ("is_guest_installer_network", "true"),
@@ -90,7 +90,7 @@ impl<'a> Records<'a> {
         self.database.set("network", &network, "other_config", config)
     }
 
-    pub fn host(&mut self, name: &str, address: &str, memory: i64) -> Result<Ref, Fault> {
+    pub(super) fn host(&mut self, name: &str, address: &str, memory: i64) -> Result<Ref, Fault> {
         let metrics =
             self.add("host_metrics", vec![("memory_total", memory.into()), ("live", true.into())])?;
         let (major, minor) = self.release.api_version();
@@ -175,7 +175,7 @@ impl<'a> Records<'a> {
     }
 
     /// A NIC; the one with an address is the management interface.
-    pub fn pif(
+    pub(super) fn pif(
         &mut self,
         host: &Ref,
         network: &Ref,
@@ -211,7 +211,7 @@ impl<'a> Records<'a> {
         self.add("PIF", values)
     }
 
-    pub fn vlan(&mut self, base: &Ref, network: &Ref, tag: i64) -> Result<(), Fault> {
+    pub(super) fn vlan(&mut self, base: &Ref, network: &Ref, tag: i64) -> Result<(), Fault> {
         let row = self.database.require("PIF", base)?;
         let values = vec![
             ("device", row.get("device")),
@@ -235,7 +235,7 @@ impl<'a> Records<'a> {
         self.database.set("PIF", &pif, "VLAN_master_of", &vlan)
     }
 
-    pub fn bond(&mut self, slaves: &[Ref], network: &Ref) -> Result<(), Fault> {
+    pub(super) fn bond(&mut self, slaves: &[Ref], network: &Ref) -> Result<(), Fault> {
         let Some(primary) = slaves.first() else { return Ok(()) };
         let row = self.database.require("PIF", primary)?;
         let values = vec![
@@ -262,7 +262,13 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    pub fn sr(&mut self, label: &str, kind: &str, shared: bool, size: i64) -> Result<Ref, Fault> {
+    pub(super) fn sr(
+        &mut self,
+        label: &str,
+        kind: &str,
+        shared: bool,
+        size: i64,
+    ) -> Result<Ref, Fault> {
         let content = match kind {
             "iso" => "iso",
             "udev" => "disk",
@@ -282,7 +288,7 @@ impl<'a> Records<'a> {
     }
 
     /// The SRs that every host has for itself.
-    pub fn local_srs(&mut self, host: &Ref) -> Result<(), Fault> {
+    pub(super) fn local_srs(&mut self, host: &Ref) -> Result<(), Fault> {
         let local = self.sr("Local storage", "ext", false, 500 << 30)?;
         self.pbd(host, &local, &[("device", "/dev/disk/by-id/scsi-1-part3")])?;
         for (label, content) in [("DVD drives", "iso"), ("Removable storage", "disk")] {
@@ -295,7 +301,7 @@ impl<'a> Records<'a> {
         self.database.set("host", host, "crash_dump_sr", &local)
     }
 
-    pub fn tools_sr(&mut self) -> Result<Ref, Fault> {
+    pub(super) fn tools_sr(&mut self) -> Result<Ref, Fault> {
         let sr = self.sr("XCP-ng Tools", "iso", true, -1)?;
         self.database.set("SR", &sr, "is_tools_sr", true)?;
         let description = "XCP-ng Tools ISOs";
@@ -318,14 +324,19 @@ impl<'a> Records<'a> {
         Ok(sr)
     }
 
-    pub fn default_sr(&mut self, pool: &Ref, sr: &Ref) -> Result<(), Fault> {
+    pub(super) fn default_sr(&mut self, pool: &Ref, sr: &Ref) -> Result<(), Fault> {
         for field in ["default_SR", "suspend_image_SR", "crash_dump_SR"] {
             self.database.set("pool", pool, field, sr)?;
         }
         Ok(())
     }
 
-    pub fn pbd(&mut self, host: &Ref, sr: &Ref, config: &[(&str, &str)]) -> Result<(), Fault> {
+    pub(super) fn pbd(
+        &mut self,
+        host: &Ref,
+        sr: &Ref,
+        config: &[(&str, &str)],
+    ) -> Result<(), Fault> {
         self.add(
             "PBD",
             vec![
@@ -338,7 +349,7 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    pub fn template(&mut self, label: &str) -> Result<(), Fault> {
+    pub(super) fn template(&mut self, label: &str) -> Result<(), Fault> {
         self.add(
             "VM",
             vec![
@@ -353,7 +364,7 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
-    pub fn vm(&mut self, spec: &VmSpec) -> Result<()> {
+    pub(super) fn vm(&mut self, spec: &VmSpec) -> Result<()> {
         let running = spec.power == "Running";
         let host = match &spec.host {
             None => Value::null_ref(),

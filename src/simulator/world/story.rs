@@ -8,8 +8,8 @@ impl World {
     ///
     /// Ignite stands in its own way: it has a halted and a running VM, a network on a VLAN and an
     /// NFS SR. Both hosts run XCP-ng 8.3; `root`'s password is `xcp-test`.
+    #[expect(clippy::missing_panics_doc, reason = "all that the story names, it has defined")]
     pub fn story(seed: u64) -> Self {
-        // Everything that the story names, it has defined.
         WorldBuilder::story(seed).build().expect("the story is a valid world")
     }
 }

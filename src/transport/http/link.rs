@@ -53,7 +53,8 @@ fn connect(addresses: &[SocketAddr], deadline: Option<Instant>) -> Result<TcpStr
     for (n, address) in addresses.iter().enumerate() {
         let share = deadline.map(|deadline| {
             let now = Instant::now();
-            now + deadline.saturating_duration_since(now) / (addresses.len() - n) as u32
+            let left = u32::try_from(addresses.len() - n).unwrap_or(u32::MAX);
+            now + deadline.saturating_duration_since(now) / left
         });
         match connect_one(address, share) {
             Ok(stream) => return Ok(stream),

@@ -205,7 +205,8 @@ impl Transport for Http {
             )),
             Some(length) if length <= AT_ONCE => {
                 // One more, so that the end is seen without growing, and the connection kept.
-                let mut bytes = Vec::with_capacity(length as usize + 1);
+                let length = usize::try_from(length).unwrap_or_default();
+                let mut bytes = Vec::with_capacity(length + 1);
                 body.read_to_end(&mut bytes).map_err(unwrap)?;
                 Ok(Body::Bytes(bytes))
             }

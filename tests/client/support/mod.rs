@@ -8,22 +8,22 @@ use xcp_pool::simulator::{Front, PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::{Endpoint, Http, Limits, Trust};
 
 /// The pool's hosts, the master first.
-pub const HOSTS: [&str; 3] = ["phantom", "ignite", "ember"];
+pub(crate) const HOSTS: [&str; 3] = ["phantom", "ignite", "ember"];
 
-pub fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub fn millis(millis: u64) -> Duration {
+pub(crate) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     Credentials::new("root", "xcp-test")
 }
 
 /// A pool of three, with something to read.
-pub fn lab(seed: u64) -> World {
+pub(crate) fn lab(seed: u64) -> World {
     let pool = HOSTS
         .iter()
         .enumerate()
@@ -38,28 +38,28 @@ pub fn lab(seed: u64) -> World {
 }
 
 /// A transport that trusts what a front shows.
-pub fn http(front: &Front) -> Http {
+pub(crate) fn http(front: &Front) -> Http {
     let pins = front.hosts().iter().filter_map(|host| front.fingerprint(&host.name));
     Http::builder().trust(Trust::pins(pins)).danger_allow_plain_http().build().unwrap()
 }
 
 /// A client in the making that knows where the hosts of a front really are.
-pub fn builder(front: &Front, overall: Duration) -> ClientBuilder {
+pub(crate) fn builder(front: &Front, overall: Duration) -> ClientBuilder {
     let builder = Client::builder(http(front)).limits(Limits::within(overall));
     front
         .addresses()
         .fold(builder, |builder, (address, endpoint)| builder.address(address, endpoint))
 }
 
-pub fn log_in(front: &Front, host: &str, overall: Duration) -> Client {
+pub(crate) fn log_in(front: &Front, host: &str, overall: Duration) -> Client {
     builder(front, overall).connect_to(&endpoint(front, host), &credentials()).unwrap()
 }
 
-pub fn endpoint(front: &Front, host: &str) -> Endpoint {
+pub(crate) fn endpoint(front: &Front, host: &str) -> Endpoint {
     front.endpoint(host).unwrap()
 }
 
 /// How often a method reached a host.
-pub fn times(world: &World, method: &str) -> u64 {
+pub(crate) fn times(world: &World, method: &str) -> u64 {
     world.requests().get(method).copied().unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-pub mod world;
+pub(crate) mod world;
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -16,14 +16,14 @@ use xcp_pool::ffi::{
 
 /// What an error object said before it was freed.
 #[derive(Debug, PartialEq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     pub status: xcp_status,
     pub message: String,
     pub fault: Option<(String, Value)>,
 }
 
 /// A call that only has a status.
-pub fn done(call: impl FnOnce(*mut *mut xcp_error) -> xcp_status) -> Result<(), Refusal> {
+pub(crate) fn done(call: impl FnOnce(*mut *mut xcp_error) -> xcp_status) -> Result<(), Refusal> {
     let mut error = ptr::null_mut();
     let status = call(&mut error);
     if status == xcp_status::XCP_OK {
@@ -47,7 +47,7 @@ pub fn done(call: impl FnOnce(*mut *mut xcp_error) -> xcp_status) -> Result<(), 
 }
 
 /// A call that writes a text.
-pub fn text(
+pub(crate) fn text(
     call: impl FnOnce(*mut *mut c_char, *mut *mut xcp_error) -> xcp_status,
 ) -> Result<String, Refusal> {
     let untouched = ptr::without_provenance_mut(1);
@@ -70,17 +70,17 @@ pub fn text(
 }
 
 /// A call that writes JSON.
-pub fn json(
+pub(crate) fn json(
     call: impl FnOnce(*mut *mut c_char, *mut *mut xcp_error) -> xcp_status,
 ) -> Result<Value, Refusal> {
     text(call).map(|text| serde_json::from_str(&text).unwrap())
 }
 
 /// A pure function from JSON to JSON.
-pub type Pure =
+pub(crate) type Pure =
     unsafe extern "C" fn(*const c_char, *mut *mut c_char, *mut *mut xcp_error) -> xcp_status;
 
-pub fn pure(function: Pure, input: &str) -> Result<Value, Refusal> {
+pub(crate) fn pure(function: Pure, input: &str) -> Result<Value, Refusal> {
     let input = c(input);
     // SAFETY: the text lives during the call, the places are on this stack.
     json(|out, error| unsafe { function(input.as_ptr(), out, error) })
@@ -107,20 +107,24 @@ fn of_join(
     json(|out, error| unsafe { function(pool.as_ptr(), host.as_ptr(), options, out, error) })
 }
 
-pub fn preflight(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
+pub(crate) fn preflight(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
     of_join(xcp_preflight_json, pool, host, options)
 }
 
-pub fn consequences(pool: &str, host: &str, options: Option<&str>) -> Result<Value, Refusal> {
+pub(crate) fn consequences(
+    pool: &str,
+    host: &str,
+    options: Option<&str>,
+) -> Result<Value, Refusal> {
     of_join(xcp_consequences_json, pool, host, options)
 }
 
-pub fn c(text: &str) -> CString {
+pub(crate) fn c(text: &str) -> CString {
     CString::new(text).unwrap()
 }
 
 /// A copy of a text that someone else owns.
-pub fn borrowed(text: *const c_char) -> String {
+pub(crate) fn borrowed(text: *const c_char) -> String {
     assert!(!text.is_null());
     // SAFETY: the library ends its texts with NUL, and the owner is alive.
     unsafe { CStr::from_ptr(text) }.to_str().unwrap().to_owned()

@@ -9,20 +9,20 @@ use xcp_pool::ffi::*;
 use super::{Refusal, c, done, json, text};
 
 /// What the tests hold; everything is freed in the end.
-pub struct World {
+pub(crate) struct World {
     pub simulator: *mut xcp_simulator,
     pub transport: *mut xcp_transport,
 }
 
 impl World {
-    pub fn story() -> Self {
+    pub(crate) fn story() -> Self {
         let mut simulator = ptr::null_mut();
         // SAFETY: the place is on this stack.
         done(|e| unsafe { xcp_simulator_story(1, &mut simulator, e) }).unwrap();
         Self::of(simulator)
     }
 
-    pub fn new(spec: &Value) -> Self {
+    pub(crate) fn new(spec: &Value) -> Self {
         let (spec, mut simulator) = (c(&spec.to_string()), ptr::null_mut());
         // SAFETY: the place is on this stack.
         done(|e| unsafe { xcp_simulator_new(spec.as_ptr(), &mut simulator, e) }).unwrap();
@@ -36,26 +36,26 @@ impl World {
         Self { simulator, transport }
     }
 
-    pub fn power_off(&self, host: &CStr) {
+    pub(crate) fn power_off(&self, host: &CStr) {
         // SAFETY: the world lives until it is dropped.
         done(|e| unsafe { xcp_simulator_power_off(self.simulator, host.as_ptr(), e) }).unwrap();
     }
 
-    pub fn connect(&self, address: &CStr, password: &CStr) -> Result<Client, Refusal> {
+    pub(crate) fn connect(&self, address: &CStr, password: &CStr) -> Result<Client, Refusal> {
         connect(self.transport, address, password, None)
     }
 
-    pub fn client(&self, address: &CStr) -> Client {
+    pub(crate) fn client(&self, address: &CStr) -> Client {
         self.connect(address, c"xcp-test").unwrap()
     }
 
-    pub fn trouble(&self, rule: &Value) {
+    pub(crate) fn trouble(&self, rule: &Value) {
         let rule = c(&rule.to_string());
         // SAFETY: the world lives until it is dropped.
         done(|e| unsafe { xcp_simulator_trouble(self.simulator, rule.as_ptr(), e) }).unwrap();
     }
 
-    pub fn count(&self, host: &CStr, class: &CStr) -> usize {
+    pub(crate) fn count(&self, host: &CStr, class: &CStr) -> usize {
         let mut count = 0;
         // SAFETY: the world lives until it is dropped.
         done(|e| unsafe {
@@ -76,7 +76,7 @@ impl Drop for World {
     }
 }
 
-pub struct Client(pub *mut xcp_client);
+pub(crate) struct Client(pub *mut xcp_client);
 
 // SAFETY: the header says that clients may be used from every thread.
 unsafe impl Sync for Client {}
@@ -89,11 +89,11 @@ impl Drop for Client {
 }
 
 impl Client {
-    pub fn call(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
+    pub(crate) fn call(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
         self.call_under(method, params, ptr::null())
     }
 
-    pub fn call_under(
+    pub(crate) fn call_under(
         &self,
         method: &str,
         params: &Value,
@@ -106,12 +106,16 @@ impl Client {
         })
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         // SAFETY: the client lives until it is dropped.
         text(|out, e| unsafe { xcp_client_endpoint(self.0, out, e) }).unwrap()
     }
 
-    pub fn snapshot(&self, scope: &CStr, settled: bool) -> Result<*mut xcp_snapshot, Refusal> {
+    pub(crate) fn snapshot(
+        &self,
+        scope: &CStr,
+        settled: bool,
+    ) -> Result<*mut xcp_snapshot, Refusal> {
         let mut snapshot = ptr::null_mut();
         // SAFETY: the client lives until it is dropped.
         done(|e| unsafe {
@@ -121,7 +125,7 @@ impl Client {
     }
 }
 
-pub fn connect(
+pub(crate) fn connect(
     transport: *const xcp_transport,
     address: &CStr,
     password: &CStr,

@@ -6,19 +6,19 @@
 //! same run.
 #![allow(dead_code, reason = "test and example use different parts")]
 
-pub mod cases;
+pub(crate) mod cases;
 mod wire;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use cases::Operation;
+pub(crate) use cases::Operation;
 use wire::{Caller, Log};
-pub use wire::{Fault, What};
+pub(crate) use wire::{Fault, What};
 
 /// What happens in which run.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     pub operation: Operation,
     pub seed: u64,
     pub faults: Vec<Fault>,
@@ -26,7 +26,7 @@ pub struct Schedule {
 
 /// What a run came to.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// What was wrong; nothing if all is well.
     pub violations: Vec<String>,
     /// How each caller ended.
@@ -40,7 +40,7 @@ pub struct Run {
 
 /// How a caller ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     Done(String),
     NotDone(String),
     Unknown(String),
@@ -75,7 +75,7 @@ const REST: Duration = Duration::from_secs(900);
 const PAUSES: [u64; 6] = [0, 1, 7, 30, 200, 900];
 
 /// Runs a schedule.
-pub fn run(schedule: &Schedule) -> Run {
+pub(crate) fn run(schedule: &Schedule) -> Run {
     let mut case = schedule.operation.case(schedule.seed);
     let world = case.world().clone();
     let log = Log::new(schedule, &*case);
@@ -121,7 +121,7 @@ pub fn run(schedule: &Schedule) -> Run {
 }
 
 /// One fault of every kind at every request of an undisturbed run, one schedule each.
-pub fn single_faults(operation: Operation, seed: u64) -> Vec<Schedule> {
+pub(crate) fn single_faults(operation: Operation, seed: u64) -> Vec<Schedule> {
     let undisturbed = run(&Schedule { operation, seed, faults: Vec::new() });
     assert!(undisturbed.violations.is_empty(), "{:?}", undisturbed.violations);
     let kinds = What::all();
@@ -132,7 +132,7 @@ pub fn single_faults(operation: Operation, seed: u64) -> Vec<Schedule> {
 }
 
 /// A schedule of several faults, all of it from its seed.
-pub fn from_seed(seed: u64) -> Schedule {
+pub(crate) fn from_seed(seed: u64) -> Schedule {
     let mut random = Random::new(seed);
     let operations = Operation::ALL;
     let operation = operations[random.below(operations.len())];
@@ -147,7 +147,7 @@ pub fn from_seed(seed: u64) -> Schedule {
 }
 
 /// Runs schedules on all processors; answers the failed ones with what was wrong, and totals.
-pub fn run_all(
+pub(crate) fn run_all(
     schedules: &[Schedule],
     each: impl Fn(&Schedule, &Run) + Sync,
 ) -> Vec<(Schedule, Run)> {
@@ -177,7 +177,7 @@ pub fn run_all(
 }
 
 /// A failed schedule in words, with what it takes to repeat it.
-pub fn describe(schedule: &Schedule, run: &Run) -> String {
+pub(crate) fn describe(schedule: &Schedule, run: &Run) -> String {
     let faults: Vec<_> = schedule.faults.iter().map(|f| format!("{:?}@{}", f.what, f.at)).collect();
     let mut text =
         format!("{:?} seed {} {}\n", schedule.operation, schedule.seed, faults.join(" "));
@@ -189,18 +189,18 @@ pub fn describe(schedule: &Schedule, run: &Run) -> String {
 }
 
 /// Numbers from a seed (SplitMix64).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+        usize::try_from((z ^ (z >> 31)) % bound.max(1) as u64).unwrap()
     }
 }

@@ -15,14 +15,14 @@ use super::{Random, Run, Said, Schedule};
 
 /// Something that goes wrong at a request, counted from the first one of all callers.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     pub at: u64,
     pub what: What,
 }
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub(crate) enum What {
     /// The request is lost, refused, answered in vain or in part, or late.
     Request(Trouble),
     /// The operation is cancelled while the request is under way.
@@ -57,7 +57,7 @@ pub enum What {
 
 impl What {
     /// Every kind.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let seconds = Duration::from_secs;
         let troubles = [
             Trouble::Refuse,
@@ -89,18 +89,18 @@ impl What {
 }
 
 /// Whether a request may be sent to a host now; if not, why.
-pub type Guard = Arc<dyn Fn(&World, &Books, &str, &str) -> Option<String> + Send + Sync>;
+pub(super) type Guard = Arc<dyn Fn(&World, &Books, &str, &str) -> Option<String> + Send + Sync>;
 
 /// What the campaign knows beside the world.
 #[derive(Default)]
-pub struct Books {
+pub(crate) struct Books {
     /// How often a method was carried out at a host.
     pub carried_out: BTreeMap<(String, String), u64>,
 }
 
 /// Everything that is kept of a run; a clone is another handle.
 #[derive(Clone)]
-pub struct Log {
+pub(crate) struct Log {
     inner: Arc<Mutex<Inner>>,
     world: World,
     hosts: Arc<Vec<String>>,
@@ -123,7 +123,7 @@ struct Inner {
 }
 
 impl Log {
-    pub fn new(schedule: &Schedule, case: &dyn Case) -> Self {
+    pub(crate) fn new(schedule: &Schedule, case: &dyn Case) -> Self {
         let inner = Inner {
             count: 0,
             faults: schedule.faults.clone(),
@@ -148,17 +148,17 @@ impl Log {
         act(&mut self.inner.lock().unwrap())
     }
 
-    pub fn violation(&self, what: String) {
+    pub(crate) fn violation(&self, what: String) {
         self.with(|inner| inner.violations.push(what));
     }
 
-    pub fn note(&self, what: &str) {
+    pub(crate) fn note(&self, what: &str) {
         let now = self.world.now().as_secs_f64();
         self.with(|inner| inner.trace.push(format!("{now:9.2} {what}")));
     }
 
     /// No pool has two masters that run.
-    pub fn check_masters(&self, when: &str) {
+    pub(crate) fn check_masters(&self, when: &str) {
         let mut masters: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for host in self.hosts.iter() {
             let rules = self.world.is_running(host)
@@ -188,7 +188,7 @@ impl Log {
         pool.cloned().unwrap_or_else(|| endpoint.to_owned())
     }
 
-    pub fn finish(self, attempts: Vec<Said>) -> Run {
+    pub(crate) fn finish(self, attempts: Vec<Said>) -> Run {
         let open = self.world.sessions();
         let world_requests = self.with(|inner| inner.count);
         self.with(|inner| {
@@ -219,7 +219,7 @@ impl Log {
 
 /// Somebody who runs an operation, until it dies.
 #[derive(Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     log: Log,
     transport: WorldTransport,
     number: u64,
@@ -233,7 +233,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(world: &World, log: &Log) -> Self {
+    pub(crate) fn new(world: &World, log: &Log) -> Self {
         let number = log.with(|inner| {
             inner.callers += 1;
             inner.callers
@@ -246,27 +246,27 @@ impl Caller {
     }
 
     /// From here on every request is that of an operation, which this cancels.
-    pub fn operates_until(&self) -> Cancel {
+    pub(crate) fn operates_until(&self) -> Cancel {
         self.operates.store(true, Ordering::Relaxed);
         self.stop.clone()
     }
 
     /// What the operation came to; what is cancelled from here on was not the operation.
-    pub fn ended<T>(&self, result: T) -> T {
+    pub(crate) fn ended<T>(&self, result: T) -> T {
         self.cancelled.store(self.stop.is_cancelled(), Ordering::Relaxed);
         self.operates.store(false, Ordering::Relaxed);
         result
     }
 
     /// Whether the operation was cancelled in the middle.
-    pub fn was_cancelled(&self) -> bool {
+    pub(crate) fn was_cancelled(&self) -> bool {
         match self.operates.load(Ordering::Relaxed) {
             true => self.stop.is_cancelled(),
             false => self.cancelled.load(Ordering::Relaxed),
         }
     }
 
-    pub fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 const JOINERS: [&str; 2] = ["ignite", "ember"];
 
-pub struct Join {
+pub(super) struct Join {
     world: World,
     uuid: String,
     plan: Plan,
@@ -15,7 +15,7 @@ pub struct Join {
 }
 
 impl Join {
-    pub fn new(seed: u64, consents: bool) -> Self {
+    pub(super) fn new(seed: u64, consents: bool) -> Self {
         let world = World::story(seed);
         let log_in = |host| Client::connect(world.transport(), host, &root()).unwrap();
         let (phantom, ignite) = (log_in("phantom"), log_in("ignite"));
@@ -117,7 +117,7 @@ impl Case for Join {
     }
 }
 
-pub struct JoinMany {
+pub(super) struct JoinMany {
     world: World,
     joins: Joins,
     uuids: Vec<String>,
@@ -126,7 +126,7 @@ pub struct JoinMany {
 }
 
 impl JoinMany {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let pool = PoolSpec::new("lab", Release::XcpNg83)
             .host("phantom", "10.0.0.1")
             .shared_sr("NFS", "nfs")

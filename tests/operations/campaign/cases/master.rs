@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub struct HandOver {
+pub(super) struct HandOver {
     world: World,
     plan: Plan,
     uuids: Vec<(String, String)>,
@@ -10,7 +10,7 @@ pub struct HandOver {
 }
 
 impl HandOver {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let spec = three_hosts().vm(VmSpec::running("web", "alpha").disk("NFS", 10));
         let world = World::builder().seed(seed).pool(spec).build().unwrap();
         let client = Client::connect(world.transport(), "alpha", &root()).unwrap();
@@ -103,7 +103,7 @@ impl Case for HandOver {
     }
 }
 
-pub struct Recover {
+pub(super) struct Recover {
     world: World,
     last: Snapshot,
     plans: Vec<Plan>,
@@ -114,7 +114,7 @@ pub struct Recover {
 }
 
 impl Recover {
-    pub fn new(seed: u64, consents: bool, is_alive: bool) -> Self {
+    pub(super) fn new(seed: u64, consents: bool, is_alive: bool) -> Self {
         let world = World::builder().seed(seed).pool(phantoms_pool()).build().unwrap();
         let client = Client::connect(world.transport(), "phantom", &root()).unwrap();
         let last = client.snapshot(Scope::Failover).unwrap();

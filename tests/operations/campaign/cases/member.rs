@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub struct Eject {
+pub(super) struct Eject {
     world: World,
     uuid: String,
     plan: Plan,
@@ -12,7 +12,7 @@ pub struct Eject {
 }
 
 impl Eject {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let spec = three_hosts()
             .vm(VmSpec::running("web", "alpha").disk("NFS", 10))
             .vm(VmSpec::halted("build").disk("NFS", 5));
@@ -95,7 +95,7 @@ impl Case for Eject {
     }
 }
 
-pub struct Maintenance {
+pub(super) struct Maintenance {
     world: World,
     plan: Plan,
     uuid: String,
@@ -103,7 +103,7 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let spec = three_hosts().vm(VmSpec::running("web", "gamma").disk("NFS", 10));
         let world = World::builder().seed(seed).pool(spec).build().unwrap();
         let client = Client::connect(world.transport(), "alpha", &root()).unwrap();

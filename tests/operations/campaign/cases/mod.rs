@@ -26,7 +26,7 @@ use member::{Eject, Maintenance};
 
 /// What is disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     Eject,
     HandOver,
     Join,
@@ -44,7 +44,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const ALL: &[Self] = &[
+    pub(crate) const ALL: &[Self] = &[
         Self::Eject,
         Self::HandOver,
         Self::Join,
@@ -56,7 +56,7 @@ impl Operation {
         Self::RecoverWithoutConsent,
     ];
 
-    pub fn case(self, seed: u64) -> Box<dyn Case> {
+    pub(crate) fn case(self, seed: u64) -> Box<dyn Case> {
         match self {
             Self::Eject => Box::new(Eject::new(seed)),
             Self::HandOver => Box::new(HandOver::new(seed)),
@@ -72,7 +72,7 @@ impl Operation {
 }
 
 /// An operation in its world.
-pub trait Case {
+pub(crate) trait Case {
     fn world(&self) -> &World;
     fn hosts(&self) -> Vec<String>;
     /// Which requests must not be sent as things are.
@@ -90,12 +90,12 @@ pub trait Case {
 /// A pool of three, the master first.
 const THREE: [&str; 3] = ["alpha", "beta", "gamma"];
 
-pub fn three_hosts() -> PoolSpec {
+pub(crate) fn three_hosts() -> PoolSpec {
     pool(THREE)
 }
 
 /// A pool of three whose master, phantom, is to be lost.
-pub fn phantoms_pool() -> PoolSpec {
+pub(crate) fn phantoms_pool() -> PoolSpec {
     pool(["phantom", "alpha", "beta"])
         .vm(VmSpec::running("web", "phantom").disk("NFS", 10))
         .vm(VmSpec::running("db", "beta").disk("NFS", 10))
@@ -114,7 +114,7 @@ fn named<'a>(snapshot: &'a Snapshot, host: &str) -> &'a Ref<Host> {
     snapshot.host.iter().find(|(_, row)| row.name_label == host).unwrap().0
 }
 
-pub fn root() -> Credentials {
+pub(crate) fn root() -> Credentials {
     Credentials::new("root", "xcp-test")
 }
 
