@@ -220,10 +220,12 @@ mod tests {
     fn every_cut_asks_for_more() {
         #[derive(Debug, Deserialize)]
         struct Named {
+            #[serde(rename = "_a")]
             a: i64,
+            #[serde(rename = "_b")]
             b: Vec<String>,
         }
-        let text = r#" {"a":5,"b":["x\u00e9\"","y"]} "#;
+        let text = r#" {"_a":5,"_b":["x\u00e9\"","y"]} "#;
         for end in 0..text.len() - 1 {
             let mut cut = cursor(&text[..end], false);
             assert!(matches!(cut.skip(), Err(Stop::More)), "{end}");
