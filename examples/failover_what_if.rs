@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use xcp_pool::Error;
 use xcp_pool::error::{ErrorKind, Result};
-use xcp_pool::failover::{Assessment, FailureOutcome, Obstacle, Planner, WhatIf, WhyNot, assess};
+use xcp_pool::failover::{Assessment, FailureOutcome, Planner, WhatIf, assess};
 use xcp_pool::model::{Host, Record, Ref, Snapshot, Vm};
 
 fn main() -> ExitCode {
@@ -83,17 +83,19 @@ fn print(snapshot: &Snapshot, assessment: &Assessment) {
             .as_ref()
             .map_or("off".to_owned(), |host| format!("on {}", name(snapshot, host)));
         let size = vm.memory.map_or("unknown".to_owned(), mib);
-        let agile =
-            vm.not_agile.as_ref().map_or(String::new(), |reason| format!(", tied: {reason}"));
+        let agile = vm
+            .not_agile
+            .as_ref()
+            .map_or(String::new(), |reason| format!(", tied: {}", reason.describe(snapshot)));
         println!("    {} is {place}, {size} MiB{agile}", name(snapshot, &vm.vm));
     }
     let wanted = &assessment.wanted;
     println!("  to survive {} failures: plan for {}", wanted.failures, wanted.status);
     if let Some(obstacle) = &wanted.obstacle {
-        println!("    {}", describe(snapshot, obstacle));
+        println!("    {}", obstacle.describe(snapshot));
     }
     for oddity in &assessment.oddities {
-        println!("  note: {oddity}");
+        println!("  note: {}", oddity.describe(snapshot));
     }
 }
 
@@ -108,13 +110,7 @@ fn print_failure(snapshot: &Snapshot, outcome: &FailureOutcome) {
         }
     }
     for left in &outcome.not_restarted {
-        let why = match &left.why {
-            WhyNot::NoRoom { needed, largest_free } => {
-                format!("it needs {} MiB, and {} are free", mib(*needed), mib(*largest_free))
-            }
-            WhyNot::NotAgile { reason, .. } => reason.to_string(),
-            _ => "no reason is known".to_owned(),
-        };
+        let why = left.why.describe(snapshot);
         println!("  no plan for {}: {why}", name(snapshot, &left.vm));
     }
     for vm in &outcome.best_effort {
@@ -122,22 +118,6 @@ fn print_failure(snapshot: &Snapshot, outcome: &FailureOutcome) {
     }
     for vm in &outcome.stay_off {
         println!("  {} stays off", name(snapshot, vm));
-    }
-}
-
-fn describe(snapshot: &Snapshot, obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::Unplaced { hosts, vms } => {
-            let hosts: Vec<String> = hosts.iter().map(|host| name(snapshot, host)).collect();
-            let vms: Vec<String> = vms.iter().map(|vm| name(snapshot, vm)).collect();
-            format!("if {} fail, there is no room for {}", hosts.join(", then "), vms.join(", "))
-        }
-        Obstacle::NotRestarted { vms } => {
-            let vms: Vec<String> = vms.iter().map(|left| name(snapshot, &left.vm)).collect();
-            format!("off, and not started by the plan: {}", vms.join(", "))
-        }
-        Obstacle::TooFewHosts { live } => format!("only {live} hosts are up"),
-        other => format!("{other:?}"),
     }
 }
 

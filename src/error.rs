@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::quoted;
+
 /// What went wrong, in one line, with its kind, its XAPI fault and its cause.
 ///
 /// The Display form is one lower-case line that does not repeat its source.
@@ -49,7 +51,7 @@ impl Error {
     /// The error for a text that is not what it should be; `what` is that, with an example.
     pub(crate) fn not_a(text: &str, what: &str) -> Self {
         let text: String = text.chars().take(64).collect();
-        Self::new(ErrorKind::InvalidInput, format!("{text:?} is no {what}"))
+        Self::new(ErrorKind::InvalidInput, format!("{} is no {what}", quoted(text)))
     }
 
     /// The kind, to decide by.

@@ -87,6 +87,7 @@ pub mod preflight;
 pub mod rules;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod text;
 pub mod transport;
 pub mod wire;
 

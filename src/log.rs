@@ -3,11 +3,12 @@
 //! For transport, client and operations; the core decides and says nothing. Each macro takes the room
 //! first, whose name is the target's: `debug!(client, "…")` is told under `xcp_pool::client`. Method
 //! names, endpoints, times and error codes may be told; parameters, replies, session refs, passwords
-//! and pool secrets never. Whatever a server or a person wrote goes through [`line`] or [`brief`].
+//! and pool secrets never. Whatever a server or a person wrote goes through [`plain`] or [`brief`].
 
 use std::fmt;
 
 use crate::error::{Error, Fault};
+use crate::text::plain;
 
 #[cfg(feature = "log")]
 macro_rules! say {
@@ -57,38 +58,9 @@ macro_rules! warning {
 
 pub(crate) use {debug, info, is_on, say, warning};
 
-/// A text in one line: nobody's name for a VM makes a line of its own in a log.
-pub(crate) fn line<T: fmt::Display>(text: T) -> impl fmt::Display {
-    OneLine(text)
-}
-
 /// An error in a few words: the code of a fault without its parameters, else the error's own line.
 pub(crate) fn brief(error: &Error) -> impl fmt::Display + '_ {
     Brief(error)
-}
-
-struct OneLine<T>(T);
-
-impl<T: fmt::Display> fmt::Display for OneLine<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Write::write_fmt(&mut Escape(f), format_args!("{}", self.0))
-    }
-}
-
-struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
-
-impl fmt::Write for Escape<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.find(char::is_control) {
-            self.0.write_str(&rest[..at])?;
-            let mut after = rest[at..].chars();
-            let control = after.next().unwrap_or_default();
-            write!(self.0, "{}", control.escape_default())?;
-            rest = after.as_str();
-        }
-        self.0.write_str(rest)
-    }
 }
 
 struct Brief<'a>(&'a Error);
@@ -97,7 +69,7 @@ impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.fault() {
             Some(fault) => f.write_str(code(fault)),
-            None => OneLine(self.0).fmt(f),
+            None => plain(self.0).fmt(f),
         }
     }
 }
@@ -115,12 +87,6 @@ fn code(fault: &Fault) -> &str {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-
-    #[test]
-    fn a_line_stays_one_line() {
-        assert_eq!(line("a\nb\r\u{1b}[31mc").to_string(), "a\\nb\\r\\u{1b}[31mc");
-        assert_eq!(line("Ignite's disk é").to_string(), "Ignite's disk é");
-    }
 
     #[test]
     fn an_error_is_told_without_the_parameters_of_its_fault() {

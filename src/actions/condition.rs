@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Class, ClusterHost, Host, Network, NetworkPurpose, Pbd, PowerState, Record, Ref, Snapshot, Sr,
-    Vm, with_class,
+    Vm, label_at, object_of_class, with_class,
 };
+use crate::text::quoted;
 
 /// A fact about one side's database that a snapshot can confirm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -239,6 +240,84 @@ impl Condition {
             }
         }
     }
+}
+
+impl Condition {
+    /// What must hold, as what follows "that", with names from a snapshot of the side in question.
+    pub fn describe(&self, snapshot: &Snapshot) -> String {
+        let object = |class: &str, reference: &str| match Class::from_name(class) {
+            Some(class) => object_of_class(snapshot, class, reference).label().to_string(),
+            None => format!("{class} {reference}"),
+        };
+        let not = |yes: bool| if yes { "" } else { "not " };
+        match self {
+            Self::ClusterHostEnabled { cluster_host, enabled } => {
+                let host =
+                    snapshot.get(cluster_host).map(|member| label_at(snapshot, &member.host));
+                let host = host.unwrap_or_else(|| "a host that is gone".to_owned());
+                format!("clustering is {}enabled on {host}", not(*enabled))
+            }
+            Self::Gone { class, reference } => format!("{} is gone", object(class, reference)),
+            Self::HaEnabled { enabled } => format!("HA is {}", if *enabled { "on" } else { "off" }),
+            Self::HostEdition { host, edition } => {
+                format!("{} has the edition {}", label_at(snapshot, host), quoted(edition))
+            }
+            Self::HostLive { host, live } => {
+                format!("{} is {}live", label_at(snapshot, host), not(*live))
+            }
+            Self::HostNotInDomain { host } => {
+                format!("{} has no external authentication", label_at(snapshot, host))
+            }
+            Self::HostEnabled { host, enabled } => {
+                format!("{} is {}", label_at(snapshot, host), ability(*enabled))
+            }
+            Self::NoPendingGuidance { host } => {
+                format!("{} has no mandatory guidance left", label_at(snapshot, host))
+            }
+            Self::NotUpdating => "no update is being applied".to_owned(),
+            Self::NetworkUnused { network } => {
+                format!("no VM and no interface is on {}", label_at(snapshot, network))
+            }
+            Self::NetworkPurpose { network, purpose, serves } => format!(
+                "{} is {}for the purpose {}",
+                label_at(snapshot, network),
+                not(*serves),
+                quoted(purpose)
+            ),
+            Self::PbdAttached { pbd, attached } => match snapshot.get(pbd) {
+                Some(record) => format!(
+                    "{} is {}attached on {}",
+                    label_at(snapshot, &record.SR),
+                    not(*attached),
+                    label_at(snapshot, &record.host)
+                ),
+                None => format!("{} is {}attached", label_at(snapshot, pbd), not(*attached)),
+            },
+            Self::PoolIdle => "nothing is being done with the pool".to_owned(),
+            Self::Present { class, reference } => format!("{} is there", object(class, reference)),
+            Self::SrAttached { sr, attached } => {
+                format!("{} is {}attached", label_at(snapshot, sr), not(*attached))
+            }
+            Self::SrEmpty { sr } => format!("no disk is on {}", label_at(snapshot, sr)),
+            Self::TlsVerification { enabled } => {
+                format!("the verification of certificates is {}", ability(*enabled))
+            }
+            Self::VmIdle { vm } => {
+                format!("nothing is being done with {}", label_at(snapshot, vm))
+            }
+            Self::VmPower { vm, states } => {
+                let states: Vec<_> = states.iter().map(ToString::to_string).collect();
+                format!("{} is {}", label_at(snapshot, vm), states.join(" or "))
+            }
+            Self::VmWithoutMacSeed { vm } => {
+                format!("{} has no MAC seed", label_at(snapshot, vm))
+            }
+        }
+    }
+}
+
+fn ability(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
 }
 
 fn there(snapshot: &Snapshot, class: &str, reference: &str) -> Option<bool> {

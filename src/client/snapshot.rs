@@ -9,6 +9,7 @@ use super::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Class, Record, Snapshot, Table, with_class};
+use crate::text::plain;
 use crate::wire::{Batch, Change};
 
 /// How often a moving pool is asked again before it is called restless.
@@ -169,7 +170,7 @@ pub(super) struct Since<'a> {
 /// Tells the log of records that could not be decoded.
 fn tell_problems(snapshot: &Snapshot) {
     if let [first, others @ ..] = snapshot.problems.as_slice() {
-        let (class, reference) = (first.class, log::line(&first.reference));
+        let (class, reference) = (first.class, plain(&first.reference));
         let others = others.len();
         log::warning!(client, "{class} {reference} and {others} others cannot be decoded");
     }

@@ -1,12 +1,10 @@
 //! What a choice of master looks like: a ranking, a verdict, and what has to follow.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Confirmation;
 use super::reason::{Reason, Severity};
-use crate::model::{Host, Ref, Vm};
+use crate::model::{Host, Ref, Snapshot, Vm, labels_at, name_at, names_at};
 
 /// Whom to make master, how safe that is, and what has to follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -226,6 +224,88 @@ impl Majority {
     }
 }
 
+impl FollowUp {
+    /// What to do, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        let name = |host: &Ref<Host>| name_at(pool, host);
+        match self {
+            Self::CheckRoles { hosts } => {
+                format!(
+                    "see which role each host has, exactly one is master: {}",
+                    names_at(pool, hosts)
+                )
+            }
+            Self::DeclareDead { host } => {
+                format!("declare {} dead (host.declare_dead)", name(host))
+            }
+            Self::Designate { host } => {
+                format!("hand the pool over to {} (pool.designate_new_master)", name(host))
+            }
+            Self::DisableHa { host } => {
+                format!("switch HA off on {} (host.emergency_ha_disable)", name(host))
+            }
+            Self::IfBroken { host } => format!(
+                "if the hand-over leaves a host broken: promote {} by emergency, and recover the rest",
+                name(host)
+            ),
+            Self::ProveOff { host } => {
+                format!("make sure that {} is off, and stays off", name(host))
+            }
+            Self::RecoverMembers { master } => {
+                format!("point all members to {} (pool.recover_slaves)", name(master))
+            }
+            Self::RestartVms { vms } => {
+                format!("start the VMs that were lost: {}", labels_at(pool, vms))
+            }
+            Self::Transition { host } => {
+                format!("promote {} (pool.emergency_transition_to_master)", name(host))
+            }
+            Self::WaitForMaster { host } => format!("wait until {} answers as master", name(host)),
+        }
+    }
+}
+
+impl Hazard {
+    /// How it may end badly, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        let name = |host: &Ref<Host>| name_at(pool, host);
+        match self {
+            Self::AnotherMaster { host } => {
+                format!("{} says that it is a master: the pool may have two", name(host))
+            }
+            Self::AnotherPromotion => {
+                "another host could be promoted too: make sure that nobody does it now".to_owned()
+            }
+            Self::HaHalfOff { armed } => format!(
+                "HA is off on some hosts, but armed on {}, which may still elect a master",
+                names_at(pool, armed)
+            ),
+            Self::MembersOutOfSight { hosts } => {
+                format!("these may follow, or be, another master: {}", names_at(pool, hosts))
+            }
+            Self::OldMasterAnswers { host } => {
+                format!("the old master {} answers: it is not off", name(host))
+            }
+            Self::OldMasterMayRun { host } => format!(
+                "the old master {} does not answer, but may still run VMs and manage the storage",
+                name(host)
+            ),
+            Self::OldMasterMayReturn { host } => format!(
+                "the old master {} stays master if it returns and cannot see the new one",
+                name(host)
+            ),
+            Self::HandOverMayBreak => {
+                "a hand-over that fails half-way leaves the new master broken".to_owned()
+            }
+            Self::VmsMayRunTwice { vms } => format!(
+                "VMs that may still run on the old master, and destroy their disks if they are started \
+                 elsewhere: {}",
+                labels_at(pool, vms)
+            ),
+        }
+    }
+}
+
 impl Decision {
     /// The candidate that a host is; none for a host that is not in the pool.
     pub fn candidate(&self, host: &Ref<Host>) -> Option<&Candidate> {
@@ -244,23 +324,23 @@ impl Candidate {
         self.reasons.iter().filter(|reason| reason.severity() == severity).count()
     }
 
-    /// Whether it has this very reason.
-    pub fn has(&self, reason: &Reason) -> bool {
-        self.reasons.contains(reason)
-    }
-}
-
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The host, whether it may be master, and each reason, in one line with names from a snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
         let eligible = match self.eligible {
             Eligibility::Yes => "eligible",
             Eligibility::IfConfirmed => "eligible if confirmed",
             Eligibility::No => "not eligible",
         };
-        write!(f, "{}: {eligible}", self.host)?;
+        let mut line = format!("{}: {eligible}", name_at(pool, &self.host));
         for reason in &self.reasons {
-            write!(f, "; {reason}")?;
+            line.push_str("; ");
+            line.push_str(&reason.describe(pool));
         }
-        Ok(())
+        line
+    }
+
+    /// Whether it has this very reason.
+    pub fn has(&self, reason: &Reason) -> bool {
+        self.reasons.contains(reason)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Host, Ref};
+use crate::model::{Host, Ref, Snapshot, name_at};
 
 /// What a person or a tool found out about the hosts of a pool.
 ///
@@ -114,6 +114,38 @@ pub enum Confirmation {
         /// The host.
         host: Ref<Host>,
     },
+}
+
+impl Confirmation {
+    /// What is confirmed, as what follows "that", with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        self.in_words(|host| name_at(pool, host))
+    }
+
+    /// The words, with names from wherever hosts have them.
+    pub(crate) fn in_words(&self, name: impl Fn(&Ref<Host>) -> String) -> String {
+        match self {
+            Self::AllMembersAnswer => "every member answers".to_owned(),
+            Self::DataMayBeLost { host } => {
+                format!("data newer than the copy of {} may be lost", name(host))
+            }
+            Self::HaNotArmed { host } => format!("HA is not armed on {}", name(host)),
+            Self::HasDatabase { host } => {
+                format!("{} has a usable copy of the database", name(host))
+            }
+            Self::NoOtherMaster { hosts } => {
+                let hosts: Vec<_> = hosts.iter().map(name).collect();
+                format!("none of these is, or follows, another master: {}", hosts.join(", "))
+            }
+            Self::OldMasterIsOff { host } => {
+                format!("the old master {} is off, and stays off", name(host))
+            }
+            Self::Reachable { host } => format!("{} is up and can be called", name(host)),
+            Self::VersionIsNewest { host } => {
+                format!("no member runs a newer version than {}", name(host))
+            }
+        }
+    }
 }
 
 impl Evidence {

@@ -1,12 +1,11 @@
 //! Why a host should be master, or should not.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::evidence::Confirmation;
 use crate::error::Fault;
-use crate::model::{Host, PoolOperation, Ref, Sr, Version};
+use crate::model::{Host, PoolOperation, Ref, Snapshot, Sr, Version, labels_at, name_at, names_at};
+use crate::text::plain;
 
 /// How much a reason weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -225,58 +224,69 @@ impl Reason {
             _ => None,
         }
     }
-}
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlreadyMaster => f.write_str("is the master already"),
-            Self::ClaimsMastership => f.write_str("says that it is a master"),
-            Self::DatabaseAbsent => f.write_str("has no copy of the database"),
-            Self::DatabaseTooNew => f.write_str("has a database newer than its software"),
-            Self::FollowsAnother { address } => write!(f, "follows another master, {address}"),
-            Self::HaArmed => f.write_str("has HA armed"),
-            Self::HaEnabled => f.write_str("HA is on in the pool"),
-            Self::NotLive => f.write_str("is not live"),
-            Self::Off => f.write_str("is off"),
-            Self::OldMaster => f.write_str("is the master that failed"),
+    /// What it says of a host, to stand behind the host's name; with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        let name = |host: &Ref<Host>| name_at(pool, host);
+        let words = match self {
+            Self::AlreadyMaster => "is the master already",
+            Self::ClaimsMastership => "says that it is a master",
+            Self::DatabaseAbsent => "has no copy of the database",
+            Self::DatabaseTooNew => "has a database newer than its software",
+            Self::FollowsAnother { address } => {
+                return format!("follows another master, {}", plain(address));
+            }
+            Self::HaArmed => "has HA armed",
+            Self::HaEnabled => "HA is on in the pool",
+            Self::NotLive => "is not live",
+            Self::Off => "is off",
+            Self::OldMaster => "is the master that failed",
             Self::OlderThanMember { member, newest, own } => {
-                write!(f, "runs {own}, but member {member} runs {newest}")
+                return format!("runs {own}, but member {} runs {newest}", name(member));
             }
             Self::PeerFollowsAnother { member } => {
-                write!(f, "member {member} is, or follows, another master")
+                return format!("member {} is, or follows, another master", name(member));
             }
-            Self::PeerInEmergency { member } => write!(f, "member {member} is in emergency mode"),
-            Self::PeerNotLive { member } => write!(f, "member {member} is not live"),
-            Self::PeerUnreachable { member } => write!(f, "member {member} does not answer"),
-            Self::PoolBusy { operation } => write!(f, "the pool is busy with {operation}"),
-            Self::RoleBroken => f.write_str("lost its role"),
-            Self::RollingUpgrade => f.write_str("the pool is being upgraded"),
-            Self::SecretRotationPending => f.write_str("the pool secret is being replaced"),
-            Self::Unreachable => f.write_str("does not answer"),
-            Self::Vetoed => f.write_str("is ruled out"),
-            Self::DatabaseUnknown => f.write_str("may have no copy of the database"),
-            Self::HaArmedUnknown => f.write_str("may have HA armed"),
-            Self::LivenessUnknown => f.write_str("may not be live"),
-            Self::ReachabilityUnknown => f.write_str("may not answer"),
-            Self::VersionUnknown => f.write_str("may run an older version than a member"),
-            Self::AddressMayChange => f.write_str("has a leased address"),
-            Self::Busy => f.write_str("is busy"),
+            Self::PeerInEmergency { member } => {
+                return format!("member {} is in emergency mode", name(member));
+            }
+            Self::PeerNotLive { member } => return format!("member {} is not live", name(member)),
+            Self::PeerUnreachable { member } => {
+                return format!("member {} does not answer", name(member));
+            }
+            Self::PoolBusy { operation } => return format!("the pool is busy with {operation}"),
+            Self::RoleBroken => "lost its role",
+            Self::RollingUpgrade => "the pool is being upgraded",
+            Self::SecretRotationPending => "the pool secret is being replaced",
+            Self::Unreachable => "does not answer",
+            Self::Vetoed => "is ruled out",
+            Self::DatabaseUnknown => "may have no copy of the database",
+            Self::HaArmedUnknown => "may have HA armed",
+            Self::LivenessUnknown => "may not be live",
+            Self::ReachabilityUnknown => "may not answer",
+            Self::VersionUnknown => "may run an older version than a member",
+            Self::AddressMayChange => "has a leased address",
+            Self::Busy => "is busy",
             Self::DatabaseBehind { generations } => {
-                write!(f, "has a database {generations} generations behind")
+                return format!("has a database {generations} generations behind");
             }
-            Self::Disabled => f.write_str("is disabled"),
-            Self::GuidancePending => f.write_str("has to be restarted for updates"),
+            Self::Disabled => "is disabled",
+            Self::GuidancePending => "has to be restarted for updates",
             Self::OlderThanAbsentMember { member } => {
-                write!(f, "runs an older version than {member}, which is absent")
+                return format!("runs an older version than {}, which is absent", name(member));
             }
-            Self::PeersOutOfReach { members } => write!(f, "cannot reach {members:?}"),
-            Self::PoolWaiting { operation } => write!(f, "has to wait for {operation}"),
-            Self::StorageDetached { srs } => write!(f, "is not attached to {srs:?}"),
-            Self::AllStorageAttached => f.write_str("is attached to all shared storage"),
-            Self::NewestDatabase => f.write_str("has the newest known database"),
-            Self::NewestVersion => f.write_str("runs the newest version"),
-        }
+            Self::PeersOutOfReach { members } => {
+                return format!("cannot reach {}", names_at(pool, members));
+            }
+            Self::PoolWaiting { operation } => return format!("has to wait for {operation}"),
+            Self::StorageDetached { srs } => {
+                return format!("is not attached to {}", labels_at(pool, srs));
+            }
+            Self::AllStorageAttached => "is attached to all shared storage",
+            Self::NewestDatabase => "has the newest known database",
+            Self::NewestVersion => "runs the newest version",
+        };
+        words.to_owned()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Whether a VM can run on every enabled host, and why not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::Serialize;
 
 use crate::error::Fault;
 use crate::model::{
     Class, Host, Network, NetworkSriov, Pif, Ref, Snapshot, Sr, SriovConfigurationMode, Vm,
+    label_at, names_at,
 };
 
 /// Why a VM is not agile: it cannot run on every enabled host (`Agility.vm_assert_agile`).
@@ -69,20 +69,25 @@ impl NotAgile {
     }
 }
 
-impl fmt::Display for NotAgile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl NotAgile {
+    /// What ties the VM, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
         match self {
-            Self::Broken { class, reference } => write!(f, "{class} {reference} does not exist"),
-            Self::HasVgpu => f.write_str("it has a virtual GPU"),
-            Self::HasVusb => f.write_str("it has a USB device"),
+            Self::Broken { class, reference } => format!("{class} {reference} does not exist"),
+            Self::HasVgpu => "it has a virtual GPU".to_owned(),
+            Self::HasVusb => "it has a USB device".to_owned(),
             Self::NetworkNotShared { network, missing_on } => {
-                write!(f, "network {network} is missing on {missing_on:?}")
+                format!("{} is missing on {}", label_at(pool, network), names_at(pool, missing_on))
             }
-            Self::SrNotShared { sr, shared: false, .. } => write!(f, "SR {sr} is not shared"),
+            Self::SrNotShared { sr, shared: false, .. } => {
+                format!("{} is not shared", label_at(pool, sr))
+            }
             Self::SrNotShared { sr, missing_on, .. } => {
-                write!(f, "SR {sr} is not attached on {missing_on:?}")
+                format!("{} is not attached on {}", label_at(pool, sr), names_at(pool, missing_on))
             }
-            Self::SriovNetwork { network } => write!(f, "network {network} is one of SR-IOV"),
+            Self::SriovNetwork { network } => {
+                format!("{} is one of SR-IOV functions", label_at(pool, network))
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Everything at once, with the planner's oddities named where they bite.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::Serialize;
 
@@ -13,7 +12,7 @@ use super::planner::{Change, Planner};
 use super::restarting::Restarting;
 use super::status::PoolStatus;
 use crate::error::{Fault, Result};
-use crate::model::{Host, Ref, Snapshot, Vm};
+use crate::model::{Host, Ref, Snapshot, Vm, label_at, name_at};
 
 /// What HA would say about a pool.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -118,38 +117,42 @@ pub enum Oddity {
     ZeroIsUntested,
 }
 
-impl fmt::Display for Oddity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Oddity {
+    /// What is peculiar, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
         match self {
-            Self::CountedTwice { vm } => {
-                write!(f, "VM {vm} is both on a host and on its way to one, and counts twice")
-            }
-            Self::HostOrder { failures, exists } => write!(
-                f,
+            Self::CountedTwice { vm } => format!(
+                "{} is both on a host and on its way to one, and counts twice",
+                label_at(pool, vm)
+            ),
+            Self::HostOrder { failures, exists } => format!(
                 "for {failures} failures the answer is {} only because of the order of host uuids",
                 if *exists { "yes" } else { "no" }
             ),
             Self::MoreIsPossible { failures } => {
-                write!(f, "the search missed a plan for {failures} failures")
+                format!("the search missed a plan for {failures} failures")
             }
             Self::MoreIsLess { before, after } => {
-                write!(f, "with more capacity the maximum falls from {before} to {after}")
+                format!("with more capacity the maximum falls from {before} to {after}")
             }
-            Self::OfflineTiedVm { vm, host } => {
-                write!(f, "VM {vm} is off, which counts as no plan; it would be started on {host}")
-            }
-            Self::PessimisticCount { failures } => write!(
-                f,
+            Self::OfflineTiedVm { vm, host } => format!(
+                "{} is off, which counts as no plan; it would be started on {}",
+                label_at(pool, vm),
+                name_at(pool, host)
+            ),
+            Self::PessimisticCount { failures } => format!(
                 "{failures} failures are survived in every order, but the server only counts"
             ),
             Self::TiedVmForbidsAll { vm } => {
-                write!(f, "VM {vm} is tied to a host, which keeps the maximum at 0")
+                format!("{} is tied to a host, which keeps the maximum at 0", label_at(pool, vm))
             }
-            Self::TiedElsewhere { vm, host } => {
-                write!(f, "VM {vm} is planned on {host}, where it does not run")
-            }
+            Self::TiedElsewhere { vm, host } => format!(
+                "{} is planned on {}, where it does not run",
+                label_at(pool, vm),
+                name_at(pool, host)
+            ),
             Self::ZeroIsUntested => {
-                f.write_str("the maximum is 0 though there is no plan for 0 failures either")
+                "the maximum is 0 though there is no plan for 0 failures either".to_owned()
             }
         }
     }

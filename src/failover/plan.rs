@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agility::NotAgile;
 use crate::error::Fault;
-use crate::model::{Host, Ref, Vm};
+use crate::model::{Host, Ref, Snapshot, Vm, fault_with_names, label_at, labels_at, names_at};
 
 /// Whether all protected VMs would be running after some failures (`plan_status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,6 +127,52 @@ pub enum WhyNot {
         /// The one host that the server takes it to be tied to, and where it is started.
         tied_to: Option<Ref<Host>>,
     },
+}
+
+impl Obstacle {
+    /// Why there is no plan, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        match self {
+            Self::NoSize => {
+                "the protected VMs have no size, and the server divides by zero".to_owned()
+            }
+            Self::NotRestarted { vms } => {
+                let vms: Vec<_> = vms.iter().map(|left| label_at(pool, &left.vm)).collect();
+                format!("off, and not started by the plan: {}", vms.join(", "))
+            }
+            Self::OutOfRange { hosts } => {
+                format!(
+                    "the number of failures is not between 0 and {hosts}, the hosts of the pool"
+                )
+            }
+            Self::Raised { fault } => {
+                format!("the server's planner raises {}", fault_with_names(pool, fault))
+            }
+            Self::TooFewHosts { live } => format!("only {live} hosts are enabled and live"),
+            Self::TooFewSlots { needed, capacity } => format!(
+                "at worst {needed} VMs would have to move, and {capacity} of the largest size fit"
+            ),
+            Self::Unplaced { hosts, vms } => format!(
+                "if these hosts fail in this order: {}; there is no room for {}",
+                names_at(pool, hosts),
+                labels_at(pool, vms)
+            ),
+        }
+    }
+}
+
+impl WhyNot {
+    /// Why the VM is not restarted, in one line with names from the pool's snapshot.
+    pub fn describe(&self, pool: &Snapshot) -> String {
+        match self {
+            Self::NoRoom { needed, largest_free } => format!(
+                "it needs {} MiB, and no host that is left has more than {} MiB free",
+                needed >> 20,
+                largest_free >> 20
+            ),
+            Self::NotAgile { reason, .. } => reason.describe(pool),
+        }
+    }
 }
 
 impl PlanStatus {

@@ -19,6 +19,7 @@ use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
 use crate::model::Class;
+use crate::text::quoted;
 use crate::transport::{Cancel, Limits};
 
 /// A session with the master of one pool.
@@ -369,7 +370,7 @@ pub(super) fn scope_named(name: &str) -> Result<Extent, Failure> {
             let names: Vec<String> = json::decode_any(list, "scope")?;
             let class = |name: &String| {
                 Class::from_name(name).ok_or_else(|| {
-                    Failure::new(XCP_E_INVALID_INPUT, format!("scope: no class {name:?}"))
+                    Failure::new(XCP_E_INVALID_INPUT, format!("scope: no class {}", quoted(name)))
                 })
             };
             let classes: Vec<_> = names.iter().map(class).collect::<Result<_, _>>()?;
@@ -380,7 +381,8 @@ pub(super) fn scope_named(name: &str) -> Result<Extent, Failure> {
         }
         _ => {
             let message = format!(
-                "scope: {name:?} is none of overview, preflight, election, failover and everything"
+                "scope: {} is none of overview, preflight, election, failover and everything",
+                quoted(name)
             );
             Err(Failure::new(XCP_E_INVALID_INPUT, message))
         }

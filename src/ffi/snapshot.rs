@@ -11,6 +11,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_STATE};
 use crate::model::{Class, Overview, Problem, Snapshot, with_class};
+use crate::text::quoted;
 
 /// The records of one pool at one moment.
 ///
@@ -105,7 +106,7 @@ pub unsafe extern "C" fn xcp_snapshot_count(
             let name = text(class_name, "class_name")?;
             let out = Out::new(count, "count")?;
             let class = Class::from_name(name).ok_or_else(|| {
-                Failure::new(XCP_E_INVALID_INPUT, format!("class_name: no class {name:?}"))
+                Failure::new(XCP_E_INVALID_INPUT, format!("class_name: no class {}", quoted(name)))
             })?;
             if !held.snapshot.covers(class) {
                 let message = format!("the snapshot does not cover class {class}");

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Record, Ref, Snapshot, with_class};
+use crate::error::Fault;
+use crate::text::{plain, quoted};
 
 /// An object of XAPI, with what a person knows it by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,8 +26,12 @@ pub struct Object {
 impl Object {
     /// An object by its ref alone.
     pub fn unnamed(class: Class, reference: impl fmt::Display) -> Self {
+        Self::lost(class.as_str(), reference)
+    }
+
+    fn lost(class: &str, reference: impl fmt::Display) -> Self {
         Self {
-            class: class.as_str().to_owned(),
+            class: class.to_owned(),
             reference: reference.to_string(),
             uuid: String::new(),
             name: String::new(),
@@ -34,12 +40,12 @@ impl Object {
 
     /// An object of which no more is known than its ref.
     pub(crate) fn at<T: Record>(reference: &Ref<T>) -> Self {
-        Self {
-            class: T::CLASS.to_owned(),
-            reference: reference.to_string(),
-            uuid: String::new(),
-            name: String::new(),
-        }
+        Self::lost(T::CLASS, reference)
+    }
+
+    /// The object without its uuid, if it has a name.
+    pub(crate) fn label(&self) -> impl fmt::Display {
+        Label(self)
     }
 
     /// An object of the model, with the name that a person knows it by.
@@ -55,22 +61,35 @@ impl Object {
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { class, reference, uuid, name } = self;
-        match (name.as_str(), uuid.as_str()) {
-            ("", "") => write!(f, "{class} {reference}"),
-            ("", uuid) => write!(f, "{class} {uuid}"),
-            (name, "") => write!(f, "{class} {name:?} ({reference})"),
-            (name, uuid) => write!(f, "{class} {name:?} ({uuid})"),
+        self.label().fmt(f)?;
+        match (self.name.as_str(), self.uuid.as_str()) {
+            ("", _) | (_, "") => Ok(()),
+            (_, uuid) => write!(f, " ({})", plain(uuid)),
         }
     }
 }
 
-/// What a person knows an object by.
+/// Class and name of an object; its uuid, or ref, in place of a name that it does not have.
+struct Label<'a>(&'a Object);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Object { class, reference, uuid, name } = self.0;
+        write!(f, "{} ", plain(class))?;
+        match (name.as_str(), uuid.as_str()) {
+            ("", "") => plain(reference).fmt(f),
+            ("", uuid) => plain(uuid).fmt(f),
+            (name, _) => quoted(name).fmt(f),
+        }
+    }
+}
+
+/// An object by the name that a person knows it by.
 pub(crate) fn object<T: Named>(reference: &Ref<T>, record: &T) -> Object {
     Object::of(reference, record, record.name())
 }
 
-/// The object that a ref leads to, by name if it is there.
+/// The object that a ref leads to; by its ref alone if it is not there.
 pub(crate) fn object_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> Object {
     match snapshot.get(reference) {
         Some(record) => object(reference, record),
@@ -78,30 +97,73 @@ pub(crate) fn object_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> Ob
     }
 }
 
-/// An object by its class and ref, by uuid if it is there.
-pub(crate) fn object_of_class(snapshot: &Snapshot, class: Class, reference: &str) -> Object {
-    let mut object = Object::unnamed(class, reference);
-    with_class!(class, T => {
-        if let Some(record) = T::table(snapshot).get(&Ref::new(reference)) {
-            object.uuid = record.uuid().to_string();
-        }
-    });
-    object
+/// The name of an object, as it may stand in a sentence; what else it is known by if it has none.
+pub(crate) fn name_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> String {
+    match object_at(snapshot, reference) {
+        Object { name, .. } if !name.is_empty() => plain(name).to_string(),
+        object => object.to_string(),
+    }
 }
 
-/// Records that have something like a name.
+/// The names of some objects, as they may stand in a sentence.
+pub(crate) fn names_at<T: Named>(snapshot: &Snapshot, references: &[Ref<T>]) -> String {
+    references.iter().map(|one| name_at(snapshot, one)).collect::<Vec<_>>().join(", ")
+}
+
+/// Class and name of some objects, as they may stand in a sentence.
+pub(crate) fn labels_at<T: Named>(snapshot: &Snapshot, references: &[Ref<T>]) -> String {
+    references.iter().map(|one| label_at(snapshot, one)).collect::<Vec<_>>().join(", ")
+}
+
+/// Class and name of an object, as they may stand in a sentence.
+pub(crate) fn label_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> String {
+    object_at(snapshot, reference).label().to_string()
+}
+
+/// A fault as the server words it, and the names of the objects that its parameters lead to.
+pub(crate) fn fault_with_names(snapshot: &Snapshot, fault: &Fault) -> String {
+    let names: Vec<_> = fault
+        .params
+        .iter()
+        .filter(|param| param.starts_with("OpaqueRef:"))
+        .filter_map(|param| {
+            let classes = Class::ALL.iter();
+            let objects = classes.map(|class| object_of_class(snapshot, *class, param));
+            objects.into_iter().find(|object| !object.name.is_empty())
+        })
+        .map(|object| object.label().to_string())
+        .collect();
+    match names.is_empty() {
+        true => fault.to_string(),
+        false => format!("{fault}: {}", names.join(", ")),
+    }
+}
+
+/// The object that a class and a ref lead to; by its ref alone if it is not there.
+pub(crate) fn object_of_class(snapshot: &Snapshot, class: Class, reference: &str) -> Object {
+    with_class!(class, T => {
+        object_at::<T>(snapshot, &Ref::new(reference))
+    })
+}
+
+/// What comes nearest to a name of a record; empty if nothing does.
 pub(crate) trait Named: Record {
-    fn name(&self) -> &str;
+    fn name(&self) -> &str {
+        ""
+    }
 }
 
 macro_rules! named {
-    ($($name:ident . $field:ident),* $(,)?) => { $(impl Named for super::$name {
-        fn name(&self) -> &str { &self.$field }
+    ($($name:ident $(. $field:ident)?),* $(,)?) => { $(impl Named for super::$name {
+        $(fn name(&self) -> &str { &self.$field })?
     })* };
 }
 
 named! {
-    Certificate.fingerprint, Feature.name_label, Host.name_label, Network.name_label,
-    Pif.device, Pool.name_label, PoolUpdate.name_label, SdnController.address, Sm.name_label,
-    Sr.name_label, Task.name_label, Vdi.name_label, Vif.device, Vm.name_label, VmAppliance.name_label,
+    Bond, Certificate.fingerprint, Cluster, ClusterHost, Feature.name_label, Host.name_label,
+    HostMetrics, Network.name_label, NetworkSriov, Pbd, Pci.device_name, Pgpu, Pif.device, PifMetrics,
+    Pool.name_label, PoolUpdate.name_label, Pusb.description, SdnController.address, Sm.name_label,
+    Sr.name_label, Task.name_label, Tunnel, UsbGroup.name_label, Vbd, Vdi.name_label, Vgpu,
+    Vif.device, Vlan, Vm.name_label, VmAppliance.name_label, VmGroup.name_label, VmGuestMetrics,
+    VmMetrics, Vusb,
 }

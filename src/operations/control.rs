@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::plan::Plan;
+use crate::text::plain;
 use crate::transport::{Cancel, Clock};
 
 /// Where an operation stands.
@@ -135,7 +136,7 @@ impl Run<'_, '_> {
         if step != self.step || summary != self.summary {
             self.end_step();
             self.step_began = self.now();
-            log::info!(operations, "step {step} of {} begins: {}", self.of, log::line(summary));
+            log::info!(operations, "step {step} of {} begins: {}", self.of, plain(summary));
         }
         self.step = step;
         summary.clone_into(&mut self.summary);
@@ -248,7 +249,7 @@ impl Run<'_, '_> {
                     return Ok(value);
                 }
                 Look::Awaited(awaited) if awaited != self.awaited => {
-                    log::debug!(operations, "waits for {}", log::line(&awaited));
+                    log::debug!(operations, "waits for {}", plain(&awaited));
                     self.tell(None, Some(&awaited));
                     self.awaited = awaited;
                 }

@@ -12,6 +12,7 @@ use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::error::{Error, Result};
 use crate::model::{Host, Overview, Pbd, Ref, Snapshot, Uuid};
 use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
+use crate::text::quoted;
 
 /// A host that has left its pool, and what is left of both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -318,12 +319,12 @@ impl Leaving<'_> {
         let detached = detached.filter(|(_, record)| !record.currently_attached);
         detached
             .map(|(pbd, record)| {
-                let name = now.get(&record.SR).map_or("?", |sr| sr.name_label.as_str());
+                let name = quoted(now.get(&record.SR).map_or("?", |sr| sr.name_label.as_str()));
                 let plugged = steps::order(self.pool, "PBD.plug", &(pbd,), run);
                 match plugged.map(Heard::error) {
-                    Ok(None) => format!("{name:?} is attached again"),
+                    Ok(None) => format!("{name} is attached again"),
                     Ok(Some(error)) | Err(error) => {
-                        format!("{name:?} was detached and could not be attached again: {error}")
+                        format!("{name} was detached and could not be attached again: {error}")
                     }
                 }
             })

@@ -15,6 +15,7 @@ use crate::election::{self, Confirmation};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Overview, Snapshot, TaskStatus, Timestamp, Uuid};
 use crate::plan::{self, Member, Plan, Purpose, Work};
+use crate::text::quoted;
 
 /// A host that is master, and the pool that follows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -202,8 +203,9 @@ impl HandOver<'_> {
         let open = election::planned(now, &evidence)?.confirmations;
         if !anew.unsolved.is_empty() || !open.is_empty() {
             let refusals = anew.unsolved.iter().map(ToString::to_string);
-            let open =
-                open.iter().map(|confirm| format!("not known, to be confirmed: {confirm:?}"));
+            let open = open
+                .iter()
+                .map(|confirm| format!("not known, to be confirmed: {}", confirm.describe(now)));
             let why = Why::new("the pool cannot be handed over as things stand").seen(refusals);
             return Err(Stop::NotDone(why.seen(open)));
         }
@@ -267,7 +269,11 @@ impl HandOver<'_> {
         let mut notes = Vec::new();
         for pbd in after.pbd.records().filter(|pbd| !pbd.currently_attached) {
             if let (Some(host), Some(sr)) = (after.get(&pbd.host), after.get(&pbd.SR)) {
-                notes.push(format!("{:?} is not attached on {}", sr.name_label, host.name_label));
+                notes.push(format!(
+                    "SR {} is not attached on {}",
+                    quoted(&sr.name_label),
+                    host.name_label
+                ));
             }
         }
         let gone = self.members.iter().filter(|member| after.host.by_uuid(&member.uuid).is_none());

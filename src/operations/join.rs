@@ -15,6 +15,7 @@ use crate::log;
 use crate::model::{Overview, Snapshot, Uuid};
 use crate::plan::{Consent, Plan, Purpose, Step, Work};
 use crate::preflight::{self, Options, Report, Verdict};
+use crate::text::plain;
 
 /// A host that has become a member, and what the pool made of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -395,7 +396,7 @@ impl Joining<'_> {
             .filter_map(|step| {
                 let action = step.undo()?;
                 let (method, done) = (action.method().unwrap_or("a wait"), &step.summary);
-                log::info!(operations, "takes back by {method}: {done}");
+                log::info!(operations, "takes back by {method}: {}", plain(done));
                 Some(match steps::perform(self.sides, &action, run) {
                     Ok(()) => format!("taken back by {method}: {done}"),
                     Err(error) => format!("not taken back by {method}: {done}: {error}"),

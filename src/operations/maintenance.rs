@@ -11,9 +11,12 @@ use super::steps::{self, Heard, Sides, same};
 use super::verify::detached;
 use crate::actions::Action;
 use crate::client::{Client, Role, Scope};
-use crate::error::{ErrorKind, Result};
-use crate::model::{Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm};
+use crate::error::{ErrorKind, Fault, Result};
+use crate::model::{
+    Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm, fault_with_names, label_at,
+};
 use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
+use crate::text::quoted;
 
 /// A host that has been rebooted, and what became of its VMs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -175,8 +178,15 @@ impl Maintenance<'_> {
             asked => asked?,
         };
         let line = |(vm, fault): (&Ref<Vm>, &Vec<String>)| {
-            let name = now.get(vm).map_or_else(|| vm.to_string(), |vm| vm.name_label.clone());
-            format!("{name} cannot leave the host: the server says {}", fault.join(", "))
+            let name = label_at(now, vm);
+            match fault.split_first() {
+                Some((code, params)) => {
+                    let fault = Fault::new(code, params.iter().cloned());
+                    let fault = fault_with_names(now, &fault);
+                    format!("{name} cannot leave the host: the server says {fault}")
+                }
+                None => format!("{name} cannot leave the host, and the server does not say why"),
+            }
         };
         Ok(obstacles.iter().map(line).collect())
     }
@@ -261,7 +271,7 @@ impl Maintenance<'_> {
                 let detached = detached(&now, &self.host);
                 Ok(match detached.is_empty() || run.since(since) >= steps::STORAGE_GRACE {
                     true => {
-                        let note = |sr| format!("{sr:?} is not attached on the host");
+                        let note = |sr| format!("SR {} is not attached on the host", quoted(sr));
                         Look::Seen(detached.into_iter().map(note).collect())
                     }
                     false => {

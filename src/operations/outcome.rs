@@ -5,6 +5,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::plan::Plan;
+use crate::text::plain;
 
 /// How an operation ended, as far as it can be known.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ pub(super) fn told<T>(
     plan: &Plan,
     operation: impl FnOnce() -> Result<T, Stop>,
 ) -> Result<Outcome<T>> {
-    let what = || log::line(format!("{}: {} and {}", plan.purpose, plan.pool, plan.host));
+    let what = || plain(format!("{}: {} and {}", plan.purpose, plan.pool, plan.host));
     log::info!(operations, "{} begins, {} steps", what(), plan.steps.len());
     let outcome = match operation() {
         Ok(done) => Ok(Outcome::Done(done)),
@@ -117,8 +118,8 @@ impl Why {
     /// For the log.
     fn brief(&self) -> String {
         match &self.error {
-            None => log::line(&self.reason).to_string(),
-            Some(error) => format!("{}: {}", log::line(&self.reason), log::brief(error)),
+            None => plain(&self.reason).to_string(),
+            Some(error) => format!("{}: {}", plain(&self.reason), log::brief(error)),
         }
     }
 

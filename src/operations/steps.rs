@@ -123,7 +123,11 @@ fn check_preconditions(step: &Step, action: &Action, snapshot: &Snapshot) -> Res
         if condition.holds(snapshot) != Some(true) {
             return Err(Error::new(
                 ErrorKind::State,
-                format!("{}: the world changed: {condition:?} does not hold", step.summary),
+                format!(
+                    "{}: the world changed, it does not hold any more that {}",
+                    step.summary,
+                    condition.describe(snapshot)
+                ),
             ));
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::model::{Host, Network, Ref, Snapshot, Uuid};
 use crate::preflight::consequences::Changes;
+use crate::text::quoted;
 
 /// How far a member is after its join.
 pub(super) enum Readiness {
@@ -61,13 +62,13 @@ pub(super) fn not_as_foretold(
 ) -> Vec<String> {
     let mut missing = Vec::new();
     for sr in changes.added.sr.records().filter(|sr| after.sr.by_uuid(&sr.uuid).is_none()) {
-        missing.push(format!("SR {:?} ({})", sr.name_label, sr.uuid));
+        missing.push(format!("SR {} ({})", quoted(&sr.name_label), sr.uuid));
     }
     for vdi in changes.added.vdi.records().filter(|vdi| after.vdi.by_uuid(&vdi.uuid).is_none()) {
-        missing.push(format!("disk {:?} ({})", vdi.name_label, vdi.uuid));
+        missing.push(format!("disk {} ({})", quoted(&vdi.name_label), vdi.uuid));
     }
     for vm in changes.added.vm.records().filter(|vm| after.vm.by_uuid(&vm.uuid).is_none()) {
-        missing.push(format!("VM {:?} ({})", vm.name_label, vm.uuid));
+        missing.push(format!("VM {} ({})", quoted(&vm.name_label), vm.uuid));
     }
     for pif in changes.added.pif.records() {
         let what = match pif.VLAN {

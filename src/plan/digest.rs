@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::canonical::canonical;
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::quoted;
 
 /// A SHA-256 digest, written as `sha256:` and 64 hexadecimal digits.
 ///
@@ -52,8 +53,10 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self> {
         let error = || {
             let text: String = text.chars().take(80).collect();
-            let what =
-                format!("{text:?} is no digest, which is {ALGORITHM} and 64 hexadecimal digits");
+            let what = format!(
+                "{} is no digest, which is {ALGORITHM} and 64 hexadecimal digits",
+                quoted(text)
+            );
             Error::new(ErrorKind::InvalidInput, what)
         };
         let digits = text.strip_prefix(ALGORITHM).ok_or_else(error)?.as_bytes();

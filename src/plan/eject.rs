@@ -32,7 +32,7 @@ pub fn eject(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
     let (pool_ref, pool_record) = pool.the_pool()?;
     let (_, master) = pool.master()?;
     let record = pool.get(host).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, format!("{host} is no host of the snapshot"))
+        Error::new(ErrorKind::InvalidInput, format!("the snapshot has no host {host}"))
     })?;
     let name = record.name_label.as_str();
     let (impact, losses) = Impact::of(pool, host);

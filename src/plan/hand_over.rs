@@ -8,12 +8,15 @@ use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
 use crate::actions::Side;
 use crate::election::{self, Confirmation, Evidence, Reason, Severity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Class, Host, Ref, Snapshot, Uuid};
+use crate::model::{Class, Host, Ref, Snapshot, Uuid, fault_with_names};
+use crate::text::plain;
 
 /// A host that has to follow a new master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Member {
+    /// Its ref.
+    pub host: Ref<Host>,
     /// Its uuid.
     pub uuid: Uuid,
     /// Its name.
@@ -41,14 +44,14 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
     let (pool_ref, pool_record) = pool.the_pool()?;
     let (master_ref, master) = pool.master()?;
     let unknown =
-        || Error::new(ErrorKind::InvalidInput, format!("{host} is no host of the snapshot"));
+        || Error::new(ErrorKind::InvalidInput, format!("the snapshot has no host {host}"));
     let record = pool.get(host).ok_or_else(unknown)?;
     let decision = election::planned(pool, evidence)?;
     let candidate = decision.candidate(host).ok_or_else(unknown)?;
     let (mut unsolved, mut warnings) = (missing_classes(pool, NEEDED), Vec::new());
     let (name, address) = (record.name_label.as_str(), record.address.as_str());
     for reason in candidate.reasons.iter().filter(|_| master_ref != host) {
-        let told = format!("{name}: {}", named(pool, &reason.to_string()));
+        let told = format!("{name}: {}", reason.describe(pool));
         let version = Confirmation::VersionIsNewest { host: host.clone() };
         match reason {
             Reason::VersionUnknown if !evidence.confirmed.contains(&version) => {
@@ -58,7 +61,7 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
             _ if reason.severity() == Severity::Blocks => {
                 let (rule, advice) = advice(reason);
                 let told = match reason.fault(host) {
-                    Some(fault) => format!("{told} ({})", named(pool, &fault.to_string())),
+                    Some(fault) => format!("{told} ({})", fault_with_names(pool, &fault)),
                     None => told,
                 };
                 unsolved.push(Unsolved::new(rule, told, advice));
@@ -69,8 +72,9 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
     }
     let mut members: Vec<_> = pool
         .host
-        .records()
-        .map(|host| Member {
+        .iter()
+        .map(|(reference, host)| Member {
+            host: reference.clone(),
             uuid: host.uuid.clone(),
             name: host.name_label.clone(),
             address: host.address.clone(),
@@ -103,13 +107,6 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
         host: Subject::new(record, host, name),
         steps,
         unsolved,
-    })
-}
-
-/// The same words with the names of hosts in place of their refs.
-fn named(pool: &Snapshot, words: &str) -> String {
-    pool.host.iter().fold(words.to_owned(), |words, (reference, host)| {
-        words.replace(&*reference.as_str(), &host.name_label)
     })
 }
 
@@ -164,10 +161,18 @@ fn advice(reason: &Reason) -> (&'static str, &'static str) {
 
 /// What is printed of a hand-over beside its steps.
 pub(super) fn warnings(
+    members: &[Member],
     warnings: &[String],
     confirmed: &BTreeSet<Confirmation>,
     f: &mut std::fmt::Formatter<'_>,
 ) -> std::fmt::Result {
     warnings.iter().try_for_each(|warning| writeln!(f, "      warning: {warning}"))?;
-    confirmed.iter().try_for_each(|confirmed| writeln!(f, "      confirmed: {confirmed:?}"))
+    let name = |host: &Ref<Host>| match members.iter().find(|member| member.host == *host) {
+        Some(member) => plain(&member.name).to_string(),
+        None => "another host".to_owned(),
+    };
+    confirmed
+        .iter()
+        .map(|confirmed| confirmed.in_words(name))
+        .try_for_each(|words| writeln!(f, "      confirmed: {words}"))
 }

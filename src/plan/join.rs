@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Snapshot;
 use crate::preflight::{Preflight, Report};
 use crate::rules::{Finding, RuleCode};
+use crate::text::quoted;
 
 /// Which way out is taken where there is more than one.
 ///
@@ -58,8 +59,9 @@ impl Choices {
             Error::new(
                 ErrorKind::InvalidInput,
                 format!(
-                    "rule {} has no choice {code:?} here; it has: {}",
+                    "rule {} has no choice {} here; it has: {}",
                     finding.rule,
+                    quoted(code),
                     known.join(", ")
                 ),
             )

@@ -14,6 +14,7 @@ use crate::model::{PowerState, Snapshot};
 use crate::preflight::consequences::{Attempt, Changes, foretell_with_changes};
 use crate::preflight::{Report, evaluate};
 use crate::rules::Severity;
+use crate::text::quoted;
 
 /// Plans of several joins, each for the pool as it will be after those before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,7 +138,7 @@ fn after(report: &Report, plan: &Plan) -> (Snapshot, Vec<String>) {
     for step in &plan.steps {
         match &step.work {
             Work::Act { action } if !foretell(&mut joiner, action) => {
-                open.push(format!("what follows from {:?} is looked at then", step.summary));
+                open.push(format!("what follows from {} is looked at then", quoted(&step.summary)));
             }
             Work::Join { force: yes } => force = *yes,
             _ => {}

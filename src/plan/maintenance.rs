@@ -11,7 +11,10 @@ use crate::actions::Side;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Planner, WhatIf};
 use crate::model::Object;
-use crate::model::{Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation};
+use crate::model::{
+    Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, fault_with_names,
+    label_at,
+};
 
 /// A VM that moves, and where it is likely to go: the server chooses by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +53,7 @@ pub fn maintenance(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
     let (pool_ref, pool_record) = pool.the_pool()?;
     let (_, master) = pool.master()?;
     let record = pool.get(host).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, format!("{host} is no host of the snapshot"))
+        Error::new(ErrorKind::InvalidInput, format!("the snapshot has no host {host}"))
     })?;
     let mut unsolved = missing_classes(pool, NEEDED);
     refusals(pool, host, record, &mut unsolved);
@@ -129,7 +132,10 @@ fn refusals(pool: &Snapshot, host: &Ref<Host>, record: &Host, unsolved: &mut Vec
     if let Some(fault) = disabled.ok().and_then(|asked| asked.refusal) {
         refuse(
             "ha-would-break",
-            format!("HA could not keep its promise without {name} ({fault})"),
+            format!(
+                "HA could not keep its promise without {name} ({})",
+                fault_with_names(pool, &fault)
+            ),
             "Lower the number of failures to tolerate, or protect fewer VMs.",
         );
     }
@@ -246,13 +252,13 @@ impl<'a> Reach<'a> {
         let name = self.pool.get(host).map_or("?", |host| host.name_label.as_str());
         let mut srs = self.disks.get(vm).into_iter().flatten();
         if let Some(sr) = srs.find(|sr| !self.attached.contains(&(host, **sr))) {
-            let sr = self.pool.get(*sr).map_or("?", |sr| sr.name_label.as_str());
-            return Some(format!("{name} does not reach {sr:?} (VM_REQUIRES_SR)"));
+            let sr = label_at(self.pool, *sr);
+            return Some(format!("{name} does not reach {sr} (VM_REQUIRES_SR)"));
         }
         let mut networks = self.networks.get(vm).into_iter().flatten();
         let missing = networks.find(|network| !self.connected.contains(&(host, **network)))?;
-        let network = self.pool.get(*missing).map_or("?", |network| network.name_label.as_str());
-        Some(format!("{name} is not on {network:?} (VM_REQUIRES_NETWORK)"))
+        let network = label_at(self.pool, *missing);
+        Some(format!("{name} is not on {network} (VM_REQUIRES_NETWORK)"))
     }
 }
 

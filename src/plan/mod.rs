@@ -134,8 +134,8 @@ impl fmt::Display for Plan {
         writeln!(f, "{}: {} and {}", self.purpose, self.pool, self.host)?;
         match &self.purpose {
             Purpose::Eject { impact } => write!(f, "{impact}")?,
-            Purpose::HandOver { warnings, confirmed, .. } => {
-                hand_over::warnings(warnings, confirmed, f)?;
+            Purpose::HandOver { members, warnings, confirmed } => {
+                hand_over::warnings(members, warnings, confirmed, f)?;
             }
             Purpose::Maintenance { moves } => {
                 moves.iter().try_for_each(|vm| writeln!(f, "      {vm}"))?;

@@ -8,7 +8,7 @@ use crate::actions::{Loss, LossKind};
 use crate::election::{Confirmation, Decision, Eligibility, Evidence, Mode, Severity, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Object;
-use crate::model::{Host, PowerState, Ref, Snapshot, Vm};
+use crate::model::{Host, PowerState, Ref, Snapshot, Vm, name_at};
 
 /// Plans the promotion that [`election::emergency`](crate::election::emergency) decided on.
 ///
@@ -114,10 +114,10 @@ fn unsolved(snapshot: &Snapshot, decision: &Decision, target: &Ref<Host>) -> Vec
         decision.confirmations.iter().map(|open| in_words(snapshot, open)).collect();
     let candidate = decision.candidate(target);
     if candidate.is_none_or(|candidate| candidate.eligible == Eligibility::No) {
-        let mut why = format!("{} must not be master", name(snapshot, target));
+        let mut why = format!("{} must not be master", name_at(snapshot, target));
         let reasons = candidate.map_or(&[][..], |candidate| &candidate.reasons);
         for reason in reasons.iter().filter(|reason| reason.severity() == Severity::Blocks) {
-            let _ = write!(why, "; it {reason}");
+            let _ = write!(why, "; it {}", reason.describe(snapshot));
         }
         unsolved.push(Unsolved::new(
             "no-candidate",
@@ -135,13 +135,9 @@ fn unsolved(snapshot: &Snapshot, decision: &Decision, target: &Ref<Host>) -> Vec
     unsolved
 }
 
-fn name(snapshot: &Snapshot, host: &Ref<Host>) -> String {
-    snapshot.get(host).map_or_else(|| host.short().into_owned(), |host| host.name_label.clone())
-}
-
 /// What a person has to take responsibility for.
 fn in_words(snapshot: &Snapshot, confirmation: &Confirmation) -> Unsolved {
-    let name = |host| name(snapshot, host);
+    let name = |host| name_at(snapshot, host);
     match confirmation {
         Confirmation::AllMembersAnswer => Unsolved::new(
             "all-members-answer",

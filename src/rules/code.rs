@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::rule::Rule;
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::quoted;
 
 /// An ordered table of rules about one question.
 ///
@@ -122,8 +123,8 @@ fn no_such_rule<S: RuleSet>(code: &str) -> String {
     let near: Vec<_> = near.into_iter().take(3).map(|(_, known)| known).collect();
     let code: String = code.chars().take(64).collect();
     match near.is_empty() {
-        true => format!("there is no rule {code:?}"),
-        false => format!("there is no rule {code:?}: did you mean {}?", near.join(" or ")),
+        true => format!("there is no rule {}", quoted(code)),
+        false => format!("there is no rule {}: did you mean {}?", quoted(code), near.join(" or ")),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::text::quoted;
 
 /// A host's address: scheme, name or IP, and port.
 ///
@@ -70,8 +71,9 @@ impl FromStr for Endpoint {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong =
-            |why: &str| Error::new(ErrorKind::InvalidInput, format!("the address {text:?} {why}"));
+        let wrong = |why: &str| {
+            Error::new(ErrorKind::InvalidInput, format!("the address {} {why}", quoted(text)))
+        };
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Https, text),
             Some(("https", rest)) => (Scheme::Https, rest),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::text::quoted;
 use crate::wire::secret::wipe;
 use crate::wire::{Params, Secret};
 
@@ -118,7 +119,10 @@ fn check_method(method: &str) -> Result<()> {
         return Ok(());
     }
     let shown: String = method.chars().take(64).collect();
-    Err(Error::new(ErrorKind::InvalidInput, format!("{shown:?} is no method such as host.get_all")))
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        format!("{} is no method such as host.get_all", quoted(shown)),
+    ))
 }
 
 /// Writes parameters one after another.

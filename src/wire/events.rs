@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Record, Ref, Snapshot, with_class};
+use crate::text::quoted;
 use crate::wire::cursor::{Cursor, Stop};
 use crate::wire::stream::{Problems, Reply, put, record, twice};
 
@@ -176,7 +177,9 @@ fn event(
         Some("del") => Operation::Deleted,
         Some(other) => {
             let other: String = other.chars().take(32).collect();
-            return Err(Stop::Wrong(format!("an event has the operation {other:?}").into()));
+            return Err(Stop::Wrong(
+                format!("an event has the operation {}", quoted(other)).into(),
+            ));
         }
         None => return Err(lacks("operation")),
     };

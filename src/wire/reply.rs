@@ -10,6 +10,7 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::text::quoted;
 
 /// Decodes a reply's body into the result's type.
 ///
@@ -55,7 +56,7 @@ pub(crate) fn not_a_reply(start: &[u8], error: serde_json::Error) -> Error {
     let first = start.iter().find(|b| !b.is_ascii_whitespace());
     let message = match first {
         None => "the reply is empty".to_owned(),
-        Some(b'<') => format!("the reply is no JSON but markup: {:?}", words_of_page(start)),
+        Some(b'<') => format!("the reply is no JSON but markup: {}", quoted(words_of_page(start))),
         Some(b'{') if error.is_data() => "the reply is not of the expected type".to_owned(),
         Some(b'{') if error.is_eof() => "the reply ends in the middle".to_owned(),
         Some(_) => "the reply is no JSON-RPC reply".to_owned(),

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Problem, Record, Ref, Snapshot, with_class};
+use crate::text::quoted;
 use crate::wire::cursor::{Cursor, Stop};
 use crate::wire::reply::{Raised, decode, decode_text, not_a_reply};
 use crate::wire::snapshot::without_position;
@@ -382,7 +383,7 @@ fn read_all(source: &mut dyn Read, max: u64) -> Result<Vec<u8>> {
 }
 
 pub(super) fn twice(name: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the reply has the member {name:?} twice"))
+    Error::new(ErrorKind::Protocol, format!("the reply has the member {} twice", quoted(name)))
 }
 
 fn no_object(bytes: &[u8]) -> bool {

@@ -207,7 +207,7 @@ fn each_reason_has_its_cause() {
         let after = decide(mode, &pool, &evidence);
         let host = re(host);
         let candidate = after.candidate(&host).unwrap();
-        assert!(candidate.has(&reason), "{mode:?} {reason:?}: {candidate}");
+        assert!(candidate.has(&reason), "{mode:?} {reason:?}: {candidate:?}");
         let always = matches!(
             reason,
             Reason::AlreadyMaster

@@ -16,6 +16,7 @@ use source::{Source, relative};
 
 /// Each room with the rooms that it names: no others, and all of these.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("text", &[]),
     ("error", &[]),
     ("log", &["error"]),
     ("model", &["error"]),
@@ -70,9 +71,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The room below all others, which each of them may name.
+const GROUND: &str = "text";
+
 /// The rooms that only decide.
-const CORE: &[&str] =
-    &["error", "model", "actions", "rules", "preflight", "election", "failover", "health", "plan"];
+const CORE: &[&str] = &[
+    "text",
+    "error",
+    "model",
+    "actions",
+    "rules",
+    "preflight",
+    "election",
+    "failover",
+    "health",
+    "plan",
+];
 
 /// What the core must not name: JSON, logs, sockets, clocks, threads, files, environment, randomness.
 const IMPURE: &[&str] = &[
@@ -107,7 +121,7 @@ fn between_rooms() -> BTreeMap<(&'static str, &'static str), Vec<String>> {
         for (to, names) in taken {
             let (from, to) = (&SOURCE.files[from], &SOURCE.files[*to]);
             let (Some(from_room), Some(to_room)) = (room(from), room(to)) else { continue };
-            if from_room != to_room {
+            if from_room != to_room && to_room != GROUND {
                 let line = format!("{from} -> {to}: {}", list(names));
                 arrows.entry((from_room, to_room)).or_default().push(line);
             }

@@ -14,6 +14,7 @@ use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::model::{Host, Ref, Snapshot};
+use crate::text::quoted;
 
 /// Chooses a master: for a hand-over, or for a promotion after the master died.
 ///
@@ -78,7 +79,8 @@ pub unsafe extern "C" fn xcp_election(
                 "emergency" => Mode::Emergency,
                 "planned" => Mode::Planned,
                 other => {
-                    let message = format!("mode: {other:?} is neither planned nor emergency");
+                    let message =
+                        format!("mode: {} is neither planned nor emergency", quoted(other));
                     return Err(Failure::new(XCP_E_INVALID_INPUT, message));
                 }
             };

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::ffi::error::Failure;
 use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
 use crate::model::{Host, Record, Ref, Snapshot, Table, Uuid, Vm};
+use crate::text::quoted;
 
 /// An argument that is an object, decoded.
 pub(in crate::ffi) fn decode<'a, T: Deserialize<'a>>(
@@ -100,8 +101,8 @@ fn named<'a, T: Record>(
     let mut named = table.iter().filter(|(_, record)| label(record) == name);
     match (named.next(), named.next()) {
         (Some(found), None) => Ok(found),
-        (None, _) => Err(wrong(format!("the snapshot has no {noun} {name:?}"))),
-        (Some(_), Some(_)) => Err(wrong(format!("two {noun}s are called {name:?}"))),
+        (None, _) => Err(wrong(format!("the snapshot has no {noun} {}", quoted(name)))),
+        (Some(_), Some(_)) => Err(wrong(format!("two {noun}s are called {}", quoted(name)))),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
 use crate::simulator::{HaState, HostRole, Peer, World};
+use crate::text::quoted;
 
 /// A world of hosts in memory that answer XAPI calls as real ones were recorded to.
 ///
@@ -507,5 +508,5 @@ impl From<HaState> for HaText {
 }
 
 fn unknown(host: &str) -> Failure {
-    Failure::new(XCP_E_INVALID_INPUT, format!("the world has no host {host:?}"))
+    Failure::new(XCP_E_INVALID_INPUT, format!("the world has no host {}", quoted(host)))
 }

@@ -194,8 +194,11 @@ impl Recovery<'_> {
         {
             return Ok(None);
         }
-        let reasons = decision.candidate(&self.target).map(|candidate| candidate.to_string());
-        let open = open.iter().map(|open| format!("nobody has confirmed {open:?}"));
+        let reasons =
+            decision.candidate(&self.target).map(|candidate| candidate.describe(self.last));
+        let open = open
+            .iter()
+            .map(|open| format!("nobody has confirmed that {}", open.describe(self.last)));
         let why = Why::new(format!("{} may not be promoted as things stand now", self.name()));
         Ok(Some(why.seen(open).seen(reasons)))
     }

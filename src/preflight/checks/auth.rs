@@ -7,6 +7,7 @@ use crate::model::{Class, Host};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Sees, Since, Which};
+use crate::text::quoted;
 
 pub(in crate::preflight) const EXTERNAL_AUTH_DIFFERS: Check = Rule {
     check: Some("assert_external_auth_matches"),
@@ -42,7 +43,7 @@ fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(),
     }
     let told = |host: &Host| match host.external_auth_type.as_str() {
         "" if host.external_auth_service_name.is_empty() => "none".to_owned(),
-        kind => format!("{kind:?} at {:?}", host.external_auth_service_name),
+        kind => format!("{} at {}", quoted(kind), quoted(&host.external_auth_service_name)),
     };
     let none = master.external_auth_type.is_empty() && master.external_auth_service_name.is_empty();
     let remedy = match none && !me.external_auth_type.is_empty() {

@@ -9,6 +9,7 @@ use crate::preflight::facts::{Check, Facts};
 use crate::preflight::options::Editions;
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Which};
+use crate::text::quoted;
 
 const LIMIT: usize = Pool::RESTRICTED_SIZE;
 
@@ -158,7 +159,10 @@ fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
             }
             match (unknown, lowest) {
                 (Some(edition), _) => (
-                    format!("the joiner's licence daemon does not know the edition {edition:?}"),
+                    format!(
+                        "the joiner's licence daemon does not know the edition {}",
+                        quoted(edition)
+                    ),
                     unknown_edition(edition),
                 ),
                 (None, Some((order, edition))) if rank(mine) != Some(order) => (
@@ -188,7 +192,7 @@ fn edition_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
             };
             Remedy::default().or(Choice::new(
                 "apply-edition",
-                format!("apply the pool's edition, {edition:?}, to the joiner"),
+                format!("apply the pool's edition, {}, to the joiner", quoted(edition)),
             )
             .with(&object, facts.pool.snapshot, facts.joiner.snapshot, [apply]))
         }

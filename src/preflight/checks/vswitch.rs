@@ -8,6 +8,7 @@ use crate::model::{Class, Network, NetworkPurpose, Ref, SdnController};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, View, Which};
+use crate::text::quoted;
 
 const OPENVSWITCH: &str = "openvswitch";
 
@@ -48,7 +49,11 @@ fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
         return Ok(());
     }
     found.push(
-        facts.finding(format!("the network backends differ: {theirs:?} in the pool, {mine:?} on the joiner"),
+        facts.finding(format!(
+                "the network backends differ: {} in the pool, {} on the joiner",
+                quoted(theirs),
+                quoted(mine)
+            ),
         )
         .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Network backends differ"]))
         .objects([object(reference, me)])

@@ -11,6 +11,7 @@ use super::storage::{Outcome, SrOutcome};
 use super::{AfterStart, Consequences, Cpu, Feature, Gap, Loss};
 use crate::actions::Side;
 use crate::model::PowerState;
+use crate::text::{plain, quoted};
 
 impl Display for Consequences {
     /// Plain text: a section for each kind of object, a line for each object.
@@ -100,16 +101,16 @@ impl Consequences {
         for sr in srs {
             let outcome = match &sr.outcome {
                 SrOutcome::Introduced => "appears, not shared".to_owned(),
-                SrOutcome::Known(name) => format!("is in the pool already, as {name:?}"),
-                SrOutcome::Merged(name) => format!("the pool's {name:?} takes its place"),
+                SrOutcome::Known(name) => format!("is in the pool already, as {}", quoted(name)),
+                SrOutcome::Merged(name) => format!("the pool's {} takes its place", quoted(name)),
                 SrOutcome::Refused(fault) => format!("does not appear ({fault})"),
             };
-            lines.add(format!("{:?} ({}): {outcome}", sr.name_label, sr.r#type));
+            lines.add(format!("{} ({}): {outcome}", quoted(&sr.name_label), sr.r#type));
         }
         for pbd in self.pbds.iter().flatten() {
             if let Outcome::Refused(fault) = &pbd.outcome {
                 let why = fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
-                lines.add(format!("the PBD for {:?}: does not appear{why}", pbd.sr));
+                lines.add(format!("the PBD for {}: does not appear{why}", quoted(&pbd.sr)));
             }
         }
         let of = |wanted: fn(&Outcome) -> bool| {
@@ -128,7 +129,11 @@ impl Consequences {
                 let why = fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
                 let taken = fault.as_ref().is_some_and(|f| f.code == "LOCATION_NOT_UNIQUE");
                 let what = if taken { "the pool's own takes its place" } else { "does not appear" };
-                lines.add(format!("{:?} on {:?}: {what}{why}", vdi.name_label, vdi.sr));
+                lines.add(format!(
+                    "{} on {}: {what}{why}",
+                    quoted(&vdi.name_label),
+                    quoted(&vdi.sr)
+                ));
             }
         }
         lines
@@ -137,7 +142,7 @@ impl Consequences {
     fn loss_lines(&self) -> Lines {
         let mut lines = Lines::default();
         for Loss { class, uuid, name, field, value } in &self.losses {
-            let name = if name.is_empty() { uuid.to_string() } else { format!("{name:?}") };
+            let name = if name.is_empty() { uuid.to_string() } else { quoted(name).to_string() };
             lines.add(match (field, value.is_empty()) {
                 (Some(field), _) => format!("{class} {name}: {field} ({value})"),
                 (None, false) => format!("{class} {name}, as a whole ({value})"),
@@ -185,15 +190,10 @@ impl Lines {
     }
 }
 
-/// One line: names are given by people and may hold anything.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}
-
-/// The same for Markdown.
+/// A line with what Markdown would take for marks escaped.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in plain(text).chars() {
+    for character in plain(text).to_string().chars() {
         match character {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' => {
                 escaped.push('\\');
@@ -235,10 +235,10 @@ fn host(host: &HostFate) -> Lines {
 }
 
 fn place(place: &Place) -> String {
-    let new = if place.new { "new " } else { "" };
+    let (new, name) = (if place.new { "new " } else { "" }, quoted(&place.name_label));
     match &place.bridge {
-        Some(bridge) => format!("{new}{:?} ({bridge})", place.name_label),
-        None => format!("{new}{:?} (bridge to be named)", place.name_label),
+        Some(bridge) => format!("{new}{name} ({bridge})"),
+        None => format!("{new}{name} (bridge to be named)"),
     }
 }
 
@@ -269,7 +269,7 @@ fn networks(networks: &[NetworkFate]) -> Lines {
             NetworkOutcome::Refused(Some(fault)) => format!("is not copied ({fault})"),
             NetworkOutcome::Refused(None) => "is not copied".to_owned(),
         };
-        lines.add(format!("{:?} ({}): {outcome}", network.name_label, network.bridge));
+        lines.add(format!("{} ({}): {outcome}", quoted(&network.name_label), network.bridge));
         for change in &network.changes {
             lines.more(format!("{}: {} -> {}", change.field, change.before, change.after));
         }
@@ -303,22 +303,24 @@ fn machines(machines: &Machines) -> Lines {
     let mut lines = Lines::default();
     if let Import::Undone(clash) = &machines.import {
         let with = clash.with.as_ref();
-        let with =
-            with.map(|vm| format!(" and the pool's {:?}", vm.name_label)).unwrap_or_default();
+        let with = with
+            .map(|vm| format!(" and the pool's {}", quoted(&vm.name_label)))
+            .unwrap_or_default();
         lines.add(format!(
-            "NO VM ARRIVES, because of {:?}{with}: {}; the join answers success all the same",
-            clash.vm.name_label, clash.fault
+            "NO VM ARRIVES, because of {}{with}: {}; the join reports success all the same",
+            quoted(&clash.vm.name_label),
+            clash.fault
         ));
         if let Some(count) = machines.orphan_metrics.filter(|count| *count > 0) {
             lines.more(format!("VM_metrics that stay without a VM: {count}"));
         }
     }
     for replaced in &machines.replaced {
-        let (name, uuid) = (&replaced.vm.name_label, &replaced.vm.uuid);
+        let (name, uuid) = (quoted(&replaced.vm.name_label), &replaced.vm.uuid);
         lines.add(match (replaced.destroyed, replaced.by_another) {
-            (true, true) => format!("the pool's {name:?} ({uuid}) IS DESTROYED and replaced"),
-            (true, false) => format!("the pool's {name:?} ({uuid}) IS DESTROYED, for nothing"),
-            (false, _) => format!("the pool's {name:?} ({uuid}) LOSES its interfaces and drives"),
+            (true, true) => format!("the pool's {name} ({uuid}) IS DESTROYED and replaced"),
+            (true, false) => format!("the pool's {name} ({uuid}) IS DESTROYED, for nothing"),
+            (false, _) => format!("the pool's {name} ({uuid}) LOSES its interfaces and drives"),
         });
         lines.more(format!(
             "interfaces: {}, drives: {}; its disks stay; snapshots that lose their VM: {}",
@@ -358,7 +360,7 @@ fn machine(lines: &mut Lines, vm: &VmFate) {
         (before, after) => format!(", {before} -> {after}"),
     };
     let arrives = if vm.arrives { "arrives" } else { "does not arrive" };
-    lines.add(format!("{:?} ({kind}{state}, {}): {arrives}", vm.name_label, vm.uuid));
+    lines.add(format!("{} ({kind}{state}, {}): {arrives}", quoted(&vm.name_label), vm.uuid));
     for vif in vm.vifs.iter().flatten() {
         lines.more(vif_line(vif));
     }
@@ -372,7 +374,7 @@ fn vif_line(vif: &VifFate) -> String {
         Some(there) => format!("lands on {}", landing(there)),
         None => "the pool has an interface with this uuid, and this one is lost".to_owned(),
     };
-    format!("interface {} ({}) on {:?}: {there}", vif.device, vif.mac, vif.network)
+    format!("interface {} ({}) on {}: {there}", vif.device, vif.mac, quoted(&vif.network))
 }
 
 fn names(features: &[Feature]) -> String {
@@ -407,13 +409,13 @@ fn cpu(cpu: &Cpu) -> Lines {
     };
     for vm in cpu.confined.iter().flatten() {
         let why = why(vm.vendor_differs, &vm.missing);
-        let (name, state) = (&vm.vm.name_label, &vm.power_state);
-        lines.add(format!("{name:?} ({state}) cannot move to the host before a restart: {why}"));
+        let (name, state) = (quoted(&vm.vm.name_label), &vm.power_state);
+        lines.add(format!("{name} ({state}) cannot move to the host before a restart: {why}"));
     }
     for vm in cpu.bound.iter().flatten() {
         let why = why(vm.vendor_differs, &vm.missing);
-        let name = &vm.vm.name_label;
-        lines.add(format!("{name:?}, suspended, can resume on the host alone: {why}"));
+        let name = quoted(&vm.vm.name_label);
+        lines.add(format!("{name}, suspended, can resume on the host alone: {why}"));
     }
     lines
 }
@@ -422,33 +424,36 @@ fn start(start: &AfterStart) -> Lines {
     let mut lines = Lines::default();
     lines.add("it becomes live, fills in its CPU, memory and control domain, and is enabled");
     for sr in start.connected.iter().flatten() {
-        lines.add(format!("it gets a PBD for the shared {:?} ({})", sr.name_label, sr.r#type));
+        lines.add(format!(
+            "it gets a PBD for the shared {} ({})",
+            quoted(&sr.name_label),
+            sr.r#type
+        ));
     }
     for sr in start.not_connected.iter().flatten() {
         lines.add(format!(
-            "it gets NO PBD for the shared {:?} ({}), as the master has none",
-            sr.name_label, sr.r#type
+            "it gets NO PBD for the shared {} ({}), as the master has none",
+            quoted(&sr.name_label),
+            sr.r#type
         ));
     }
     for bond in start.bonds.iter().flatten() {
-        let (network, members) = (&bond.network, bond.members.join("+"));
+        let (network, members) = (quoted(&bond.network), bond.members.join("+"));
         if bond.members.is_empty() {
             let missing = bond.missing.join(" and ");
-            lines.add(format!("it gets NO bond on {network:?}: it has no {missing}"));
+            lines.add(format!("it gets NO bond on {network}: it has no {missing}"));
         } else if bond.missing.is_empty() {
-            lines.add(format!("it gets the bond on {network:?}, of {members}"));
+            lines.add(format!("it gets the bond on {network}, of {members}"));
         } else {
             let missing = bond.missing.join(" and ");
-            lines.add(format!(
-                "it gets a PARTIAL bond on {network:?}: {members}, without {missing}"
-            ));
+            lines.add(format!("it gets a PARTIAL bond on {network}: {members}, without {missing}"));
         }
     }
     for vlan in start.vlans.iter().flatten() {
-        let (network, tag) = (&vlan.network, vlan.tag);
+        let (network, tag) = (quoted(&vlan.network), vlan.tag);
         lines.add(match vlan.possible {
-            true => format!("it gets VLAN {tag} on {network:?}"),
-            false => format!("it gets NO VLAN {tag} on {network:?}: nothing is below it"),
+            true => format!("it gets VLAN {tag} on {network}"),
+            false => format!("it gets NO VLAN {tag} on {network}: nothing is below it"),
         });
     }
     lines

@@ -11,6 +11,7 @@ use crate::model::{Class, Host, IpConfigurationMode, Pif};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Severity, View, Which};
+use crate::text::quoted;
 
 pub(in crate::preflight) const MANAGEMENT_BY_DHCP: Check = Rule {
     severity: Severity::Notice,
@@ -186,7 +187,8 @@ pub(in crate::preflight) const MASTER_ADDRESS_BY_NAME: Check = Rule {
         if let Some(given) = given.filter(|given| ip(given).is_none()) {
             found.push(
                 facts.finding(format!(
-                        "the joiner must be able to resolve {given:?}, and will keep the address"
+                        "the joiner must be able to resolve {}, and will keep the address",
+                        quoted(given)
                     ),
                 )
                 .expected("an IP address")

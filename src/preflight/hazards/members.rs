@@ -10,6 +10,7 @@ use crate::model::{Class, Host, Pool, PoolOperation};
 use crate::preflight::facts::Check;
 use crate::preflight::set::Preflight;
 use crate::rules::{Lost, Reads, Rule, Severity, Which};
+use crate::text::quoted;
 
 pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
     severity: Severity::Hazard,
@@ -41,9 +42,9 @@ pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
             );
             found.push(
                 facts.finding(format!(
-                        "the pool has the joiner on record already, as {:?}: the join would keep that \
+                        "the pool has the joiner on record already, as {}: the join would keep that \
                          record's old fields and interfaces",
-                        host.name_label
+                        quoted(&host.name_label)
                     ),
                 )
                 .objects([object])

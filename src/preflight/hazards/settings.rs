@@ -9,6 +9,7 @@ use crate::model::{Class, Host, Network, Sr, Vdi};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Finding, Reads, Rule, Severity, Which};
+use crate::text::quoted;
 
 pub(in crate::preflight) const TAGS_LOST: Check = Rule {
     severity: Severity::Notice,
@@ -71,11 +72,11 @@ pub(in crate::preflight) const POOL_SETTINGS_LOST: Check = Rule {
         let (reference, pool) = facts.joiner.pool()?;
         let default_sr = facts.joiner.snapshot.get(&pool.default_SR).filter(|sr| sr.shared);
         let lost = [
-            (!pool.name_label.is_empty()).then(|| format!("its name {:?}", pool.name_label)),
+            (!pool.name_label.is_empty()).then(|| format!("its name {}", quoted(&pool.name_label))),
             (!pool.name_description.is_empty()).then(|| "its description".to_owned()),
             (!pool.tags.is_empty()).then(|| format!("its tags {}", pool.tags.join(", "))),
             (!pool.gui_config.is_empty()).then(|| "its GUI settings".to_owned()),
-            default_sr.map(|sr| format!("its default SR {:?}", sr.name_label)),
+            default_sr.map(|sr| format!("its default SR {}", quoted(&sr.name_label))),
             pool.wlb_enabled.then(|| "its workload balancing".to_owned()),
         ];
         let finding = of_settings(facts, object(reference, pool), lost, |lost| {

@@ -8,6 +8,7 @@ use super::store::Database;
 use super::value::Value;
 use crate::error::{Error, ErrorKind};
 use crate::simulator::release::Release;
+use crate::text::quoted;
 
 impl Database {
     /// Reads a database from the JSON that [`save`](Self::save) writes or that the server's
@@ -92,7 +93,8 @@ impl Database {
             .ok_or_else(|| wrong("the database is not an object of classes".to_owned()))?;
         let schema = self.schema;
         for (class, rows) in classes {
-            let known = schema.class(class).ok_or_else(|| wrong(format!("no class {class:?}")))?;
+            let known =
+                schema.class(class).ok_or_else(|| wrong(format!("no class {}", quoted(class))))?;
             let rows = rows
                 .as_object()
                 .ok_or_else(|| wrong(format!("class {class} is not an object of records")))?;
@@ -107,7 +109,7 @@ impl Database {
                     .ok_or_else(|| wrong("the record is not an object".to_owned()))?;
                 let unknown = |name: &&String| known.fields().iter().all(|f| f.name() != **name);
                 if let Some(name) = record.keys().find(unknown) {
-                    return Err(wrong(format!("no field {name:?}")));
+                    return Err(wrong(format!("no field {}", quoted(name))));
                 }
                 if !self.contains(class, object) {
                     self.load_row(class, object, &Json::Object(record.clone()))?;

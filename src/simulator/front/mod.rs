@@ -25,6 +25,7 @@ use tls::{Identity, TEST_KEY};
 use super::state::HostId;
 use super::world::World;
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::quoted;
 #[cfg(feature = "http")]
 use crate::transport::Fingerprint;
 use crate::transport::{Cancel, Endpoint};
@@ -389,7 +390,7 @@ impl FrontBuilder {
         #[cfg(feature = "http")]
         let named = named.chain(self.host_certificates.keys());
         match named.into_iter().find(|name| !known(name)) {
-            Some(name) => Err(wrong(format!("the world has no host {name:?}"))),
+            Some(name) => Err(wrong(format!("the world has no host {}", quoted(name)))),
             None => Ok(()),
         }
     }
@@ -398,9 +399,9 @@ impl FrontBuilder {
     fn address_of(&self, name: &str, address: &str) -> Result<IpAddr> {
         match self.host_addresses.get(&name.to_ascii_lowercase()) {
             Some(address) => Ok(*address),
-            None if self.own_addresses => address
-                .parse()
-                .map_err(|_| wrong(format!("{address:?}, where {name} is, is no IP address"))),
+            None if self.own_addresses => address.parse().map_err(|_| {
+                wrong(format!("{}, where {name} is, is no IP address", quoted(address)))
+            }),
             None => Ok(self.address),
         }
     }

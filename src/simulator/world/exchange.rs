@@ -10,6 +10,7 @@ use crate::simulator::database::Value;
 use crate::simulator::envelope::{Envelope, HttpReply, Unreadable};
 use crate::simulator::life;
 use crate::simulator::state::{Answer, Call, HostId, Job, Peer, Power, Progress, State, Trouble};
+use crate::text::quoted;
 use crate::transport::Cancel;
 
 impl World {
@@ -86,7 +87,7 @@ fn bring(
     let Some(host) = state.find(name) else {
         return Err(Error::new(
             ErrorKind::Transport,
-            format!("the name {name:?} does not resolve"),
+            format!("the name {} does not resolve", quoted(name)),
         ));
     };
     let trouble = strike(&mut state, host, method);

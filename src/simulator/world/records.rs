@@ -6,6 +6,7 @@ use crate::simulator::calls::vm::guest_values;
 use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::release::Release;
 use crate::simulator::state::Random;
+use crate::text::quoted;
 
 /// A database in the making.
 pub(super) struct Records<'a> {
@@ -486,7 +487,10 @@ impl<'a> Records<'a> {
     /// The object with a label that a spec names.
     fn named(&self, class: &str, label: &str) -> Result<Ref> {
         self.database.by_name_label(class, label).into_iter().next().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, format!("the pool has no {class} named {label:?}"))
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("the pool has no {class} named {}", quoted(label)),
+            )
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::simulator::calls::operations;
 use crate::simulator::database::Database;
 use crate::simulator::state::{Peer, State};
 use crate::simulator::{ha, life};
+use crate::text::quoted;
 
 /// A world while something is done to it.
 pub struct Scene<'a> {
@@ -122,5 +123,5 @@ impl Scene<'_> {
 
 /// The error of a host that is not there.
 pub(super) fn unknown(host: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("the world has no host {host:?}"))
+    Error::new(ErrorKind::InvalidInput, format!("the world has no host {}", quoted(host)))
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
 use crate::simulator::state::Random;
+use crate::text::quoted;
 
 type Edit = Box<dyn FnOnce(&mut Database) -> Result<(), Fault>>;
 
@@ -115,7 +116,7 @@ impl PoolSpec {
 
     pub(in crate::simulator) fn build(self, random: &mut Random) -> Result<Database> {
         if self.hosts.is_empty() {
-            let what = format!("the pool {:?} has no hosts", self.name);
+            let what = format!("the pool {} has no hosts", quoted(&self.name));
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         if self.nics > MAX_NICS {

@@ -24,6 +24,7 @@ use ureq::config::{AutoHeaderValue, Config};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::quoted;
 use crate::transport::{Body, Endpoint, Request, Scheme, Transport};
 use crate::wire::MAX_REQUEST;
 
@@ -315,7 +316,7 @@ impl Arriving {
         let what = &self.context.what;
         let message = match words.as_str() {
             "" => format!("{what} answered with HTTP status {status}"),
-            words => format!("{what} answered with HTTP status {status}: {words:?}"),
+            words => format!("{what} answered with HTTP status {status}: {}", quoted(words)),
         };
         Error::new(ErrorKind::Transport, message)
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::quoted;
 use crate::transport::http::trust::Fingerprint;
 
 /// A place that remembers which certificate each host showed first.
@@ -99,7 +100,10 @@ impl FilePins {
 
     fn append(&self, host: &str, pin: &str) -> Result<BTreeMap<String, Fingerprint>> {
         if host.is_empty() || host.contains(char::is_whitespace) {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{host:?} is no host")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{} is no host", quoted(host)),
+            ));
         }
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);

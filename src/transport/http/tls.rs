@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
+use crate::text::{plain, quoted};
 use crate::transport::http::buffers::{Borrowed, Lender};
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
 
@@ -70,8 +71,11 @@ impl TlsConnector {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             other(
-                Error::new(ErrorKind::InvalidInput, format!("{host:?} is no name of a host"))
-                    .with_source(error),
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("{} is no name of a host", quoted(host)),
+                )
+                .with_source(error),
             )
         })?;
         let mut connection = ClientConnection::new(self.config.clone(), name)?;
@@ -170,7 +174,7 @@ fn explain(place: &str, error: io::Error) -> ureq::Error {
                 reason: unsigned.reason.clone(),
             });
             if let Some(unsigned) = &unsigned {
-                log::warning!(transport, "{message}: {}", log::line(unsigned));
+                log::warning!(transport, "{message}: {}", plain(unsigned));
             }
             let error = Error::new(ErrorKind::Trust, message);
             other(match unsigned {

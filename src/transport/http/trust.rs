@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
+use crate::text::quoted;
 use crate::transport::http::pins::PinStore;
 
 /// Which certificates of hosts are trusted.
@@ -148,7 +149,10 @@ impl FromStr for Fingerprint {
             let shown: String = text.chars().take(120).collect();
             Error::new(
                 ErrorKind::InvalidInput,
-                format!("{shown:?} is no SHA-256 fingerprint such as SHA256:4B:8F:… (32 bytes)"),
+                format!(
+                    "{} is no SHA-256 fingerprint such as SHA256:4B:8F:… (32 bytes)",
+                    quoted(shown)
+                ),
             )
         };
         let trimmed = text.trim();
