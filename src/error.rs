@@ -31,7 +31,7 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), fault: None, source: None }))
     }
 
-    /// Adds what caused it.
+    /// Adds what caused the error.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -41,7 +41,7 @@ impl Error {
         self
     }
 
-    /// Puts words about what was being done before its own.
+    /// Puts words about what was being done before those of the error.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.0.message = format!("{what}: {}", self.0.message).into();

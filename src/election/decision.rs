@@ -12,11 +12,15 @@ use crate::model::{Host, Ref, Snapshot, Vm, labels_at, name_at, names_at};
 pub struct Decision {
     /// The way in which the master is to change.
     pub mode: Mode,
-    /// The master that goes or is gone, by the records and what hosts say; none if nobody is master.
+    /// The master that goes or is gone, by the records and what hosts say.
+    ///
+    /// Missing if nobody is master.
     pub old_master: Option<Ref<Host>>,
     /// Every host of the pool once, best first; those that are not eligible come last.
     pub ranked: Vec<Candidate>,
-    /// The host to make master: none if nobody is eligible, or if the verdict is unsafe.
+    /// The host to make master.
+    ///
+    /// Missing if no host is eligible, or if the verdict is unsafe.
     pub recommended: Option<Ref<Host>>,
     /// How safe the change is.
     pub verdict: Verdict,
@@ -24,7 +28,7 @@ pub struct Decision {
     pub confirmations: Vec<Confirmation>,
     /// What to do, in order.
     pub follow_up: Vec<FollowUp>,
-    /// What the new master would not know; none if nothing is lost.
+    /// What the new master would not know, if anything is lost.
     pub data_loss: Option<DataLoss>,
     /// How the pool may end up with two masters, or worse.
     pub hazards: Vec<Hazard>,
@@ -37,7 +41,9 @@ pub struct Decision {
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "there are two ways")]
 pub enum Mode {
-    /// The master is gone: a member is promoted (`pool.emergency_transition_to_master`).
+    /// The master is gone, and a member is promoted.
+    ///
+    /// The call is `pool.emergency_transition_to_master`.
     Emergency,
     /// The master hands over (`pool.designate_new_master`).
     Planned,
@@ -91,7 +97,9 @@ pub enum FollowUp {
         /// The members.
         hosts: Vec<Ref<Host>>,
     },
-    /// Declare a host dead, so that its VMs can be started elsewhere (`host.declare_dead`).
+    /// Declare a host dead (`host.declare_dead`).
+    ///
+    /// Its VMs can be started elsewhere then.
     DeclareDead {
         /// The host.
         host: Ref<Host>,
@@ -101,13 +109,16 @@ pub enum FollowUp {
         /// The new master.
         host: Ref<Host>,
     },
-    /// Switch HA off on a host (`host.emergency_ha_disable`): never without a person, as other hosts may
-    /// still act on HA.
+    /// Switch HA off on a host (`host.emergency_ha_disable`).
+    ///
+    /// Never without a person, as other hosts may still act on HA.
     DisableHa {
         /// The host.
         host: Ref<Host>,
     },
-    /// If the hand-over leaves a host broken: promote the new master by emergency, and recover the rest.
+    /// If the hand-over breaks: promote the new master by emergency.
+    ///
+    /// The rest is then recovered from there.
     IfBroken {
         /// The host to promote.
         host: Ref<Host>,
@@ -117,7 +128,9 @@ pub enum FollowUp {
         /// The host.
         host: Ref<Host>,
     },
-    /// Point all members to the new master (`pool.recover_slaves`), and see who did not answer.
+    /// Point all members to the new master (`pool.recover_slaves`).
+    ///
+    /// The call tells which of them did not answer.
     RecoverMembers {
         /// The new master.
         master: Ref<Host>,
@@ -147,15 +160,19 @@ pub struct DataLoss {
     pub generation: Option<u64>,
     /// The newest generation that any host is known to have.
     pub newest_known: Option<u64>,
-    /// How many generations the copy is behind that; none if they cannot be compared.
+    /// How many generations the copy is behind that, if they can be compared.
     pub behind: Option<u64>,
     /// Whether generations can be compared at all: not if the pool had two masters.
     pub comparable: bool,
     /// How old the copy is, in seconds, if that is known.
     pub age: Option<u64>,
-    /// How old copies of such a pool get by themselves, in seconds; none while upgrades stop copies.
+    /// How old copies of such a pool get by themselves, in seconds.
+    ///
+    /// Missing while an upgrade stops the copies.
     pub usual_age: Option<u64>,
-    /// Whether a newer state lies on shared storage too (HA or redo log), and is found from there.
+    /// Whether a newer state lies on shared storage, and is found there.
+    ///
+    /// HA and the redo log keep one.
     pub also_on_storage: bool,
 }
 
@@ -181,13 +198,16 @@ pub enum Hazard {
         /// The members.
         hosts: Vec<Ref<Host>>,
     },
-    /// The old master answers: the promoted host would step back as it starts, or fight over storage.
+    /// The old master answers.
+    ///
+    /// The promoted host would step back as it starts, or fight over storage.
     OldMasterAnswers {
         /// The old master.
         host: Ref<Host>,
     },
-    /// The old master does not answer, which does not mean that it is off: it may still run VMs
-    /// and manage the storage.
+    /// The old master does not answer, and may be running.
+    ///
+    /// It may still run VMs and manage the storage.
     OldMasterMayRun {
         /// The old master.
         host: Ref<Host>,
@@ -197,10 +217,13 @@ pub enum Hazard {
         /// The old master.
         host: Ref<Host>,
     },
-    /// The second half of a hand-over can fail: members then follow the new master, which is broken.
+    /// The second half of a hand-over can fail.
+    ///
+    /// Members then follow the new master, which is broken.
     HandOverMayBreak,
-    /// VMs that the database shows on the old master: started elsewhere while they still run there,
-    /// they destroy their disks.
+    /// VMs that the database shows on the old master.
+    ///
+    /// Started elsewhere while they still run there, they destroy their disks.
     VmsMayRunTwice {
         /// The VMs.
         vms: Vec<Ref<Vm>>,
@@ -218,7 +241,9 @@ pub struct Majority {
 }
 
 impl Majority {
-    /// Whether more than half of the pool answers: never after a death in a pool of two.
+    /// Whether more than half of the pool answers.
+    ///
+    /// Never so after a death in a pool of two.
     pub fn is_strict(&self) -> bool {
         self.answering * 2 > self.members
     }
@@ -307,7 +332,7 @@ impl Hazard {
 }
 
 impl Decision {
-    /// The candidate that a host is; none for a host that is not in the pool.
+    /// The candidate that a host is, if it is in the pool.
     pub fn candidate(&self, host: &Ref<Host>) -> Option<&Candidate> {
         self.ranked.iter().find(|candidate| candidate.host == *host)
     }
@@ -324,7 +349,9 @@ impl Candidate {
         self.reasons.iter().filter(|reason| reason.severity() == severity).count()
     }
 
-    /// The host, whether it may be master, and each reason, in one line with names from a snapshot.
+    /// The host, whether it may be master, and each reason, in one line.
+    ///
+    /// Names come from the pool's snapshot.
     pub fn describe(&self, pool: &Snapshot) -> String {
         let eligible = match self.eligible {
             Eligibility::Yes => "eligible",

@@ -16,7 +16,9 @@ use crate::model::{Host, Ref, Snapshot, Version};
 /// (`pool_db_backup.ml:316-361`).
 const COPY_PAUSE: u64 = 300;
 
-/// Whom to promote if the pool's master is gone (`pool.emergency_transition_to_master`).
+/// Whom to promote if the pool's master is gone.
+///
+/// The call is `pool.emergency_transition_to_master`.
 ///
 /// The snapshot is the last one that was taken: members cannot read the database without a master,
 /// so everything newer comes as evidence. The server checks nothing but the local `ha_armed`; that

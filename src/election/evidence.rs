@@ -8,7 +8,7 @@ use crate::model::{Host, Ref, Snapshot, name_at};
 
 /// What a person or a tool found out about the hosts of a pool.
 ///
-/// What was not found out is none, and never counts as "no".
+/// What was not found out is missing, and never counts as "no".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
@@ -32,11 +32,15 @@ pub struct HostEvidence {
     pub role: Option<Role>,
     /// Whether it is in emergency mode (`host.is_in_emergency_mode`).
     pub emergency_mode: Option<bool>,
-    /// Whether HA is armed on it: the local flag `ha_armed`, not the pool's `ha_enabled`.
+    /// Whether HA is armed on it.
+    ///
+    /// That is the local flag `ha_armed`, not the pool's `ha_enabled`.
     pub ha_armed: Option<bool>,
     /// Its own copy of the pool's database.
     pub database: Option<DatabaseCopy>,
-    /// Whether it is proven to be off: by its management board, or by someone who looked.
+    /// Whether it is proven to be off.
+    ///
+    /// By its management board, or by someone who looked.
     pub powered_off: Option<bool>,
     /// Whether a person rules it out.
     pub vetoed: bool,

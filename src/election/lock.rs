@@ -58,7 +58,7 @@ pub struct MasterLock {
 }
 
 impl MasterLock {
-    /// The side of host `me` of `n`, with its current live set; nobody has asked for anything yet.
+    /// The side of host `me` of `n`, with its live set; nobody has asked yet.
     ///
     /// # Errors
     /// `InvalidInput` if there are more than 64 hosts, or `me` is not one of them.
@@ -86,8 +86,9 @@ impl MasterLock {
         self.proposal
     }
 
-    /// The holder, as far as this host knows: the lowest online host to which all online grant
-    /// (`lock_mgr.c:880-932`).
+    /// The holder, as far as this host knows.
+    ///
+    /// It is the lowest online host to which all online hosts grant (`lock_mgr.c:880-932`).
     pub fn holder(&self) -> Option<usize> {
         let granted =
             self.online.iter().fold(self.online, |granted, host| granted & self.seen(host).grants);
@@ -106,15 +107,17 @@ impl MasterLock {
         self.proposal
     }
 
-    /// Takes note of another host's block; unknown hosts and the own block change nothing.
+    /// Takes note of another host's block.
+    ///
+    /// Unknown hosts and the own block change nothing.
     pub fn read(&mut self, host: usize, block: Block) {
         if let Some(seen) = self.peers.get_mut(host).filter(|_| host != self.me) {
             *seen = block;
         }
     }
 
-    /// Applies the grant rules to what was read, and answers the proposal
-    /// (`lock_mgr.c:589-697, 837-859`).
+    /// Applies the grant rules to what was read, and returns the proposal (`lock_mgr.c:589-697,
+    /// 837-859`).
     ///
     /// Grants are taken back from hosts that ask no more or are offline. The own request goes up
     /// only once nobody online grants this host from an earlier attempt and this host grants nobody

@@ -50,7 +50,9 @@ pub enum Reason {
     Off,
     /// It is the master that failed.
     OldMaster,
-    /// A member that would have to follow runs a newer version, and would refuse to start.
+    /// A member that would have to follow runs a newer version.
+    ///
+    /// It would refuse to start.
     OlderThanMember {
         /// The newest member.
         member: Ref<Host>,
@@ -86,7 +88,9 @@ pub enum Reason {
     },
     /// It lost its role in a change of master that failed.
     RoleBroken,
-    /// The hosts run different versions; during a rolling upgrade no database is copied.
+    /// The hosts run different versions.
+    ///
+    /// During a rolling upgrade no database is copied.
     RollingUpgrade,
     /// The pool secret is being replaced and a host did not take part yet.
     SecretRotationPending,
@@ -119,7 +123,9 @@ pub enum Reason {
     Disabled,
     /// Updates want it to restart.
     GuidancePending,
-    /// A member that does not answer runs a newer version, and would refuse to start when it is back.
+    /// A member that does not answer runs a newer version.
+    ///
+    /// It would refuse to start when it is back.
     OlderThanAbsentMember {
         /// The member.
         member: Ref<Host>,
@@ -129,7 +135,7 @@ pub enum Reason {
         /// The members.
         members: Vec<Ref<Host>>,
     },
-    /// An operation runs on the pool that a change of master waits for, up to two hours.
+    /// An operation runs that a change of master waits for, up to two hours.
     PoolWaiting {
         /// The operation, in XAPI's words.
         operation: String,
@@ -193,7 +199,7 @@ impl Reason {
         }
     }
 
-    /// The error by which the server would refuse; none where it would not.
+    /// The error by which the server would refuse, if it would.
     pub fn fault(&self, host: &Ref<Host>) -> Option<Fault> {
         let of = |code: &str, host: &Ref<Host>| Some(Fault::new(code, [host.to_string()]));
         match self {
@@ -225,7 +231,9 @@ impl Reason {
         }
     }
 
-    /// What it says of a host, to stand behind the host's name; with names from the pool's snapshot.
+    /// What it says of a host, to stand behind the host's name.
+    ///
+    /// Names come from the pool's snapshot.
     pub fn describe(&self, pool: &Snapshot) -> String {
         let name = |host: &Ref<Host>| name_at(pool, host);
         let words = match self {

@@ -16,7 +16,7 @@ pub(super) struct Survey<'a> {
     pub pool: &'a Pool,
     /// By uuid, which is the last word in every ranking.
     pub members: Vec<Member<'a>>,
-    /// Into `members`; none if `pool.master` leads nowhere, or nobody is master.
+    /// Into `members`; missing if `pool.master` leads nowhere, or nobody is master.
     pub master: Option<usize>,
     /// Whether nobody is master by the word of who should be.
     pub leaderless: bool,
@@ -84,7 +84,7 @@ impl<'a> Survey<'a> {
         Ok(Self { snapshot, pool, members, master, leaderless: false })
     }
 
-    /// The same by what hosts say of themselves, which is newer than the snapshot.
+    /// The survey by what hosts say of themselves, which is newer than the snapshot.
     ///
     /// The master is whom the recorded one follows. Nobody is if that host has lost its role, or follows
     /// one that has: a hand-over failed half-way (`xapi_pool_transition.ml:148-192`), and whoever agreed

@@ -10,7 +10,9 @@ use crate::model::{
     label_at, names_at,
 };
 
-/// Why a VM is not agile: it cannot run on every enabled host (`Agility.vm_assert_agile`).
+/// Why a VM is not agile: it cannot run on every enabled host.
+///
+/// As `Agility.vm_assert_agile`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -92,7 +94,9 @@ impl NotAgile {
     }
 }
 
-/// Which storage and which networks every enabled host has; made once for a snapshot.
+/// Which storage and which networks every enabled host has.
+///
+/// Made once for a snapshot.
 #[derive(Clone, Debug)]
 pub struct Sharing<'a> {
     snapshot: &'a Snapshot,
@@ -124,7 +128,7 @@ impl<'a> Sharing<'a> {
         Self { snapshot, enabled, attached, wired }
     }
 
-    /// Why a VM is not agile; none if it is.
+    /// Why a VM is not agile, unless it is.
     ///
     /// Like the server this stops at the first reason: GPUs, USB, disks, then networks. A PIF need not
     /// be attached. Dead hosts count while they are enabled.

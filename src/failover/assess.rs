@@ -26,7 +26,9 @@ pub struct Assessment {
     pub wanted: FailurePlan,
     /// The most failures that can be tolerated.
     pub maximum: Maximum,
-    /// The start of protected VMs that are off now; none if the server's planner raises.
+    /// The start of protected VMs that are off now.
+    ///
+    /// Missing if the server's planner raises.
     pub restart: Option<RestartPlan>,
     /// The pool's HA fields after the server's next look at its plan.
     pub status: PoolStatus,
@@ -40,11 +42,13 @@ pub struct Assessment {
 pub struct ProtectedVm {
     /// The VM.
     pub vm: Ref<Vm>,
-    /// The live host that it is on, or on its way to; none if it has to be started.
+    /// The live host that it is on, or on its way to.
+    ///
+    /// Missing if it has to be started.
     pub host: Option<Ref<Host>>,
-    /// Bytes that it needs to restart; none for an unspecified domain type.
+    /// Bytes that it needs to restart, unless its domain type is unspecified.
     pub memory: Option<i64>,
-    /// Why it is not agile; none if it is.
+    /// Why it is not agile, unless it is.
     pub not_agile: Option<NotAgile>,
 }
 
@@ -56,7 +60,7 @@ pub struct HostMemory {
     pub host: Ref<Host>,
     /// Whether the planner uses it: enabled and live.
     pub usable: bool,
-    /// Bytes free with every guest at its static maximum; none without metrics.
+    /// Bytes free with every VM at its static maximum, if it has metrics.
     pub free: Option<i64>,
 }
 
@@ -70,7 +74,7 @@ pub enum Oddity {
         /// The VM.
         vm: Ref<Vm>,
     },
-    /// Hosts have equal memory, and in another order of uuids the answer would be another.
+    /// Hosts have equal memory, and the order of their uuids decides.
     HostOrder {
         /// The number of failures asked about.
         failures: i64,
@@ -89,14 +93,18 @@ pub enum Oddity {
         /// The maximum after.
         after: i64,
     },
-    /// A VM that is off and tied to a host means "no plan", although the server would start it.
+    /// A VM that is off and tied to a host counts as "no plan".
+    ///
+    /// The server would start it all the same.
     OfflineTiedVm {
         /// The VM.
         vm: Ref<Vm>,
         /// The host that it would be started on.
         host: Ref<Host>,
     },
-    /// No, says the pessimistic count; played through, every sequence of failures is survived.
+    /// The pessimistic count says no, and the failures would be survived.
+    ///
+    /// Played through, every sequence of them is.
     PessimisticCount {
         /// The number of failures asked about.
         failures: i64,
@@ -113,7 +121,9 @@ pub enum Oddity {
         /// The host that it is taken to be tied to.
         host: Ref<Host>,
     },
-    /// The maximum is 0, but there is no plan even for 0 failures: the server never asks.
+    /// The maximum is 0, but there is no plan even for 0 failures.
+    ///
+    /// The server never asks for that.
     ZeroIsUntested,
 }
 

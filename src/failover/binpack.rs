@@ -17,11 +17,13 @@ pub struct Packing {
     pub size: Vec<i64>,
     /// VM and host of each VM that is placed.
     pub placement: Vec<(usize, usize)>,
-    /// All hosts of the pool, dead ones too; only the choice of the heuristic looks at it.
+    /// All hosts of the pool, dead ones too.
+    ///
+    /// Only the choice of the heuristic looks at it.
     pub total_hosts: usize,
 }
 
-/// How the packer answers whether any failures can be survived.
+/// How the packer finds whether any failures can be survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "the server has two")]
 pub enum Heuristic {
@@ -87,9 +89,11 @@ impl Verdict {
 }
 
 impl Packing {
-    /// Places VMs: biggest first, each on the host with most free memory (`Binpack.biggest_fit_decreasing`).
+    /// Places VMs, biggest first, each on the host with most free memory.
     ///
-    /// The answer pairs VM and host, last placed first as the server lists it; VMs that do not fit
+    /// As `Binpack.biggest_fit_decreasing`.
+    ///
+    /// The result pairs VM and host, last placed first as the server lists it; VMs that do not fit
     /// are left out.
     pub fn plan(&self, vms: &[usize]) -> Vec<(usize, usize)> {
         let hosts = (0..self.free.len()).collect::<Vec<_>>();
@@ -122,7 +126,9 @@ impl Packing {
         }
     }
 
-    /// The same hosts in the opposite order, which must not matter but does where memory is equal.
+    /// Turns the order of the hosts round.
+    ///
+    /// That must not matter, but does where memory is equal.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let hosts = self.free.len();
@@ -139,7 +145,9 @@ impl Packing {
         self.survives_by(Heuristic::choose(self.total_hosts, failures), failures)
     }
 
-    /// Whether any `failures` hosts may fail, by one heuristic (`plan_always_possible`).
+    /// Whether any `failures` hosts may fail, by one heuristic.
+    ///
+    /// As `plan_always_possible`.
     pub fn survives_by(&self, heuristic: Heuristic, failures: usize) -> Verdict {
         let hosts = self.free.len();
         if hosts < failures || hosts == failures && !self.size.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn obstacle(
     check(snapshot, vm_ref, vm, host_ref, false)
 }
 
-/// The same with the CPU checks, as before a migration.
+/// Why a VM cannot move to a host: as [`obstacle`], with the CPU checks of a migration.
 pub(super) fn obstacle_with_cpu(
     snapshot: &Snapshot,
     vm_ref: &Ref<Vm>,

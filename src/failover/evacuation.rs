@@ -32,10 +32,12 @@ struct Separated<'a> {
 type Queue = BTreeMap<usize, (usize, i64)>;
 
 impl Planner<'_> {
-    /// Where these VMs would restart if these hosts failed (`pool.ha_compute_vm_failover_plan`).
+    /// Where these VMs would restart if these hosts failed.
     ///
-    /// Every VM may be asked about, protected or not. Hosts need not be enabled to be a target, only
-    /// live, and guests count as squeezed. A VM that finds no place has the reason why it is not
+    /// As `pool.ha_compute_vm_failover_plan`.
+    ///
+    /// Every VM may be asked about, protected or not. Hosts need not be enabled to be a target,
+    /// only live, and VMs count as squeezed. A VM that finds no place has the reason why it is not
     /// agile, or `HOST_NOT_ENOUGH_FREE_MEMORY`.
     ///
     /// # Errors
@@ -69,8 +71,9 @@ impl Planner<'_> {
         Ok(answer)
     }
 
-    /// Which VM goes to which of these hosts (`compute_evacuation_plan`); those that fit nowhere
-    /// are missing.
+    /// Which VM goes to which of these hosts (`compute_evacuation_plan`).
+    ///
+    /// VMs that fit nowhere are missing.
     ///
     /// With three hosts or more and VM groups licensed, it first tries to spread the VMs of each
     /// anti-affinity group evenly, then at least over two hosts, then forgets about groups.

@@ -34,11 +34,13 @@ pub struct FailureOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StartGroup {
-    /// XAPI's `VM.order`; none for negative ones, which come last.
+    /// XAPI's `VM.order`; missing for negative ones, which come last.
     pub order: Option<i64>,
     /// The starts.
     pub starts: Vec<Start>,
-    /// The longest `VM.start_delay` among them, in seconds: the next group waits for it.
+    /// The longest `VM.start_delay` among them, in seconds.
+    ///
+    /// The next group waits for it.
     pub delay: i64,
 }
 
@@ -48,7 +50,7 @@ pub struct StartGroup {
 pub struct Start {
     /// The VM.
     pub vm: Ref<Vm>,
-    /// The planned host; none if it is started anywhere.
+    /// The planned host, unless the VM is started anywhere.
     pub host: Option<Ref<Host>>,
 }
 
@@ -111,7 +113,7 @@ impl Planner<'_> {
 }
 
 impl FailureOutcome {
-    /// Where a VM is started: none if it is not, or anywhere.
+    /// Where a VM is started, if it is and the plan says where.
     pub fn host_of(&self, vm: &Ref<Vm>) -> Option<&Ref<Host>> {
         self.groups
             .iter()

@@ -10,7 +10,9 @@ use super::restarting::Restarting;
 use crate::error::{Fault, Result};
 use crate::model::{Ref, Vm};
 
-/// The values of `VM.ha_restart_priority` that the server takes (`ha_valid_restart_priorities`).
+/// The values of `VM.ha_restart_priority` that the server takes.
+///
+/// As `ha_valid_restart_priorities`.
 pub const RESTART_PRIORITIES: [&str; 3] = ["restart", "best-effort", ""];
 
 /// The most failures that can be tolerated, with the questions that led there.
@@ -19,14 +21,18 @@ pub const RESTART_PRIORITIES: [&str; 3] = ["restart", "best-effort", ""];
 pub struct Maximum {
     /// The server's answer.
     pub value: i64,
-    /// The largest number it considers: all hosts, or what a Corosync cluster's quorum allows.
+    /// The largest number it considers.
+    ///
+    /// That is all hosts, or what a Corosync cluster's quorum allows.
     pub limit: i64,
     /// What it asked, in order. It never asks about 0 unless that is the limit.
     pub probes: Vec<FailurePlan>,
 }
 
 impl<'a> Planner<'a> {
-    /// The most host failures that can be tolerated (`compute_max_host_failures_to_tolerate`).
+    /// The most host failures that can be tolerated.
+    ///
+    /// As `compute_max_host_failures_to_tolerate`.
     ///
     /// Found by bisection as in the server, so it is neither certain that a plan exists for the
     /// answer 0 nor that none exists for more: see [`Maximum::probes`].

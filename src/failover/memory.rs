@@ -10,11 +10,11 @@ use crate::model::{DomainType, Host, Ref, Snapshot, Vm};
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "the server's own three")]
 pub enum Policy {
-    /// What guests can be squeezed to: the question "does one more VM fit now?".
+    /// What VMs can be squeezed to: the question "does one more VM fit now?".
     DynamicMin,
-    /// What guests may grow to.
+    /// What VMs may grow to.
     DynamicMax,
-    /// What guests may ever have: the question "does it still fit after a failure?".
+    /// What VMs may ever have: the question "does it still fit after a failure?".
     StaticMax,
 }
 
@@ -95,12 +95,16 @@ pub fn to_start(vm: &Vm, policy: Policy) -> Result<i64> {
     Ok(total.saturating_mul(MIB))
 }
 
-/// Bytes that a VM takes on the host it is on (`Memory_check.vm_compute_used_memory`).
+/// Bytes that a VM takes on the host it is on.
+///
+/// As `Memory_check.vm_compute_used_memory`.
 pub fn used(vm: &Vm, policy: Policy) -> i64 {
     policy.memory_of(vm).saturating_add(vm.memory_overhead)
 }
 
-/// Bytes that are free on a host (`Memory_check.host_compute_free_memory_with_policy`).
+/// Bytes that are free on a host.
+///
+/// As `Memory_check.host_compute_free_memory_with_policy`.
 ///
 /// What the host has less what Xen takes less every VM that is on it or on its way to it, the
 /// control domain included; a VM that is both counts twice. Never less than 0, and none if the host
@@ -116,7 +120,7 @@ pub fn free(snapshot: &Snapshot, host: &Ref<Host>, policy: Policy) -> Option<i64
     Some(free_of(metrics.memory_total, record.memory_overhead, taken))
 }
 
-/// The same from its parts, all in bytes.
+/// Bytes that are free on a host, from its parts, all in bytes.
 pub(super) fn free_of(total: i64, overhead: i64, taken: i64) -> i64 {
     total.saturating_sub(overhead).saturating_sub(taken).max(0)
 }

@@ -66,7 +66,7 @@ fn is_immobile(vm: &Vm, metrics: Option<&VmMetrics>) -> bool {
     }
 }
 
-/// An HVM guest must say that it can be suspended, or have drivers; any guest can say that it cannot.
+/// An HVM VM must say that it can be suspended, or have drivers; any VM can say that it cannot.
 fn drivers(snapshot: &Snapshot, name: &str, vm: &Vm, metrics: Option<&VmMetrics>) -> Option<Fault> {
     let guest = snapshot.vm_guest_metrics.get(&vm.guest_metrics);
     let says = |key: &str| guest.and_then(|guest| guest.other.get(key));

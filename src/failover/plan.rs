@@ -1,4 +1,4 @@
-//! What the planner answers.
+//! What the planner finds.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum PlanStatus {
     None,
 }
 
-/// The answer for a number of failures.
+/// What the planner finds for a number of failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FailurePlan {
@@ -193,7 +193,9 @@ impl fmt::Display for PlanStatus {
 }
 
 impl FailurePlan {
-    /// Whether every protected VM would run: the only answer that the server takes for a yes.
+    /// Whether every protected VM would run.
+    ///
+    /// The server takes nothing else for a yes.
     pub fn exists(&self) -> bool {
         self.status == PlanStatus::All
     }

@@ -39,7 +39,7 @@ pub struct Placement {
     pub host: Ref<Host>,
 }
 
-/// Answers questions about a snapshot as XAPI's HA planner would.
+/// XAPI's HA planner over a snapshot.
 ///
 /// It needs the classes pool, host, host_metrics, VM, VBD, VDI, SR, PBD, VIF, network and PIF, and
 /// takes what is not there for empty; what a real pool has beyond that (VLANs, bonds, SR-IOV, GPUs,
@@ -64,7 +64,7 @@ pub(super) struct HostRow<'a> {
     pub live: bool,
     /// Bytes, with every VM at its static maximum.
     pub free_static: i64,
-    /// Bytes, with every VM squeezed; none without metrics.
+    /// Bytes, with every VM squeezed, if the host has metrics.
     pub free_dynamic: Option<i64>,
 }
 
@@ -118,12 +118,14 @@ impl<'a> Planner<'a> {
         Ok(Self { snapshot, pool, sharing: Sharing::new(snapshot), hosts, index, protected })
     }
 
-    /// The VMs that HA restarts: `ha_always_run` and priority `restart`, in the server's order.
+    /// The VMs that HA restarts, in the server's order.
+    ///
+    /// They have `ha_always_run` and the priority `restart`.
     pub fn protected_vms(&self) -> Vec<Ref<Vm>> {
         self.protected.iter().map(|(reference, _)| (*reference).clone()).collect()
     }
 
-    /// Bytes free on a host with every guest squeezed to its dynamic minimum
+    /// Bytes free on a host with every VM squeezed to its dynamic minimum
     /// (`host_compute_free_memory_with_maximum_compression`).
     ///
     /// # Errors
@@ -134,7 +136,7 @@ impl<'a> Planner<'a> {
             .ok_or_else(|| handle_invalid("host", host).into())
     }
 
-    /// Bytes free on a host as the planner counts: every guest at its static maximum.
+    /// Bytes free on a host as the planner counts: every VM at its static maximum.
     ///
     /// # Errors
     /// `Fault` `HANDLE_INVALID` for an unknown host, or one without metrics.
@@ -162,7 +164,7 @@ impl<'a> Planner<'a> {
         memory::to_start(self.vm(vm)?, Policy::StaticMax)
     }
 
-    /// Why a VM is not agile; none if it is.
+    /// Why a VM is not agile, unless it is.
     ///
     /// # Errors
     /// `Fault` `HANDLE_INVALID` for an unknown VM.
@@ -186,12 +188,14 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Whether the failure of any `failures` hosts can be survived (`plan_for_n_failures`).
+    /// Whether the failure of any `failures` hosts can be survived.
+    ///
+    /// As `plan_for_n_failures`.
     pub fn plan_for(&self, failures: i64) -> plan::FailurePlan {
         self.plan_after(&Change::default(), failures)
     }
 
-    /// The same after a change; `change.failures` wins over `failures`.
+    /// Whether failures can be survived after a change; `change.failures` wins over `failures`.
     pub fn plan_after(&self, change: &Change, failures: i64) -> plan::FailurePlan {
         let failures = change.failures.unwrap_or(failures);
         let restart = self.restart(&self.protected, &BTreeSet::new(), change);

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::planner::{Change, Planner};
 use crate::error::{Fault, Result};
 
-/// The HA fields of a pool after the server looked at its plan, and the alerts it raised.
+/// The HA fields of a pool after the server looked at its plan.
+///
+/// With the alerts that it raised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -36,7 +38,9 @@ impl Planner<'_> {
         }
     }
 
-    /// The pool's HA fields after the server's regular look at its plan (`update_pool_status`).
+    /// The pool's HA fields after the server's regular look at its plan.
+    ///
+    /// As `update_pool_status`.
     pub fn updated_status(&self) -> PoolStatus {
         self.update(self.current_status())
     }
@@ -57,8 +61,9 @@ impl Planner<'_> {
         status
     }
 
-    /// The maximum, and what `pool.ha_compute_max_host_failures_to_tolerate` writes: nothing unless
-    /// HA is on.
+    /// The maximum, and what computing it writes: nothing unless HA is on.
+    ///
+    /// As `pool.ha_compute_max_host_failures_to_tolerate`.
     pub fn recomputed_maximum(&self) -> (i64, PoolStatus) {
         let maximum = self.maximum().value;
         let mut status = self.current_status();
@@ -93,8 +98,9 @@ impl Planner<'_> {
         Ok(self.update(status))
     }
 
-    /// The error by which the server refuses a change that would break the plan; none if it goes
-    /// ahead (`assert_configuration_change_preserves_ha_plan`).
+    /// The error by which the server refuses a change that would break the plan.
+    ///
+    /// Missing if the change goes ahead (`assert_configuration_change_preserves_ha_plan`).
     ///
     /// Only with HA on and overcommitment not allowed, and only if there is a full plan now for
     /// `ha_plan_exists_for` failures: what is broken already cannot get worse.

@@ -1,4 +1,4 @@
-//! The same pool, with one thing changed.
+//! A pool with one thing changed.
 
 use serde::Serialize;
 
@@ -22,7 +22,9 @@ pub enum WhatIf {
         /// The host.
         host: Ref<Host>,
     },
-    /// A host joins that is like one of the pool: its memory, its shared storage, its networks.
+    /// A host joins that is like one of the pool.
+    ///
+    /// It has its memory, its shared storage, its networks.
     HostJoins {
         /// The host that it is like.
         like: Ref<Host>,
@@ -52,12 +54,13 @@ pub enum WhatIf {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WhatIfOutcome {
-    /// The error by which the server refuses it for the sake of HA; none if it goes ahead.
+    /// The error by which the server refuses it for the sake of HA, if it does.
     pub refusal: Option<Fault>,
     /// The most failures that could be tolerated before.
     pub maximum_before: i64,
-    /// Everything afterwards, as if it was not refused. A planner that is not monotone where it
-    /// should be is named among the oddities.
+    /// Everything afterwards, as if it was not refused.
+    ///
+    /// A planner that is not monotone where it should be is named among the oddities.
     pub after: Assessment,
 }
 

@@ -201,7 +201,9 @@ open_enum! {
         User = "user",
     }
 
-    /// What is being done with a VM; only the operations that decisions name have a variant.
+    /// What is being done with a VM.
+    ///
+    /// Only the operations that decisions name have a variant.
     VmOperation {
         CleanReboot = "clean_reboot",
         CleanShutdown = "clean_shutdown",

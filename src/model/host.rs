@@ -139,7 +139,7 @@ record! {
 }
 
 impl Host {
-    /// A key of `software_version`; none if it is missing or empty.
+    /// A value of `software_version`, unless it is missing or empty.
     pub fn software(&self, key: &str) -> Option<&str> {
         self.software_version.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }

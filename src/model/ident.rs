@@ -17,7 +17,7 @@ use serde::ser::{Serialize, Serializer};
 /// walks its tables from the last to the first.
 pub struct Ref<T>(Ident, PhantomData<fn() -> T>);
 
-/// The unique identifier of an object that outlives a database, as the server wrote it.
+/// The identifier of an object that outlives a database, as the server wrote it.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uuid(Ident);
 
@@ -134,7 +134,9 @@ impl<T> Ref<T> {
         Self(ident, PhantomData)
     }
 
-    /// Whether this is the null ref (`OpaqueRef:NULL`, or the empty text some servers write).
+    /// Whether this is the null ref.
+    ///
+    /// That is `OpaqueRef:NULL`, or the empty text that some servers write.
     pub fn is_null(&self) -> bool {
         match &self.0 {
             Ident::Null => true,
@@ -156,7 +158,7 @@ impl<T> Ref<T> {
         }
     }
 
-    /// The same text as a ref to another class.
+    /// Reads this ref as one to another class, with its text unchanged.
     pub fn cast<U>(&self) -> Ref<U> {
         Ref(self.0.clone(), PhantomData)
     }

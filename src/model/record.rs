@@ -28,7 +28,7 @@ pub trait Record: Clone + Default + fmt::Debug + PartialEq + Sized + 'static {
     /// The table of this class in a snapshot.
     fn table(snapshot: &Snapshot) -> &Table<Self>;
 
-    /// The same, to change.
+    /// The table of this class in a snapshot, to change.
     fn table_mut(snapshot: &mut Snapshot) -> &mut Table<Self>;
 
     /// Whether the source had this field; true for fields that this crate does not know.
@@ -40,7 +40,9 @@ pub trait Record: Clone + Default + fmt::Debug + PartialEq + Sized + 'static {
     }
 }
 
-/// The fields of a record that its source did not have, by their place in [`Record::FIELDS`].
+/// The fields that the source of a record did not have.
+///
+/// A field goes by its place in [`Record::FIELDS`].
 ///
 /// Empty for what a server sends, but for fields that its release lacks (those are `None`).
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

@@ -45,7 +45,9 @@ macro_rules! classes {
             }
         }
 
-        /// One near-consistent cut of one pool: the records of the classes that were asked for.
+        /// One near-consistent cut of one pool.
+        ///
+        /// It holds the records of the classes that were asked for.
         ///
         /// A server reads the records of a batch one after another, so a ref may dangle; that is
         /// data, not an error. Saved as `{"class": {"OpaqueRef:…": {record}}}` in XAPI's own names.
@@ -161,7 +163,7 @@ impl Snapshot {
         Self::default()
     }
 
-    /// The record that a ref leads to; none for null and dangling refs.
+    /// The record that a ref leads to, unless the ref is null or dangling.
     pub fn get<T: Record>(&self, reference: &Ref<T>) -> Option<&T> {
         T::table(self).get(reference)
     }
@@ -219,13 +221,17 @@ impl Snapshot {
         }
     }
 
-    /// The management interface of a host; if several claim to be it, the one that the server meets
-    /// first, which is the last by ref.
+    /// The management interface of a host.
+    ///
+    /// If several claim to be it, this is the one that the server meets first, which is the last by
+    /// ref.
     pub fn management_pif(&self, host: &Ref<Host>) -> Option<(&Ref<Pif>, &Pif)> {
         self.pif.iter().rev().find(|(_, pif)| pif.management && pif.host == *host)
     }
 
-    /// Whether a host was up when the snapshot was made; none if its metrics are not known.
+    /// Whether a host was up when the snapshot was made.
+    ///
+    /// Not known, `None`, without the host's metrics.
     pub fn is_live(&self, host: &Ref<Host>) -> Option<bool> {
         let host = self.host.get(host)?;
         self.host_metrics.get(&host.metrics).map(|metrics| metrics.live)

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::{Record, Ref, Uuid};
 
-/// All records of one class in a snapshot, in the order of their refs, indexed by uuid.
+/// All records of one class, in the order of their refs and indexed by uuid.
 ///
 /// The server walks its tables the other way round, from the last ref to the first (recorded): what
 /// it meets first is here the last.
@@ -20,7 +20,9 @@ pub struct Table<T> {
 }
 
 impl<T: Record> Table<T> {
-    /// Whether the source covered this class: an empty table that is covered means "none".
+    /// Whether the source covered this class.
+    ///
+    /// A table that is covered and empty means that there are no such objects.
     pub fn covered(&self) -> bool {
         self.covered
     }
@@ -40,12 +42,14 @@ impl<T: Record> Table<T> {
         self.rows.is_empty()
     }
 
-    /// The record that a ref leads to; none for null and dangling refs.
+    /// The record that a ref leads to, unless the ref is null or dangling.
     pub fn get(&self, reference: &Ref<T>) -> Option<&T> {
         self.rows.get(reference).map(Box::as_ref)
     }
 
-    /// The same, to change. Do not change the uuid: insert the record anew instead.
+    /// The record that a ref leads to, to change.
+    ///
+    /// Do not change the uuid: insert the record anew instead.
     pub fn get_mut(&mut self, reference: &Ref<T>) -> Option<&mut T> {
         self.rows.get_mut(reference).map(Box::as_mut)
     }
@@ -71,7 +75,9 @@ impl<T: Record> Table<T> {
         TableIter(self.rows.iter())
     }
 
-    /// The same, to change. Do not change uuids.
+    /// All records with their refs, to change.
+    ///
+    /// Do not change uuids: insert such records anew instead.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&Ref<T>, &mut T)> {
         self.rows.iter_mut().map(|(reference, record)| (reference, record.as_mut()))
     }
@@ -86,7 +92,7 @@ impl<T: Record> Table<T> {
         self.rows.values().map(Box::as_ref)
     }
 
-    /// Adds or replaces a record; answers the one it replaced.
+    /// Adds or replaces a record; returns the one that it replaced.
     pub fn insert(&mut self, reference: Ref<T>, record: T) -> Option<T> {
         self.covered = true;
         match self.rows.entry(reference) {

@@ -95,12 +95,13 @@ record! {
 }
 
 record! {
-    /// What a VM's guest says of itself.
+    /// What the guest tools in a VM report.
     VmGuestMetrics, "VM_guest_metrics", vm_guest_metrics {
         uuid: Uuid,
         /// `major`, `minor`, `micro`, `build`; empty without drivers.
         PV_drivers_version: BTreeMap<String, String>,
-        /// `feature-suspend`, `feature-shutdown` and others: `1` if the guest can do it.
+        /// `feature-suspend`, `feature-shutdown` and others: `1` if the VM's operating system can
+        /// do it.
         other: BTreeMap<String, String>,
     }
 }

@@ -8,7 +8,7 @@ use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
 use crate::actions::Side;
 use crate::election::{self, Confirmation, Evidence, Reason, Severity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Class, Host, Ref, Snapshot, Uuid, fault_with_names};
+use crate::model::{Class, Host, Ref, Snapshot, Uuid};
 use crate::text::plain;
 
 /// A host that has to follow a new master.
@@ -61,7 +61,7 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
             _ if reason.severity() == Severity::Blocks => {
                 let (rule, advice) = advice(reason);
                 let told = match reason.fault(host) {
-                    Some(fault) => format!("{told} ({})", fault_with_names(pool, &fault)),
+                    Some(fault) => format!("{told} ({})", fault.code),
                     None => told,
                 };
                 unsolved.push(Unsolved::new(rule, told, advice));

@@ -12,8 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Planner, WhatIf};
 use crate::model::Object;
 use crate::model::{
-    Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, fault_with_names,
-    label_at,
+    Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, label_at,
 };
 
 /// A VM that moves, and where it is likely to go: the server chooses by itself.
@@ -132,10 +131,7 @@ fn refusals(pool: &Snapshot, host: &Ref<Host>, record: &Host, unsolved: &mut Vec
     if let Some(fault) = disabled.ok().and_then(|asked| asked.refusal) {
         refuse(
             "ha-would-break",
-            format!(
-                "HA could not keep its promise without {name} ({})",
-                fault_with_names(pool, &fault)
-            ),
+            format!("HA could not keep its promise without {name} ({})", fault.code),
             "Lower the number of failures to tolerate, or protect fewer VMs.",
         );
     }

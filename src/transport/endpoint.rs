@@ -35,14 +35,14 @@ impl Endpoint {
         Self { scheme: Scheme::Https, host: host.into(), port: None }
     }
 
-    /// The same endpoint at another port.
+    /// Moves the endpoint to another port.
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// The same endpoint under another host name or address.
+    /// Moves the endpoint to another host name or address.
     #[must_use]
     pub fn with_host(&self, host: impl Into<String>) -> Self {
         Self { host: host.into(), ..self.clone() }

@@ -27,7 +27,7 @@ use crate::error::Result;
 /// or a broken connection and for HTTP statuses other than 200, `Timeout` for a deadline that
 /// passed, `Trust` for a certificate, `TooLarge` for a limit, `Cancelled` for a cancelled call.
 pub trait Transport: Send + Sync {
-    /// Sends the body to `/jsonrpc` of the endpoint and returns the reply's body.
+    /// Sends the body to `/jsonrpc` of the endpoint; returns the reply's body.
     ///
     /// # Errors
     /// As the trait says.
@@ -40,7 +40,7 @@ pub trait Transport: Send + Sync {
 
     /// How many requests to different hosts may be under way at a time; eight if not said.
     ///
-    /// A simulator in virtual time may answer one, so that a run can be repeated exactly.
+    /// A simulator in virtual time may return one, so that a run can be repeated exactly.
     fn at_once(&self) -> usize {
         8
     }

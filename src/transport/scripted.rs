@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Body, Cancel, Clock, Request, Transport};
 
-/// Plays expected requests and canned replies, in order; its clock moves only by being waited on.
+/// Expects requests in order and plays canned replies.
+///
+/// Its clock moves only by being waited on.
 ///
 /// Clones share one script. Whatever was not expected fails with `InvalidInput` and is remembered,
 /// so that [`verify`](Self::verify) tells it also where the caller swallowed the error.
@@ -46,7 +48,7 @@ impl Scripted {
         Self::default()
     }
 
-    /// Expects a request whose text contains `request`, and answers it with `body`.
+    /// Expects a request whose text contains `request`, and replies with `body`.
     ///
     /// The host is a name or address, or a whole endpoint such as `https://10.0.0.1:8443`.
     pub fn expect(&self, host: &str, request: &str, body: &str) -> &Self {

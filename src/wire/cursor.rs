@@ -20,7 +20,7 @@ type Step<T> = Result<T, Stop>;
 /// A place in a window onto a JSON text.
 pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
-    /// The same as text, if all of it is: then no string has to be checked again.
+    /// The bytes as text, if all of them are: then no string has to be checked again.
     pub(super) text: Option<&'a str>,
     pub(super) at: usize,
     /// Whether the text ends where the window ends.

@@ -12,9 +12,11 @@ use crate::wire::stream::{Problems, Reply, put, record, twice};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
-    /// Where to go on: the token for the next call, with the same classes.
+    /// Where to go on: the token for the next call for these classes.
     pub token: String,
-    /// How many objects of each class the server has, by the class's name in lower case.
+    /// How many objects of each class the server has.
+    ///
+    /// Classes go by their names in lower case.
     ///
     /// All classes of the server's release, whichever were asked for.
     pub valid_ref_counts: BTreeMap<String, i64>,
@@ -140,7 +142,7 @@ impl Reply {
     }
 }
 
-/// Takes one event and applies it; none if its class is not modelled.
+/// Takes one event and applies it; returns the change, unless its class is not modelled.
 ///
 /// May be run again for the same event, when more of it has arrived.
 fn event(

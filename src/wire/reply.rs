@@ -29,7 +29,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     }
 }
 
-/// The same for what is known to be text.
+/// Decodes a reply that is known to be text.
 pub(crate) fn decode_text<T: DeserializeOwned>(body: &str) -> Result<T> {
     decode_from(serde_json::Deserializer::from_str(body), body.as_bytes())
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// A password, session ref or pool secret: not shown by Debug, overwritten when dropped.
+/// A password, session ref or pool secret.
+///
+/// It is not shown by Debug, and overwritten when dropped.
 ///
 /// It has neither `Display` nor `Serialize`, so that it can reach a log or a file only through
 /// [`reveal`](Self::reveal). The overwriting is what safe Rust can do; copies that other code made

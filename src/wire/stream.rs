@@ -84,7 +84,7 @@ impl Reply {
         reply
     }
 
-    /// The same with a window that cuts nearly everything.
+    /// A reader whose window cuts nearly everything.
     #[cfg(test)]
     pub(super) fn with_window(self, first: usize) -> Self {
         Self { first, ..self }
@@ -135,7 +135,9 @@ impl Reply {
         })
     }
 
-    /// Decodes the result of `get_all_records` into the class's table, which is then covered.
+    /// Decodes the result of `get_all_records` into the table of a class.
+    ///
+    /// The table is covered then.
     ///
     /// # Errors
     /// As [`Self::result`]. Records that cannot be decoded are noted in

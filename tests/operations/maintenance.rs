@@ -281,11 +281,11 @@ fn each_vm_that_cannot_move_is_told_with_its_reason() {
     let plan = planned(&log_in(&world, "alpha"), "gamma");
     let told: Vec<_> = plan.unsolved.iter().map(|unsolved| unsolved.message.as_str()).collect();
     for (vm, why) in [
-        ("local", "does not reach \"Local storage\""),
+        ("local", "does not reach SR \"Local storage\""),
         ("huge", "no host has memory left"),
         ("paused", "it is paused"),
         ("blocked", "OPERATION_BLOCKED [VM_HAS_VGPU]"),
-        ("wired", "is not on \"Pool-wide network associated with eth1\""),
+        ("wired", "is not on network \"Pool-wide network associated with eth1\""),
     ] {
         let told = told.iter().find(|told| told.contains(&format!("{vm:?}")));
         assert!(told.is_some_and(|told| told.contains(why)), "{vm}: {told:?} in\n{plan}");
@@ -337,7 +337,7 @@ fn what_only_the_server_knows_of_a_vm_stops_it_before_the_host_is_disabled() {
     edited.unwrap();
     assert!(planned(&client, "gamma").is_complete());
     let why = not_done(maintain(&client, &plan));
-    assert!(why.contains("web cannot leave") && why.contains("VM_LACKS_FEATURE"), "{why}");
+    assert!(why.contains("VM \"web\" cannot leave") && why.contains("VM_LACKS_FEATURE"), "{why}");
     assert_eq!(requests(&world, "Async.host.disable"), 0);
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
+use crate::words::{Names, assert_words};
 use xcp_pool::client::{Client, LocalSession};
 use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
-use xcp_pool::operations::Outcome;
+use xcp_pool::operations::{Outcome, Why};
 use xcp_pool::plan::Plan;
 use xcp_pool::simulator::{World, WorldTransport};
 use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
@@ -65,7 +66,7 @@ pub(crate) fn done<T>(outcome: Result<Outcome<T>>) -> T {
 #[track_caller]
 pub(crate) fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
     match outcome.unwrap() {
-        Outcome::NotDone(why) => why.to_string(),
+        Outcome::NotDone(why) => read(&why),
         other => panic!("{other:?}"),
     }
 }
@@ -73,9 +74,17 @@ pub(crate) fn not_done<T: Debug>(outcome: Result<Outcome<T>>) -> String {
 #[track_caller]
 pub(crate) fn unknown<T: Debug>(outcome: Result<Outcome<T>>) -> String {
     match outcome.unwrap() {
-        Outcome::Unknown(why) => why.to_string(),
+        Outcome::Unknown(why) => read(&why),
         other => panic!("{other:?}"),
     }
+}
+
+/// What a person reads of it, which must be in words.
+#[track_caller]
+fn read(why: &Why) -> String {
+    let text = why.to_string();
+    assert_words(&text, &Names::unknown());
+    text
 }
 
 /// The rules that keep a plan from being complete.

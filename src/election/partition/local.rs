@@ -81,7 +81,9 @@ struct Settled {
 }
 
 impl LocalView {
-    /// Whether all whom the host hears or sees publish the same view as its own (`sm.c:2366-2434`).
+    /// Whether all whom the host hears or sees publish its own view.
+    ///
+    /// As the daemon does (`sm.c:2366-2434`).
     ///
     /// As long as they do not, the daemon waits, up to
     /// [`agreement_timeout`](super::Timing::agreement_timeout).
@@ -93,7 +95,9 @@ impl LocalView {
         Ok(self.is_shared())
     }
 
-    /// What the host decides now (`sm.c:1026-1128`); a view that is not shared is repaired first.
+    /// What the host decides now (`sm.c:1026-1128`).
+    ///
+    /// A view that is not shared is repaired first.
     ///
     /// # Errors
     /// `InvalidInput` if there are no hosts or more than 64, if the lists differ in length, or if

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Outcome {
     /// Every configured host with its fate, in the daemon's order.
     pub hosts: Vec<HostFate>,
-    /// The rule by which the survivors live; none if nobody survives.
+    /// The rule by which the survivors live, if there are any.
     pub rule: Option<Rule>,
     /// The survivors' uuids.
     pub survivors: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub next_live_set: Vec<String>,
     /// Who may be master afterwards.
     pub election: Election,
-    /// When the survivors may act on the deaths; none if no host leaves the live set.
+    /// When the survivors may act on the deaths, if a host leaves the live set.
     pub wait: Option<Wait>,
 }
 
@@ -35,7 +35,7 @@ pub struct HostFate {
     pub host: String,
     /// What becomes of it.
     pub fate: Fate,
-    /// What it decided itself; none if it does not run.
+    /// What it decided itself, if it runs.
     pub decision: Option<HostDecision>,
 }
 
@@ -77,7 +77,9 @@ pub enum FenceReason {
         /// Hosts that are neither visible nor excluded, and may have storage.
         missing: Vec<String>,
     },
-    /// Another group of hosts with storage is better: heavier, larger, or with a lower uuid.
+    /// Another group of hosts with storage is better.
+    ///
+    /// It is heavier, larger, or has a lower uuid.
     OutsideBestGroup {
         /// The host around which that group was found.
         winner: Option<String>,
@@ -102,7 +104,9 @@ pub enum Rule {
 #[serde(tag = "election", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Election {
-    /// There is no storage, so no lock to win: nobody can become master until it is back.
+    /// There is no storage, so no lock to win.
+    ///
+    /// Nobody can become master until it is back.
     Impossible {
         /// The hosts that stay alive without a master.
         waiting: Vec<String>,
@@ -140,7 +144,9 @@ pub struct Wait {
     pub agreement: u32,
     /// From the decision until the losers' watchdogs must have fired.
     pub fence: u32,
-    /// Whether the last is extended because a host is removed that is still visible somewhere.
+    /// Whether the last is extended.
+    ///
+    /// So it is where a host is removed that is still visible somewhere.
     pub extended: bool,
     /// The sum: from the last sign of life until anyone may act, at the earliest.
     pub earliest: u32,

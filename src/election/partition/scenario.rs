@@ -73,7 +73,7 @@ impl Scenario {
         Self::from_views(hosts, views)
     }
 
-    /// A pool in any state, given as the views of its hosts in the order of their uuids.
+    /// A pool in any state, as the views of its hosts in the order of their uuids.
     ///
     /// Whether the views can be is asked by [`Scenario::decide`] and [`Scenario::objections`].
     ///
@@ -334,7 +334,9 @@ pub enum Objection {
         /// The host that it cannot hear.
         stopped: String,
     },
-    /// A host hears another that does not hear it; the daemon drops such links on both sides.
+    /// A host hears another that does not hear it.
+    ///
+    /// The daemon drops such links on both sides.
     OneWayHeartbeat {
         /// The host that hears.
         host: String,

@@ -19,7 +19,7 @@ pub struct Timing {
     pub statefile_timeout: u32,
     /// Wh: the hypervisor resets a host whose heartbeat thread is silent for so long.
     pub heartbeat_watchdog_timeout: u32,
-    /// Ws: the same for the state-file thread.
+    /// Ws: how long the state-file thread may hang, in seconds.
     pub statefile_watchdog_timeout: u32,
     /// How long a starting host tries to join.
     pub boot_join_timeout: u32,
@@ -42,10 +42,12 @@ impl Timing {
     /// The smallest base timeout that XAPI's formulas are made for, in seconds.
     pub const MIN_BASE: u32 = 10;
 
-    /// No survivor acts earlier after its decision than this, in seconds (`sm.c:985-1017`).
+    /// The least time before a survivor acts, in seconds (`sm.c:985-1017`).
     pub const MIN_FENCE_WAIT: u32 = 10;
 
-    /// The timers that XAPI configures from a base timeout in seconds (`xapi_ha.ml:234-266`).
+    /// The timers that XAPI configures from a base timeout in seconds.
+    ///
+    /// As `xapi_ha.ml:234-266`.
     ///
     /// # Errors
     /// `InvalidInput` if the base timeout is under 10 seconds or over a day.
@@ -101,7 +103,9 @@ impl Timing {
             .unwrap_or(Self::DEFAULT_BASE)
     }
 
-    /// How long a survivor waits before it acts on a death, in seconds (`sm.c:985-1017`).
+    /// How long a survivor waits before it acts on a death, in seconds.
+    ///
+    /// As `sm.c:985-1017`.
     ///
     /// The wait covers the losers' watchdogs. `elapsed` counts since the survivor passed a survival
     /// rule; `extended` is set if a host that is still visible somewhere is being removed.

@@ -31,9 +31,13 @@ pub struct Views {
     pub running: HostSet,
     /// Heartbeat domain of each host: whom it hears, itself included.
     pub hb: Vec<HostSet>,
-    /// State-file domain of each host: whom it sees writing; empty if it lost the storage.
+    /// State-file domain of each host: whom it sees writing.
+    ///
+    /// Empty if it lost the storage.
     pub sf: Vec<HostSet>,
-    /// What is still known, as both domains, of a host that cannot be heard or read now.
+    /// What is still known of a host that cannot be heard or read now.
+    ///
+    /// It stands for both domains.
     pub stale_view: HostSet,
 }
 

@@ -7,7 +7,7 @@ use crate::transport::Http;
 use crate::transport::http::trust::{Fingerprint, Kind, Mismatch};
 
 impl Http {
-    /// Remembers the certificates of all hosts that a snapshot has them of; answers of how many.
+    /// Remembers the certificates of the hosts in a snapshot; returns how many.
     ///
     /// For [`Trust::first_use`](crate::transport::Trust::first_use): the master, which is trusted
     /// already, vouches for its members before one of them has to be asked, in the hour when the

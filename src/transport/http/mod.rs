@@ -28,7 +28,9 @@ use crate::text::quoted;
 use crate::transport::{Body, Endpoint, Request, Scheme, Transport};
 use crate::wire::MAX_REQUEST;
 
-/// A blocking transport to real hosts: HTTP/1.1 over TLS, with connections kept and shared.
+/// A blocking transport to real hosts, by HTTP/1.1 over TLS.
+///
+/// Connections are kept and shared.
 ///
 /// Clones share their connections; one is enough for a whole program.
 ///

@@ -20,7 +20,7 @@ pub trait PinStore: Send + Sync {
     /// Whatever keeps it from being known; the host is then not trusted.
     fn pin(&self, host: &str) -> Result<Option<Fingerprint>>;
 
-    /// Remembers a fingerprint, unless one is remembered already; answers the one that counts.
+    /// Remembers a fingerprint, unless one is known; returns the one that counts.
     ///
     /// Of two callers at the same time, both get the fingerprint of the one that was first.
     ///

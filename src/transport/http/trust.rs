@@ -33,7 +33,9 @@ pub(super) enum Kind {
 }
 
 impl Trust {
-    /// Certificates that an authority of the system's store signed, for the name they are used with.
+    /// Trusts certificates that an authority of the system's store signed.
+    ///
+    /// They must be for the name that they are used with.
     ///
     /// The store is the operating system's, so that a company's own authority counts where its
     /// administrators installed it.
@@ -41,7 +43,9 @@ impl Trust {
         Self(Kind::System)
     }
 
-    /// Certificates that one of these authorities signed, for the name they are used with.
+    /// Trusts certificates that one of these authorities signed.
+    ///
+    /// They must be for the name that they are used with.
     ///
     /// A self-signed host certificate may be given as its own authority.
     ///
@@ -62,7 +66,7 @@ impl Trust {
         Ok(Self(Kind::Authorities(certificates.into())))
     }
 
-    /// The same, from a file.
+    /// Authorities from a PEM file.
     ///
     /// # Errors
     /// `InvalidInput` if the file cannot be read, and as [`Self::authorities`].
@@ -201,7 +205,9 @@ impl fmt::Debug for Fingerprint {
 pub struct Mismatch {
     /// The host: name or address, and port.
     pub host: String,
-    /// The fingerprints that would have been right; none if an authority should have signed.
+    /// The fingerprints that would have been right.
+    ///
+    /// Empty if an authority should have signed.
     pub expected: Vec<Fingerprint>,
     /// The fingerprint of the certificate that the host showed.
     pub actual: Fingerprint,

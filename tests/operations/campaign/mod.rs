@@ -8,6 +8,8 @@
 
 pub(crate) mod cases;
 mod wire;
+#[path = "../../support/words.rs"]
+mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use std::time::Duration;
 pub(crate) use cases::Operation;
 use wire::{Caller, Log};
 pub(crate) use wire::{Fault, What};
+use words::Names;
 
 /// What happens in which run.
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ pub(crate) fn run(schedule: &Schedule) -> Run {
     let log = Log::new(schedule, &*case);
     let mut random = Random::new(schedule.seed ^ 0xca11);
     let mut attempts: Vec<Said> = Vec::new();
-    let mut ended = false;
+    let (mut ended, mut names) = (false, Names::unknown());
     while attempts.len() < CALLERS && !ended {
         let caller = Caller::new(&world, &log);
         let said = case.attempt(&caller);
@@ -90,6 +93,8 @@ pub(crate) fn run(schedule: &Schedule) -> Run {
         if caller.was_cancelled() && matches!(said, Said::Unknown(_)) {
             log.violation(format!("it was cancelled, and claims {said}"));
         }
+        names.add_world(&world, &case.hosts());
+        log.read(&said.to_string(), &names);
         attempts.push(said.clone());
         match &said {
             Said::Done(_) | Said::NotDone(_) => {

@@ -11,6 +11,7 @@ use xcp_pool::simulator::{HostRole, Injection, Peer, Trouble, World, WorldTransp
 use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
 
 use super::cases::Case;
+use super::words::{Names, complaints};
 use super::{Random, Run, Said, Schedule};
 
 /// Something that goes wrong at a request, counted from the first one of all callers.
@@ -152,6 +153,13 @@ impl Log {
         self.with(|inner| inner.violations.push(what));
     }
 
+    /// Notes what nobody could read in a text.
+    pub(crate) fn read(&self, text: &str, names: &Names) {
+        for complaint in complaints(text, names) {
+            self.violation(format!("{complaint}, in the text: {text}"));
+        }
+    }
+
     pub(crate) fn note(&self, what: &str) {
         let now = self.world.now().as_secs_f64();
         self.with(|inner| inner.trace.push(format!("{now:9.2} {what}")));
@@ -264,6 +272,12 @@ impl Caller {
             true => self.stop.is_cancelled(),
             false => self.cancelled.load(Ordering::Relaxed),
         }
+    }
+
+    /// Reads what is told of the operation's progress.
+    pub(crate) fn reads(&self) -> impl Fn(&str) + use<> {
+        let log = self.log.clone();
+        move |text| log.read(text, &Names::unknown())
     }
 
     pub(crate) fn is_dead(&self) -> bool {

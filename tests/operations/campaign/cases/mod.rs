@@ -124,12 +124,16 @@ fn connect(caller: &Caller, host: &str) -> Result<Client> {
 
 /// A quarter of an hour, which is enough for everything in a world at peace.
 fn control(caller: &Caller) -> Control<'static> {
-    Control::new().deadline(Duration::from_secs(900)).cancel(caller.operates_until())
+    let read = caller.reads();
+    Control::new()
+        .deadline(Duration::from_secs(900))
+        .cancel(caller.operates_until())
+        .observer(move |progress| progress.awaited.iter().for_each(|awaited| read(awaited)))
 }
 
-fn said<T: std::fmt::Debug>(result: Result<Outcome<T>>) -> Said {
+fn said<T: std::fmt::Display>(result: Result<Outcome<T>>) -> Said {
     match result {
-        Ok(Outcome::Done(_)) => Said::Done(String::new()),
+        Ok(Outcome::Done(done)) => Said::Done(done.to_string()),
         Ok(Outcome::NotDone(why)) => Said::NotDone(why.to_string()),
         Ok(Outcome::Unknown(why)) => Said::Unknown(why.to_string()),
         Err(error) => Said::Failed(error.to_string()),

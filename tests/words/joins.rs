@@ -1,0 +1,75 @@
+//! What is said of a join: reports, consequences, plans, and how they go on.
+
+use xcp_pool::model::Snapshot;
+use xcp_pool::plan::{self, Choices, Joiner};
+use xcp_pool::preflight::consequences::{Attempt, foretell};
+use xcp_pool::preflight::{Options, Policy, evaluate_with};
+
+use crate::words::Names;
+use crate::{Reader, pairs};
+
+/// Reads everything that is said of a join.
+pub fn texts(pool: &Snapshot, joiner: &Snapshot, options: &Options, read: &mut impl FnMut(String)) {
+    let report = evaluate_with(pool, joiner, options);
+    read(report.to_string());
+    read(report.to_markdown());
+    for attempt in [Attempt::join(), Attempt::join_force()] {
+        let attempt = attempt.refused(report.predicted_fault().cloned());
+        let foretold = foretell(pool, joiner, &attempt);
+        read(foretold.to_string());
+        read(foretold.to_markdown());
+    }
+    let mut choices = vec![Choices::new()];
+    for finding in report.findings() {
+        read(finding.to_string());
+        choices.extend(
+            finding.remedy.choices.iter().skip(1).map(|choice| {
+                Choices::new().choose(&finding.rule.to_string(), choice.code).unwrap()
+            }),
+        );
+    }
+    for choices in &choices {
+        let plan = match plan::join(pool, joiner, options, &report, choices) {
+            Ok(plan) => plan,
+            Err(error) => {
+                read(error.to_string());
+                continue;
+            }
+        };
+        read(plan.to_string());
+        if let Err(error) = plan.check() {
+            read(error.to_string());
+        }
+        for step in &plan.steps {
+            let world = if step.side == xcp_pool::actions::Side::Pool { pool } else { joiner };
+            for condition in step.preconditions().into_iter().chain(step.effect()) {
+                read(condition.describe(world));
+            }
+        }
+    }
+    let one = Joiner { snapshot: joiner, options, choices: &choices[0] };
+    match plan::join_many(pool, &[one, one]) {
+        Ok(joins) => read(joins.to_string()),
+        Err(error) => read(error.to_string()),
+    }
+}
+
+#[test]
+fn what_is_said_of_joins_is_in_words() {
+    let mut reader = Reader::default();
+    for pair in pairs() {
+        let names = Names::of(&[&pair.pool, &pair.joiner]);
+        texts(&pair.pool, &pair.joiner, &pair.options, &mut |text| reader.read(&text, &names));
+    }
+    reader.finish(2_000);
+}
+
+#[test]
+fn a_policy_that_is_refused_is_told_in_words() {
+    let mut reader = Reader::default();
+    for (rule, reason) in [("running-vm", "x"), ("running-vms", ""), ("\u{202e}", "x")] {
+        let error = Policy::default().overriding(rule, reason).unwrap_err();
+        reader.read(&error.to_string(), &Names::unknown());
+    }
+    reader.finish(3);
+}
