@@ -259,6 +259,7 @@ impl Condition {
             }
             Self::Gone { class, reference } => format!("{} is gone", object(class, reference)),
             Self::HaEnabled { enabled } => format!("HA is {}", if *enabled { "on" } else { "off" }),
+            Self::HostEmpty { host } => format!("no VM is on {}", label_at(snapshot, host)),
             Self::HostEdition { host, edition } => {
                 format!("{} has the edition {}", label_at(snapshot, host), quoted(edition))
             }
