@@ -85,7 +85,9 @@ pub enum Condition {
         /// Whether it does.
         serves: bool,
     },
-    /// Whether a host's connection to a storage repository is up; false too if it is gone.
+    /// Whether a host is connected to a storage repository.
+    ///
+    /// Not so, too, if the connection is gone.
     PbdAttached {
         /// The connection.
         pbd: Ref<Pbd>,
@@ -149,7 +151,9 @@ impl Condition {
         Self::Gone { class: T::CLASS.to_owned(), reference: reference.to_string() }
     }
 
-    /// Whether it holds in a snapshot of the side in question; none if the snapshot cannot tell.
+    /// Whether it holds in a snapshot of the side in question.
+    ///
+    /// Not known, `None`, if the snapshot does not tell.
     pub fn holds(&self, snapshot: &Snapshot) -> Option<bool> {
         match self {
             Self::ClusterHostEnabled { cluster_host, enabled } => {
@@ -243,7 +247,9 @@ impl Condition {
 }
 
 impl Condition {
-    /// What must hold, as what follows "that", with names from a snapshot of the side in question.
+    /// What must hold, as what follows "that".
+    ///
+    /// Names come from a snapshot of the side in question.
     pub fn describe(&self, snapshot: &Snapshot) -> String {
         let object = |class: &str, reference: &str| match Class::from_name(class) {
             Some(class) => object_of_class(snapshot, class, reference).label().to_string(),

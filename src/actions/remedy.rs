@@ -12,7 +12,7 @@ use crate::model::{Object, Snapshot};
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Remedy {
-    /// The ways out; each of them alone, done for all objects of the finding, is enough.
+    /// The ways out, each enough if done for all objects of the finding.
     pub choices: Vec<Choice>,
     /// What only a person can do, and how.
     pub by_person: Option<String>,
@@ -22,13 +22,17 @@ pub struct Remedy {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The stable name of this way, unique within its finding's rule: `shut-down`, `forget`.
+    /// The stable name of this way, such as `shut-down` or `forget`.
+    ///
+    /// It is unique within its finding's rule.
     pub code: &'static str,
     /// What it means, in one line.
     pub summary: String,
     /// The calls, in order.
     pub actions: Vec<Action>,
-    /// The ref of the finding's object that each action serves, in the order of the actions.
+    /// The ref of the finding's object that each action serves.
+    ///
+    /// In the order of the actions.
     pub serves: Vec<String>,
     /// What is lost for good.
     pub destroys: Vec<Loss>,

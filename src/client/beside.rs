@@ -75,7 +75,9 @@ impl Client {
             .connect_to(&endpoint, self.credentials())
     }
 
-    /// Opens a session with another host alone, whatever its role; see [`LocalSession`].
+    /// Opens a session with another host alone, whatever its role.
+    ///
+    /// See [`LocalSession`].
     ///
     /// It has the client's limits, and what cancels the client cancels it, too.
     ///

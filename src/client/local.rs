@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Params, Reply, Secret};
 
-/// A session with one host, whatever its role: also with a member, also in emergency mode.
+/// A session with one host, whatever its role.
+///
+/// Also with a member, also in emergency mode.
 ///
 /// For the calls that a host answers without its pool: `host.is_in_emergency_mode`,
 /// `pool.emergency_transition_to_master`, `pool.emergency_reset_master` and their like

@@ -17,9 +17,11 @@ pub enum LoginFailure {
     NotXapi,
     /// The host has just started and is not ready (`HOST_STILL_BOOTING`).
     StillBooting,
-    /// The host is in emergency mode, for this reason (xen-api `Xapi_globs.emergency_mode_error`).
+    /// The host is in emergency mode, for this reason.
+    ///
+    /// As xen-api `Xapi_globs.emergency_mode_error`.
     Emergency(Fault),
-    /// The host is a member, and the master that it names could not be reached or found.
+    /// The host is a member, and its master could not be reached or found.
     Slave,
     /// The user or the password was refused.
     BadPassword,

@@ -14,7 +14,9 @@ use crate::wire::{Call, Reply};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// The master of a pool, by its uuid; a stand-alone host is the master of a pool of its own.
+    /// The master of a pool, by the uuid of the pool.
+    ///
+    /// A stand-alone host is the master of a pool of its own.
     Master(Uuid),
     /// A member, whose master is at this address. The master may be long dead.
     Member(String),

@@ -21,7 +21,9 @@ pub enum TaskEnd<T> {
     Cancelled,
     /// It failed, with the fault that it raised.
     Failed(Error),
-    /// Nobody knows: the task is gone, with a master that restarted for example, or the master.
+    /// Nobody knows.
+    ///
+    /// The task is gone, with a master that restarted for example, or the master is.
     ///
     /// Whether it was done must be read from the pool's state.
     Unknown(Error),
@@ -58,7 +60,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
 impl Client {
-    /// Runs a method as a task and waits for its end; `progress` is told what is done, 0 to 1.
+    /// Runs a method as a task and waits for its end.
+    ///
+    /// `progress` is told what is done, 0 to 1.
     ///
     /// The method is named without `Async.`: `pool.join`.
     ///
@@ -119,7 +123,9 @@ impl TaskHandle {
         self.client.record(&self.reference)
     }
 
-    /// Asks the server to cancel the task; many operations never look whether they should.
+    /// Asks the server to cancel the task.
+    ///
+    /// Many operations never look whether they should.
     ///
     /// # Errors
     /// As [`Client::call`].

@@ -116,8 +116,9 @@ impl MasterLock {
         }
     }
 
-    /// Applies the grant rules to what was read, and returns the proposal (`lock_mgr.c:589-697,
-    /// 837-859`).
+    /// Applies the grant rules to what was read, and returns the proposal.
+    ///
+    /// As `lock_mgr.c:589-697, 837-859`.
     ///
     /// Grants are taken back from hosts that ask no more or are offline. The own request goes up
     /// only once nobody online grants this host from an earlier attempt and this host grants nobody

@@ -4,8 +4,9 @@ use super::cpu::{self, domain_type};
 use crate::error::Fault;
 use crate::model::{DomainType, Host, PowerState, Ref, Snapshot, Vm};
 
-/// Why a VM cannot start on a host (`Xapi_vm_helpers.assert_can_boot_here` without memory and CPU
-/// checks); none if it can.
+/// Why a VM cannot start on a host, if it cannot.
+///
+/// As `Xapi_vm_helpers.assert_can_boot_here`, without memory and CPU checks.
 ///
 /// The order is the server's. Left out, as a snapshot cannot tell: vGPU types and capacity, SR-IOV
 /// capacity, crash actions; a VM with a GPU fits where any GPU is.

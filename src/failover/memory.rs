@@ -107,8 +107,8 @@ pub fn used(vm: &Vm, policy: Policy) -> i64 {
 /// As `Memory_check.host_compute_free_memory_with_policy`.
 ///
 /// What the host has less what Xen takes less every VM that is on it or on its way to it, the
-/// control domain included; a VM that is both counts twice. Never less than 0, and none if the host
-/// or its metrics are not known.
+/// control domain included; a VM that is both counts twice. Never less than 0; not known without
+/// the host or its metrics.
 pub fn free(snapshot: &Snapshot, host: &Ref<Host>, policy: Policy) -> Option<i64> {
     let record = snapshot.host.get(host)?;
     let metrics = snapshot.host_metrics.get(&record.metrics)?;

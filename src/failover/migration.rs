@@ -3,7 +3,9 @@
 use crate::error::Fault;
 use crate::model::{DomainType, PowerState, Ref, Snapshot, Vm, VmMetrics};
 
-/// Why `VM.pool_migrate` is not allowed now; none if it is (`Xapi_vm_lifecycle.get_operation_error`).
+/// Why `VM.pool_migrate` is not allowed now, if it is not.
+///
+/// As `Xapi_vm_lifecycle.get_operation_error`.
 ///
 /// The order is the server's. Left out, as a snapshot cannot tell: disks that are reset on boot and
 /// cached, and vGPUs that can migrate (none does here).

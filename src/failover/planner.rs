@@ -195,7 +195,9 @@ impl<'a> Planner<'a> {
         self.plan_after(&Change::default(), failures)
     }
 
-    /// Whether failures can be survived after a change; `change.failures` wins over `failures`.
+    /// Whether failures can be survived after a change.
+    ///
+    /// `change.failures` wins over `failures`.
     pub fn plan_after(&self, change: &Change, failures: i64) -> plan::FailurePlan {
         let failures = change.failures.unwrap_or(failures);
         let restart = self.restart(&self.protected, &BTreeSet::new(), change);

@@ -26,7 +26,9 @@ pub fn snapshot() -> impl Strategy<Value = Snapshot> {
 }
 
 impl Snapshot {
-    /// Takes fields away from all records of a class, as if the source had not had them.
+    /// Takes fields away from all records of a class.
+    ///
+    /// As if the source had not had them.
     pub fn lose_fields(&mut self, class: Class, is_lost: impl Fn(&str) -> bool) {
         with_class!(class, T => {
             let fields = T::FIELDS.iter().enumerate().filter(|(_, field)| is_lost(field));

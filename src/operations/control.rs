@@ -28,7 +28,7 @@ pub struct Progress<'a> {
     pub elapsed: Duration,
 }
 
-/// How long an operation may take, who may cancel it, and who is told of its progress.
+/// How long an operation may take, who may cancel it, who is told of it.
 pub struct Control<'a> {
     deadline: Duration,
     cancel: Cancel,

@@ -20,7 +20,9 @@ const NEEDED: &[Class] = &[
     Class::Vm,
 ];
 
-/// Plans that a host leaves its pool: what that destroys, and what stands in the way.
+/// Plans that a host leaves its pool.
+///
+/// The plan tells what that destroys, and what stands in the way.
 ///
 /// The snapshot is the pool's, of [`Scope::Failover`](crate::client::Scope::Failover) or more. Every
 /// precondition of `pool.eject` that does not hold is in [`Plan::unsolved`], all of them at once;

@@ -30,7 +30,9 @@ pub struct Member {
 /// What must be known of a pool that is to be handed over.
 const NEEDED: &[Class] = &[Class::Pool, Class::Host, Class::HostMetrics];
 
-/// Plans that a host becomes master, while the present one is up (`pool.designate_new_master`).
+/// Plans that a host becomes master, while the present one is up.
+///
+/// The call is `pool.designate_new_master`.
 ///
 /// The snapshot is the pool's, of [`Scope::Overview`](crate::client::Scope::Overview) or more; the
 /// evidence is what is known of the hosts beside it, see

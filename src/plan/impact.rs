@@ -21,7 +21,7 @@ pub struct Impact {
     pub srs: Vec<SrImpact>,
     /// The VMs that lose something, in the order of their names. Their records stay.
     pub vms: Vec<VmImpact>,
-    /// How many host failures HA can plan for; none while HA is off.
+    /// How many host failures HA can plan for, while HA is on.
     pub ha: Option<HaImpact>,
 }
 

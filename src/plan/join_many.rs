@@ -24,8 +24,10 @@ pub struct Joins {
     pub schema: u32,
     /// The plans, in the order in which they run.
     pub plans: Vec<Plan>,
-    /// What the preflight finds only because of the hosts that join before, and where the pool as it
-    /// will be could not be foretold in full, a line each.
+    /// What the hosts that join before bring about, a line each.
+    ///
+    /// That is what the preflight finds only because of them, and where the pool as it will be
+    /// could not be foretold in full.
     ///
     /// What is not known now is looked at anew before the join in question.
     pub notes: Vec<String>,

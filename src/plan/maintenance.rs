@@ -220,7 +220,7 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// Why a VM can go to none of these hosts; none if it can.
+    /// Why a VM can go to none of these hosts, if that is so.
     fn obstacle(&self, reference: &Ref<Vm>, vm: &Vm, targets: &[Ref<Host>]) -> Option<String> {
         if targets.is_empty() {
             let why = "there is no other host that is live and enabled (NO_HOSTS_AVAILABLE)";
@@ -243,7 +243,7 @@ impl<'a> Reach<'a> {
         first
     }
 
-    /// What a VM needs and a host does not have; none if it has all.
+    /// What a VM needs and a host does not have, if anything.
     fn missing(&self, vm: &Ref<Vm>, host: &Ref<Host>) -> Option<String> {
         let name = self.pool.get(host).map_or("?", |host| host.name_label.as_str());
         let mut srs = self.disks.get(vm).into_iter().flatten();

@@ -47,7 +47,9 @@ use crate::actions::Loss;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Snapshot};
 
-/// Steps in order, with what they are for, what they destroy and what they leave to a person.
+/// Steps in order, with what they are for.
+///
+/// Also what they destroy, and what they leave to a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {

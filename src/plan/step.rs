@@ -43,7 +43,9 @@ pub enum Purpose {
     },
     /// The host becomes master in place of one that died, or that lost its role.
     Recovery {
-        /// The master that died; none if nobody was master, after a hand-over that failed half-way.
+        /// The master that died, if there was one.
+        ///
+        /// Nobody is master after a hand-over that failed half-way.
         old_master: Option<Subject>,
         /// Whether that host is proven to be off, or a person says so.
         old_master_is_off: bool,
@@ -70,7 +72,7 @@ pub struct Step {
     pub side: Side,
     /// What is done.
     pub work: Work,
-    /// The same in words.
+    /// What is done, in words.
     pub summary: String,
     /// The rules that ask for it.
     pub because: Vec<String>,
@@ -140,7 +142,9 @@ pub enum Work {
     },
     /// Waits until the host is live with its storage attached, after another boot.
     Return,
-    /// Waits until the host is a live, enabled member with its storage attached, and compares.
+    /// Waits until the host is a live, enabled member with its storage attached.
+    ///
+    /// Then what the pool has is compared with what was foretold.
     Settle,
 }
 

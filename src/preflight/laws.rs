@@ -31,7 +31,7 @@ mod tests {
         report.findings().iter().map(|finding| finding.rule.as_str()).collect()
     }
 
-    /// The same snapshot, its records put in from the last to the first.
+    /// Puts the records of a snapshot in from the last to the first.
     fn reversed(snapshot: &Snapshot) -> Snapshot {
         let mut reversed = Snapshot::new();
         for class in Class::ALL {

@@ -67,7 +67,7 @@ impl Options {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// The bridge backend that the joiner's network daemon uses: `openvswitch` or `bridge`.
+    /// The backend of the joiner's network daemon: `openvswitch` or `bridge`.
     ///
     /// Default: what the joiner's `software_version` says.
     pub joiner_bridge_backend: Option<String>,
@@ -77,7 +77,9 @@ pub struct Evidence {
     ///
     /// Default: the master of its pool, which a host that may join is.
     pub joiner_host: Option<Ref<Host>>,
-    /// The joiner's clock (`host.get_servertime`), read at the same moment as the master's.
+    /// The joiner's clock (`host.get_servertime`).
+    ///
+    /// Read at the same moment as the master's.
     pub joiner_time: Option<Timestamp>,
     /// The master's clock (`host.get_servertime`).
     pub master_time: Option<Timestamp>,

@@ -49,7 +49,9 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// The number of the JSON form; it changes when a field changes its meaning or goes.
+    /// The number of the JSON form.
+    ///
+    /// It changes when a field changes its meaning or goes.
     pub const SCHEMA: u32 = 1;
 
     pub(super) fn new(pool: Arc<Snapshot>, joiner: Arc<Snapshot>, options: Options) -> Self {
@@ -85,7 +87,9 @@ impl Report {
         })
     }
 
-    /// The error that `pool.join` would raise, or `pool.join_force` if that is what will be called.
+    /// The error that `pool.join` would raise.
+    ///
+    /// Or `pool.join_force`, if that is what will be called.
     ///
     /// An override changes nothing here: XAPI does not know of it.
     pub fn predicted_fault(&self) -> Option<&Fault> {
@@ -120,8 +124,10 @@ impl Report {
         }
     }
 
-    /// Whether the join takes `pool.join_force`: all that only this call passes is accepted, by the
-    /// policy rule by rule, or by [`Options::force`](super::Options).
+    /// Whether the join takes `pool.join_force`.
+    ///
+    /// So it does if all that only this call passes is accepted, by the policy rule by rule, or by
+    /// [`Options::force`](super::Options).
     pub fn needs_force(&self) -> bool {
         let mut forceable = self
             .findings()

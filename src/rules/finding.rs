@@ -25,8 +25,8 @@ pub struct Finding {
     pub xapi_check: Option<&'static str>,
     /// The error that this check would raise.
     ///
-    /// None if XAPI does not object, for the second cause in a check that stops at its first, and for
-    /// a check that the forced form of the call skips, if that is what will be called.
+    /// Missing if XAPI does not object, for the second cause in a check that stops at its first,
+    /// and for a check that the forced form of the call skips, if that is what will be called.
     pub fault: Option<Fault>,
     /// The objects that offend, by name.
     pub objects: Vec<Object>,
@@ -63,14 +63,17 @@ impl Finding {
         }
     }
 
-    /// Whether it stands in the way: a blocker, or a forceable one, that no policy overrides.
+    /// Whether it stands in the way.
+    ///
+    /// So does a blocker, or a forceable one, that no policy overrides.
     pub fn stops(&self) -> bool {
         matches!(self.severity, Severity::Blocker | Severity::Forceable)
             && self.overridden.is_none()
     }
 
-    /// Whether it may stand in the way or not: what a check of XAPI's needs is not known, or what the
-    /// policy demands.
+    /// Whether it may stand in the way or not.
+    ///
+    /// Then what a check of XAPI's needs is not known, or what the policy demands.
     pub fn leaves_open(&self) -> bool {
         self.severity == Severity::Unknown && self.binding && self.overridden.is_none()
     }

@@ -11,7 +11,9 @@ use super::finding::Finding;
 use super::severity::Severity;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Which rules of a set are overridden, and why; and whether the vendor's documents are binding.
+/// Which rules of a set are overridden, and why.
+///
+/// Also whether the vendor's documents are binding.
 ///
 /// There is no blanket override: each rule is named, with a reason that stays with the finding.
 ///

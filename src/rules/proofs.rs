@@ -17,7 +17,9 @@ pub type Sides = BTreeMap<Side, Snapshot>;
 /// The evaluation of a rule set on such a world.
 pub type Evaluation<'a> = &'a dyn Fn(&Sides) -> Vec<Finding>;
 
-/// Takes away each field that a rule reads: the finding is `Unknown` and names field and object.
+/// Takes away each field that a rule reads, and looks at the finding.
+///
+/// It must be `Unknown`, and name field and object.
 ///
 /// Returns how many fields were tried; classes without records are left out.
 ///
@@ -59,8 +61,9 @@ pub fn a_missing_field_is_told(
     Ok(tried)
 }
 
-/// Takes away each class that a rule reads: the finding is `Unknown`, of the rule or of one that
-/// ends all checks.
+/// Takes away each class that a rule reads, and looks at the finding.
+///
+/// It must be `Unknown`, of the rule or of one that ends all checks.
 ///
 /// # Errors
 /// What was taken for a pass.

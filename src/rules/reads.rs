@@ -19,7 +19,9 @@ pub struct Reads {
     pub records: Which,
     /// XAPI's names of the fields.
     pub fields: &'static [&'static str],
-    /// The release of XAPI that brought the youngest of the fields; older sides are not asked.
+    /// The release of XAPI that brought the youngest of the fields.
+    ///
+    /// Older sides are not asked.
     pub since: Since,
 }
 

@@ -23,8 +23,9 @@ pub(crate) struct View<'a> {
 enum Local<'a> {
     /// It is the pool's master.
     Master,
-    /// The database is that of a host by itself, which knows who it is, whatever its database says;
-    /// the ref, if the caller knows it.
+    /// The database is that of a host by itself; its ref, if the caller knows it.
+    ///
+    /// Such a host knows who it is, whatever its database says.
     Own(Option<&'a Ref<Host>>),
 }
 

@@ -196,4 +196,5 @@ fn is_camel_case(word: &str) -> bool {
 }
 
 /// What vendors write in this way.
-const PROPER_NAMES: &[&str] = &["AuthenticAMD", "GenuineIntel", "XenServer", "OpenFlow"];
+const PROPER_NAMES: &[&str] =
+    &["AuthenticAMD", "GenuineIntel", "GiB", "MiB", "OpaqueRef", "XenServer"];

@@ -61,7 +61,7 @@ fn what_is_said_of_joins_is_in_words() {
         let names = Names::of(&[&pair.pool, &pair.joiner]);
         texts(&pair.pool, &pair.joiner, &pair.options, &mut |text| reader.read(&text, &names));
     }
-    reader.finish(2_000);
+    reader.finish(1_500);
 }
 
 #[test]

@@ -65,7 +65,9 @@ pub enum Contact {
         /// The error.
         why: String,
     },
-    /// The connection is refused: something is up at the address, but no toolstack listens.
+    /// The connection is refused.
+    ///
+    /// Something is up at the address, but no toolstack listens.
     Refuses {
         /// The error.
         why: String,
@@ -90,7 +92,7 @@ pub enum Contact {
 }
 
 impl HostAnswer {
-    /// A host that was asked at this endpoint, called by that address, and said no more than this.
+    /// A host that was asked at this endpoint, and said no more than this.
     pub fn new(endpoint: impl Into<String>, contact: Contact) -> Self {
         let endpoint = endpoint.into();
         Self {

@@ -7,7 +7,7 @@ use super::whole::{Diagnosis, Records};
 use super::{classify, text};
 
 impl Diagnosis {
-    /// What the answers of all hosts that were asked come to, beside the pool's records.
+    /// What the answers of all hosts come to, beside the pool's records.
     ///
     /// The records say which pool is meant; without any it is that of the master whom most hosts
     /// follow. They should cover pool and hosts, with what was last known if no master answers.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What a diagnosis comes to. Variants are ordered from well to ill; hosts are named.
+/// What a diagnosis comes to.
+///
+/// Variants are ordered from well to ill; hosts are named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -22,7 +22,9 @@ pub struct Diagnosis {
     pub name: String,
     /// The master's address: the one that answers, else the one that the records name.
     pub master: Option<String>,
-    /// Whether HA is enabled in the pool, by its records; not whether it is armed on a host.
+    /// Whether HA is enabled in the pool, by its records.
+    ///
+    /// Not whether it is armed on a host.
     pub ha_enabled: Option<bool>,
     /// The records that names, versions and HA were read from, and where they are from.
     pub records: Records,

@@ -48,7 +48,9 @@ pub enum Remaining {
         /// What it says.
         says: String,
     },
-    /// The records still show VMs on the old master, which cannot be started elsewhere so.
+    /// The records still show VMs on the old master.
+    ///
+    /// They cannot be started elsewhere so.
     VmsOnOldMaster {
         /// The old master's name.
         host: String,

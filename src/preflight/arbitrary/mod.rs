@@ -77,13 +77,13 @@ impl World {
         world
     }
 
-    /// The same world without one of its offences.
+    /// Takes one of its offences out of the world.
     #[must_use]
     pub fn without(&self, offence: Offence) -> Self {
         Self::new(self.size, self.offences.iter().copied().filter(|other| *other != offence))
     }
 
-    /// The same world with VMs on the joiner, halted, each with a disk and an interface.
+    /// Adds halted VMs to the joiner, each with a disk and an interface.
     #[must_use]
     pub fn with_halted_vms(mut self, vms: usize) -> Self {
         for n in 0..vms {

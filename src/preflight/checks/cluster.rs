@@ -66,7 +66,7 @@ const CLUSTER_NETWORK: [Reads; 3] = [
     Reads::pool(Class::Pif, Which::Each, &["VLAN", "management"]),
 ];
 
-/// The interface of the cluster that the joiner will be taken into; none if there is none such.
+/// The interface of the cluster that the joiner will be taken into, if there is one.
 ///
 /// Any membership tells the same network, and the server takes the first that it walks over.
 fn cluster_pif<'a>(facts: &Facts<'a>) -> Result<Option<(Object, &'a Pif)>, Lost> {

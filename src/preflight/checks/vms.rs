@@ -159,7 +159,7 @@ pub(in crate::preflight) enum Migration {
     Running,
 }
 
-/// The call that moves a VM into the pool; none if something of it has no place to go.
+/// The call that moves a VM into the pool, unless something of it has no place to go.
 fn into_the_pool(
     facts: &Facts<'_>,
     reference: &Ref<Vm>,

@@ -23,14 +23,16 @@ pub struct Cpu {
     pub joiner_vendor: String,
     /// The sets of features that the pool keeps.
     pub levels: Vec<Level>,
-    /// VMs that run, are paused or suspended in the pool, and use what the new member lacks.
+    /// VMs in the pool that use what the new member lacks.
+    ///
+    /// They run, or are paused or suspended.
     ///
     /// They go on where they are, and cannot move to the new member before they are restarted
-    /// (`Cpuid_helpers.assert_vm_is_compatible`). None if that is not known.
+    /// (`Cpuid_helpers.assert_vm_is_compatible`). Missing if that is not known.
     pub confined: Option<Vec<Confined>>,
     /// Suspended VMs of the joiner's that use what some member of the pool lacks.
     ///
-    /// They can resume on the new member alone. None if that is not known.
+    /// They can resume on the new member alone. Missing if that is not known.
     pub bound: Option<Vec<Confined>>,
 }
 
@@ -83,7 +85,7 @@ pub struct Feature {
 impl Features {
     /// Reads a set as XAPI writes it: words in hexadecimal, joined by dashes.
     ///
-    /// None if the text is no such set.
+    /// Nothing if the text is no such set.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self::default());

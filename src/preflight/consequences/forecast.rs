@@ -13,9 +13,9 @@ use crate::model::{Class, Host, Record, Ref, Snapshot, Sr, Uuid, Vdi, Version};
 pub(super) struct Forecast<'a> {
     pub pool: &'a Snapshot,
     pub joiner: &'a Snapshot,
-    /// The pool's master; none if it is not known.
+    /// The pool's master, if it is known.
     pub master: Option<(&'a Ref<Host>, &'a Host)>,
-    /// The host that joins; none if it is not known.
+    /// The host that joins, if it is known.
     pub me: Option<(&'a Ref<Host>, &'a Host)>,
     /// The joiner's host in the pool, or the error that keeps it out.
     pub host: Option<Result<Ref<Host>, Fault>>,
@@ -45,7 +45,7 @@ pub struct Gap {
     pub side: Side,
     /// The class that it says nothing of, or not enough.
     pub class: Class,
-    /// The field that records of this class lack; none if the whole class is missing.
+    /// The field that records of this class lack, unless the whole class is missing.
     pub field: Option<&'static str>,
     /// What therefore is not known.
     pub hides: Vec<&'static str>,
@@ -61,7 +61,7 @@ pub struct Loss {
     pub uuid: Uuid,
     /// The object's name, or what comes nearest.
     pub name: String,
-    /// The field whose value is lost; none if the whole object is.
+    /// The field whose value is lost, unless the whole object is.
     pub field: Option<&'static str>,
     /// The lost value, readable.
     pub value: String,
@@ -104,7 +104,9 @@ impl<'a> Forecast<'a> {
         }
     }
 
-    /// Whether every record of a class has these fields; if not, notes what is not known.
+    /// Whether every record of a class has these fields.
+    ///
+    /// If not, notes what is not known.
     pub(super) fn knows<T: Record>(
         &mut self,
         side: Side,

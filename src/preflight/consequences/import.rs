@@ -19,7 +19,7 @@ use crate::model::{
 pub enum Import {
     /// Every VM arrives.
     Complete,
-    /// One stands against it, and no VM arrives; the join answers success all the same.
+    /// One stands against it, and no VM arrives; the join reports success all the same.
     Undone(Clash),
 }
 
@@ -49,9 +49,9 @@ pub struct VmName {
 pub(super) struct Plan<'a> {
     /// What is exported, in the order in which it is imported.
     pub exported: Vec<(&'a Ref<Vm>, &'a Vm)>,
-    /// The interfaces of the exported VMs; none if not known.
+    /// The interfaces of the exported VMs, if known.
     pub vifs: Option<Devices<'a, Vif>>,
-    /// The drives of the exported VMs, in the order of their import; none if not known.
+    /// The drives of the exported VMs, in the order of their import, if known.
     pub vbds: Option<Devices<'a, Vbd>>,
     /// The disks that are exported, and those of the pool that they may be.
     pub vdis: BTreeMap<&'a Ref<Vdi>, Vec<Ref<Vdi>>>,
@@ -60,7 +60,7 @@ pub(super) struct Plan<'a> {
     /// The refs of those.
     freed: HashSet<&'a Ref<Vm>>,
     pub clash: Option<Clash>,
-    /// The exported VMs whose metrics stay behind although the import is undone: those from here on.
+    /// From which exported VM on metrics stay although the import is undone.
     pub orphans_from: usize,
 }
 
@@ -292,7 +292,7 @@ impl<'a> Plan<'a> {
         (!self.freed.contains(&there.VM)).then_some(reference)
     }
 
-    /// The pool's interface with this uuid, which the import uses instead of making one.
+    /// The pool's interface with this uuid, which the import uses.
     pub(super) fn vif_there<'b>(&self, f: &Forecast<'b>, vif: &Vif) -> Option<&'b Ref<Vif>> {
         let (reference, there) = f.pool.vif.by_uuid(&vif.uuid)?;
         (!self.freed.contains(&there.VM)).then_some(reference)

@@ -24,7 +24,9 @@ pub struct PifFate {
     pub management: bool,
     /// What becomes of it.
     pub outcome: PifOutcome,
-    /// An interface of this host with the same device, which the pool has already and keeps.
+    /// An interface of this host with that device, which the pool has already.
+    ///
+    /// The pool keeps it.
     pub twin: Option<Ref<Pif>>,
 }
 
@@ -37,7 +39,7 @@ pub enum PifOutcome {
     Introduced(Place),
     /// It is neither physical nor the management interface, and is not copied.
     NotCopied,
-    /// It does not appear; the error is swallowed, none if it has no XAPI code.
+    /// It does not appear; the error, if it has an XAPI code, is swallowed.
     Refused(Option<Fault>),
 }
 
@@ -48,11 +50,13 @@ pub enum PifOutcome {
 pub enum Management {
     /// On a physical interface or a bond.
     Untagged,
-    /// On a VLAN, which comes along; so do secrets and PVS sites, which do not otherwise.
+    /// On a VLAN, which comes along.
+    ///
+    /// So do secrets and PVS sites, which do not otherwise.
     Vlan {
         /// The tag.
         tag: i64,
-        /// The pool's management network, where the VLAN's interface goes; none if not known.
+        /// The pool's management network, where the VLAN's interface goes, if known.
         network: Option<Place>,
         /// The bridge on the joiner.
         bridge: String,

@@ -26,7 +26,7 @@ pub struct Machines {
     pub default_templates: usize,
     /// The pool's VMs that are destroyed to make room.
     pub replaced: Vec<Replaced>,
-    /// How many records of class `VM_metrics` stay in the pool without a VM; none if not known.
+    /// How many `VM_metrics` stay in the pool without a VM, if known.
     pub orphan_metrics: Option<usize>,
 }
 
@@ -48,11 +48,13 @@ pub struct VmFate {
     pub version: i64,
     /// Whether it arrives.
     pub arrives: bool,
-    /// Its interfaces; none if it is not known where they land.
+    /// Its interfaces, if it is known where they land.
     pub vifs: Option<Vec<VifFate>>,
-    /// How many disks and drives come with it; none if not known.
+    /// How many disks and drives come with it, if known.
     pub drives: Option<usize>,
-    /// The drives, by `userdevice`, that are emptied or left out, as their disk is not found.
+    /// The drives, by `userdevice`, that are emptied or left out.
+    ///
+    /// Their disks are not found.
     pub emptied: Vec<String>,
 }
 
@@ -84,7 +86,9 @@ pub struct VifFate {
     pub mac: String,
     /// The name of its network on the joiner.
     pub network: String,
-    /// Where it lands; none if the pool has an interface with this uuid, which is left as it is.
+    /// Where it lands.
+    ///
+    /// Nowhere if the pool has an interface with this uuid, which is left as it is.
     pub landing: Option<Landing>,
 }
 
@@ -103,9 +107,9 @@ pub struct Replaced {
     pub destroyed: bool,
     /// Whether the joiner's VM comes in its place; if not, it is destroyed for nothing.
     pub by_another: bool,
-    /// How many interfaces are destroyed; none if not known.
+    /// How many interfaces are destroyed, if known.
     pub vifs: Option<usize>,
-    /// How many drives are destroyed; the disks stay. None if not known.
+    /// How many drives are destroyed, if known; the disks stay.
     pub vbds: Option<usize>,
     /// How many snapshots lose the VM that they are of.
     pub snapshots: usize,
@@ -354,7 +358,7 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
     replaced
 }
 
-/// The records of class `VM_metrics`, which are made before the VMs; answers how many get no VM.
+/// The records of class `VM_metrics`, which are made before the VMs; returns how many get no VM.
 ///
 /// Those of `VM_guest_metrics` are made with them.
 fn metrics(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Option<usize> {

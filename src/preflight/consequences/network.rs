@@ -26,7 +26,7 @@ pub struct NetworkFate {
     pub bridge: String,
     /// What becomes of it.
     pub outcome: NetworkOutcome,
-    /// Where the VMs on it land; none if no VM is on it, or if that is not known.
+    /// Where the VMs on it land, if any are on it and that is known.
     pub landing: Option<Landing>,
     /// What will be different on the pool's network that takes its place.
     pub changes: Vec<FieldChange>,
@@ -43,7 +43,7 @@ pub enum NetworkOutcome {
     Introduced,
     /// The pool's network takes its place, because the bridge has the same name.
     Merged(Place),
-    /// It does not appear; the error is swallowed, none if it has no XAPI code.
+    /// It does not appear; the error, if it has an XAPI code, is swallowed.
     Refused(Option<Fault>),
 }
 
@@ -56,7 +56,7 @@ pub struct Place {
     pub reference: Ref<Network>,
     /// Its name.
     pub name_label: String,
-    /// Its bridge; none if the master makes up a name.
+    /// Its bridge, unless the master makes up a name.
     pub bridge: Option<String>,
     /// Whether the join makes it.
     pub new: bool,
@@ -68,15 +68,19 @@ pub struct Place {
 pub struct Landing {
     /// How it is found.
     pub by: LandedBy,
-    /// The network; more than one if the choice among them depends on refs not yet made.
+    /// The network, or several.
+    ///
+    /// Then the choice among them depends on refs that are not made yet.
     pub places: Vec<Place>,
     /// Whether that is another network than the one that takes the joiner's place.
     ///
-    /// None if it depends on the choice among several, or is not known.
+    /// Missing if it depends on the choice among several, or is not known.
     pub moved: Option<bool>,
 }
 
-/// How the import of a VM finds the network for its interface, in this order (`import.ml`, `Net`).
+/// How the import of a VM finds the network for its interface, in this order.
+///
+/// As `import.ml`, `Net`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -258,7 +262,7 @@ impl Networks {
 
     /// The pool's network that takes the place of one of the joiner's, if one does.
     ///
-    /// None if that is not known.
+    /// Missing if that is not known.
     fn counterpart(
         &self,
         reference: &Ref<Network>,
@@ -288,7 +292,7 @@ pub(super) fn place_of(f: &Forecast<'_>, reference: &Ref<Network>) -> Place {
     }
 }
 
-/// Whether the first interface on a network is a physical one; none if it leads nowhere.
+/// Whether the first interface on a network is a physical one, if it leads anywhere.
 fn is_physical(f: &Forecast<'_>, reference: &Ref<Network>, network: &Network) -> Option<bool> {
     if network.has("PIFs") {
         return match network.PIFs.first() {

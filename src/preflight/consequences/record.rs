@@ -166,7 +166,7 @@ fn fresh_metrics(vm: &Vm) -> VmMetrics {
     new
 }
 
-/// A drive; none if it is left out, as a disk that is not found.
+/// A drive, unless it is left out, as a disk that is not found.
 fn drive(plan: &Plan<'_>, vm: &Vm, there: &Ref<Vm>, vbd: &Vbd) -> Option<Vbd> {
     let disks = plan.vdis.get(&vbd.VDI).map(Vec::as_slice).unwrap_or_default();
     let mut new = vbd.clone();

@@ -28,7 +28,7 @@ impl Display for Consequences {
 }
 
 impl Consequences {
-    /// The same as Markdown: headings and nested lists.
+    /// The consequences as Markdown: headings and nested lists.
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# {}\n", escaped(&self.headline()));
         for section in self.lines() {

@@ -13,14 +13,14 @@ use crate::model::{Class, Host, Pool, Record, Ref, Snapshot, Sr, VmAppliance};
 pub struct Inherited {
     /// What it is, as XAPI names it: `pool.default_SR`.
     pub name: &'static str,
-    /// The joiner's value, readable; none if it is not known.
+    /// The joiner's value, readable, if it is known.
     pub before: Option<String>,
-    /// The pool's value, readable; none if it is not known.
+    /// The pool's value, readable, if it is known.
     pub after: Option<String>,
 }
 
 impl Inherited {
-    /// Whether it changes; none if one of the values is not known.
+    /// Whether it changes, if both values are known.
     pub fn changes(&self) -> Option<bool> {
         Some(self.before.as_ref()? != self.after.as_ref()?)
     }

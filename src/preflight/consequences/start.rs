@@ -15,13 +15,15 @@ use crate::model::{Bond, Network, Pbd, Pif, Ref, Sr, Uuid, Vlan};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AfterStart {
-    /// The pool's shared SRs that it gets connected to; none if not known.
+    /// The pool's shared SRs that it gets connected to, if known.
     pub connected: Option<Vec<SharedSr>>,
-    /// The pool's shared SRs that it does not get connected to, as the master itself is not.
+    /// The pool's shared SRs that it does not get connected to.
+    ///
+    /// The master itself is not connected to them.
     pub not_connected: Option<Vec<SharedSr>>,
-    /// The master's bonds, made again from the interfaces that the member has; none if not known.
+    /// The master's bonds, made again from the member's interfaces, if known.
     pub bonds: Option<Vec<BondCopy>>,
-    /// The master's VLANs, made again where the interface below exists; none if not known.
+    /// The master's VLANs, made again where the interface below exists, if known.
     pub vlans: Option<Vec<VlanCopy>>,
 }
 
@@ -35,7 +37,9 @@ pub struct SharedSr {
     pub name_label: String,
     /// Its type.
     pub r#type: String,
-    /// What the new PBD will say; empty if there is none. Secrets get copies of their own.
+    /// What the new PBD will say; empty without one.
+    ///
+    /// Secrets get copies of their own.
     pub device_config: BTreeMap<String, String>,
 }
 

@@ -39,7 +39,9 @@ pub struct SrFate {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SrOutcome {
-    /// It appears in the pool, not shared, under its own uuid, its size not known until scanned.
+    /// It appears in the pool, not shared, under its own uuid.
+    ///
+    /// Its size is not known until it is scanned.
     Introduced,
     /// The pool has a SR with this uuid, which stays as it is; the name in the pool.
     Known(String),
@@ -84,7 +86,7 @@ pub enum Outcome {
     Created,
     /// The pool has it already.
     Known,
-    /// It does not appear; the error is swallowed, none if it has no XAPI code.
+    /// It does not appear; the error, if it has an XAPI code, is swallowed.
     Refused(Option<Fault>),
 }
 

@@ -34,12 +34,12 @@ impl Features {
     }
 }
 
-/// The kinds of guests, with the key of their features in `cpu_info`.
+/// The kinds of VMs, with the key of their features in `cpu_info`.
 const KINDS: [(&str, &str); 2] = [("HVM", "features_hvm"), ("PV", "features_pv")];
 
 type Info = BTreeMap<String, String>;
 
-/// What the first has and the second lacks, by kind of guest.
+/// What the first has and the second lacks, by kind of VM.
 fn lacking(first: &Info, second: &Info) -> Vec<(&'static str, &'static str, Features)> {
     let features = |info: &Info, key| info.get(key).and_then(|text| Features::parse(text));
     KINDS

@@ -71,7 +71,9 @@ enum Fate<'a> {
     Merged(&'a Ref<Network>, &'a Network),
     /// It is made anew under its own label and bridge.
     New,
-    /// Nothing is made: XAPI refuses its bridge's name, or the pool has that bridge already.
+    /// Nothing is made.
+    ///
+    /// XAPI refuses its bridge's name, or the pool has that bridge already.
     Refused,
 }
 
