@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::quoted;
+use crate::text::{plain, quoted};
 
 /// What went wrong, in one line, with its kind, its XAPI fault and its cause.
 ///
@@ -84,7 +84,7 @@ impl From<Fault> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        plain(&self.0.message).fmt(f)
     }
 }
 
@@ -183,11 +183,21 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The fault where its objects are named already: without its parameters if these are refs.
+    pub(crate) fn told(&self) -> String {
+        match self.params.iter().any(|param| param.contains("OpaqueRef:")) {
+            true => plain(&self.code).to_string(),
+            false => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.code)?;
+        plain(&self.code).fmt(f)?;
         if !self.params.is_empty() {
-            write!(f, " [{}]", self.params.join(", "))?;
+            write!(f, " [{}]", plain(self.params.join(", ")))?;
         }
         Ok(())
     }

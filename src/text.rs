@@ -11,7 +11,15 @@ pub(crate) fn plain<T: Display>(text: T) -> impl Display {
     Plain(text)
 }
 
-/// A text between quotation marks.
+/// A text that is told as one line, unchanged if it is one already.
+pub(crate) fn line(text: String) -> String {
+    match text.contains(is_unseen) {
+        true => plain(text).to_string(),
+        false => text,
+    }
+}
+
+/// A text between quotation marks; that it is empty is said in words.
 pub(crate) fn quoted<T: Display>(text: T) -> impl Display {
     Quoted(text)
 }
@@ -28,8 +36,12 @@ impl<T: Display> Display for Plain<T> {
 
 impl<T: Display> Display for Quoted<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        if text.is_empty() {
+            return f.write_str("(unnamed)");
+        }
         f.write_char('"')?;
-        write!(Escape { out: f, also: "\"\\" }, "{}", self.0)?;
+        Escape { out: f, also: "\"\\" }.write_str(&text)?;
         f.write_char('"')
     }
 }
@@ -91,6 +103,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_end_its_own_quotation() {
+        assert_eq!(quoted("").to_string(), "(unnamed)");
         assert_eq!(quoted("a\" or \"b\\").to_string(), r#""a\" or \"b\\""#);
     }
 }

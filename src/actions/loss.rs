@@ -80,15 +80,15 @@ impl Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            LossKind::Certificate => "the certificate ",
-            LossKind::Memory => "unsaved memory of ",
-            LossKind::Network => "the network ",
-            LossKind::SrContent => "everything on ",
-            LossKind::Vdi => "the disk ",
-            LossKind::Vm => "the settings of ",
-        })?;
-        write!(f, "{}", self.object)?;
+        let object = &self.object;
+        match self.kind {
+            LossKind::Certificate => write!(f, "the certificate {}", object.without_class()),
+            LossKind::Memory => write!(f, "unsaved memory of {object}"),
+            LossKind::Network => write!(f, "the network {}", object.without_class()),
+            LossKind::SrContent => write!(f, "everything on {object}"),
+            LossKind::Vdi => write!(f, "the disk {}", object.without_class()),
+            LossKind::Vm => write!(f, "the settings of {object}"),
+        }?;
         match self.bytes {
             Some(bytes) => write!(f, " ({bytes} bytes)"),
             None => Ok(()),

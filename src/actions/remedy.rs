@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Action, Loss, Side};
 use crate::model::{Object, Snapshot};
+use crate::text::line;
 
 /// What can be done about a finding.
 ///
@@ -41,7 +42,7 @@ pub struct Choice {
 impl Remedy {
     /// Nothing but these words of advice.
     pub fn by_person(how: impl Into<String>) -> Self {
-        Self { choices: Vec::new(), by_person: Some(how.into()) }
+        Self { choices: Vec::new(), by_person: Some(line(how.into())) }
     }
 
     /// One more way out.
@@ -61,7 +62,7 @@ impl Choice {
     /// A way out without actions yet.
     pub fn new(code: &'static str, summary: impl Into<String>) -> Self {
         let (actions, serves, destroys) = Default::default();
-        Self { code, summary: summary.into(), actions, serves, destroys }
+        Self { code, summary: line(summary.into()), actions, serves, destroys }
     }
 
     /// Adds actions for an object of the finding, on snapshots of both sides.

@@ -48,7 +48,9 @@ impl Client {
         }
     }
 
-    /// Asks a host what it is, by logging in there and nowhere else, in 15 s at most; see [`probe`].
+    /// Asks a host what it is, by logging in there and nowhere else.
+    ///
+    /// In 15 s at most; see [`probe`].
     ///
     /// # Errors
     /// As [`probe`] and [`Self::locate`].

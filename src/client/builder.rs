@@ -64,7 +64,9 @@ impl ClientBuilder {
         }
     }
 
-    /// Says where a host really is that others call by this address: for NAT and tunnels.
+    /// Says where a host really is that others call by this address.
+    ///
+    /// For NAT and tunnels.
     ///
     /// Hosts are named by bare IP addresses in redirects. Without this, such an address is taken
     /// with the scheme and port of the host that named it.
@@ -74,7 +76,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Cancels whatever the client and its views are doing, from another thread; it still logs out.
+    /// Cancels whatever the client and its views are doing, from another thread.
+    ///
+    /// The client still logs out.
     ///
     /// For single calls there is [`Client::with_cancel`].
     #[must_use]
@@ -83,7 +87,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call may take, and how large its reply may be; 60 s and 512 MiB if not given.
+    /// How long a call may take, and how large its reply may be.
+    ///
+    /// 60 s and 512 MiB if not given.
     ///
     /// Whatever a call needs on its way is within its time: logging in again, following a redirect,
     /// searching the master, being sent a second time. Only a session that has to be closed gets a
@@ -106,7 +112,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Who the server is told to be talking to; `xcp_pool/` and the version if not given.
+    /// Who the server is told to be talking to.
+    ///
+    /// `xcp_pool/` and the version if not given.
     ///
     /// A server keeps 500 sessions of root per originator and drops the oldest beyond (xen-api
     /// `Db_gc_util.timeout_sessions_common`): programs that log in often should have one of their own.
@@ -116,7 +124,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long reads may search for a master before they fail; one search if not given.
+    /// How long reads may search for a master before they fail.
+    ///
+    /// One search if not given.
     ///
     /// A master that restarts is away for a minute or two, and so is the pool after a hand-over.
     /// Never longer than the read's own time: see [`Self::limits`].

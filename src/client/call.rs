@@ -15,7 +15,9 @@ use crate::model::{Record, Ref, Table, Uuid};
 use crate::wire::{Call, Params, Reply};
 
 impl Client {
-    /// Calls a method with its parameters, the session left out, and decodes its result.
+    /// Calls a method and decodes its result.
+    ///
+    /// The parameters leave the session out.
     ///
     /// Methods and parameters are XAPI's; `()` is the type of "no result".
     ///

@@ -65,7 +65,9 @@ impl Client {
         Self { cancel: Cancel::any([&self.cancel, cancel]), ..self.clone() }
     }
 
-    /// A view of the client whose calls nobody can cancel, as for what has to be tidied up.
+    /// A view of the client whose calls nobody can cancel.
+    ///
+    /// As for what has to be tidied up.
     #[must_use]
     pub fn without_cancel(&self) -> Self {
         Self { cancel: Cancel::new(), ..self.clone() }
@@ -91,7 +93,9 @@ impl Client {
         &self.shared.credentials
     }
 
-    /// Logs out, for all clones and views: what they are asked to do later fails with `State`.
+    /// Logs out, for all clones and views.
+    ///
+    /// What they are asked to do later fails with `State`.
     ///
     /// Dropping the last of them logs out, too, and ignores errors.
     ///

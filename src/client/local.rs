@@ -118,7 +118,9 @@ impl LocalSession {
         self.call("host.is_in_emergency_mode", &())
     }
 
-    /// Logs out, for all clones and views; dropping the last does the same, and ignores errors.
+    /// Logs out, for all clones and views.
+    ///
+    /// Dropping the last of them does so, too, and ignores errors.
     ///
     /// # Errors
     /// `Transport`, `Timeout` if the host could not be told; the session then lives as long as the

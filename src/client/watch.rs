@@ -114,7 +114,9 @@ impl Watch {
         self.client.cancel.clone()
     }
 
-    /// How long the server may hold a request when nothing happens; half a minute if not given.
+    /// How long the server may hold a request when nothing happens.
+    ///
+    /// Half a minute if not given.
     ///
     /// That is also how long [`poll`](Self::poll) waits, and how much later than the client's
     /// [limits](crate::client::ClientBuilder::limits) a host that has fallen silent is noticed.
@@ -143,8 +145,7 @@ impl Watch {
         self.ask(&self.client.with_cancel(cancel))
     }
 
-    /// Returns the next change as the iterator does, but waits no longer than until `cancel` is
-    /// cancelled.
+    /// Returns the next change, but waits no longer than until `cancel` is cancelled.
     ///
     /// That ends this wait alone, with the error `Cancelled`; nothing that happens meanwhile is lost.
     pub fn next_under(&mut self, cancel: &Cancel) -> Option<Result<Change>> {

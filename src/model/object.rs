@@ -43,9 +43,31 @@ impl Object {
         Self::lost(T::CLASS, reference)
     }
 
+    fn id(&self) -> impl fmt::Display {
+        plain(if self.uuid.is_empty() { &self.reference } else { &self.uuid })
+    }
+
+    /// Name and uuid of the object, in words that say its class already.
+    pub(crate) fn without_class(&self) -> String {
+        let word = match self.name.as_str() {
+            "" => self.id().to_string(),
+            name => quoted(name).to_string(),
+        };
+        match (self.name.as_str(), self.uuid.as_str()) {
+            ("", _) | (_, "") => word,
+            (_, uuid) => format!("{word} ({})", plain(uuid)),
+        }
+    }
+
     /// The object without its uuid, if it has a name.
     pub(crate) fn label(&self) -> impl fmt::Display {
         Label(self)
+    }
+
+    /// The object in a list of its kind: what people named it between quotation marks, what is named
+    /// by rule, such as a device, without; else its uuid, or ref.
+    pub(crate) fn word(&self) -> impl fmt::Display {
+        Word(self)
     }
 
     /// An object of the model, with the name that a person knows it by.
@@ -74,15 +96,29 @@ struct Label<'a>(&'a Object);
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Object { class, reference, uuid, name } = self.0;
-        write!(f, "{} ", plain(class))?;
-        match (name.as_str(), uuid.as_str()) {
-            ("", "") => plain(reference).fmt(f),
-            ("", uuid) => plain(uuid).fmt(f),
-            (name, _) => quoted(name).fmt(f),
+        write!(f, "{} ", plain(&self.0.class))?;
+        match self.0.name.as_str() {
+            "" => self.0.id().fmt(f),
+            name => quoted(name).fmt(f),
         }
     }
 }
+
+/// The name of an object, or what it goes by without one.
+struct Word<'a>(&'a Object);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.name.as_str() {
+            "" => self.0.id().fmt(f),
+            name if DEVICES.contains(&self.0.class.as_str()) => plain(name).fmt(f),
+            name => quoted(name).fmt(f),
+        }
+    }
+}
+
+/// Classes of objects that are named by rule; hosts and they stand in sentences as they are.
+const DEVICES: &[&str] = &["Bond", "PCI", "PIF", "VIF", "VLAN", "host", "network_sriov", "tunnel"];
 
 /// An object by the name that a person knows it by.
 pub(crate) fn object<T: Named>(reference: &Ref<T>, record: &T) -> Object {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::model::Snapshot;
+use crate::text::plain;
 
 /// A pool in a few numbers and names, to compare before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,7 +67,7 @@ impl Overview {
 
 impl fmt::Display for Overview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "master    {} at {}", self.master, self.master_address)?;
+        writeln!(f, "master    {} at {}", plain(&self.master), plain(&self.master_address))?;
         let mut lines = [
             ("hosts", &self.hosts),
             ("SRs", &self.srs),
@@ -74,7 +75,7 @@ impl fmt::Display for Overview {
             ("VMs", &self.vms),
         ]
         .into_iter()
-        .map(|(what, names)| format!("{what:<9} {}: {}", names.len(), names.join(", ")))
+        .map(|(what, names)| format!("{what:<9} {}: {}", names.len(), plain(names.join(", "))))
         .map(|line| line.trim_end_matches(": ").to_owned());
         let last = lines.next_back().unwrap_or_default();
         for line in lines {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
+use crate::text::plain;
 
 macro_rules! classes {
     ($($(#[$meta:meta])* $name:ident $table:ident $class:literal $lower:literal),* $(,)?) => {
@@ -153,7 +154,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.class, self.reference, self.message)
+        write!(f, "{} {}: {}", self.class, plain(&self.reference), plain(&self.message))
     }
 }
 

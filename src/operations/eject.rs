@@ -51,7 +51,9 @@ impl fmt::Display for Ejected {
 /// How long a host may take to say whether it left, after a call that failed.
 const ROLE_GRACE: Duration = Duration::from_secs(300);
 
-/// Has a host leave its pool, as planned; sees for itself that it left, and that it is back alone.
+/// Has a host leave its pool, as planned.
+///
+/// Sees for itself that the host left, and that it is back alone.
 ///
 /// `pool` is a client of the pool's master. Just before the call everything is looked at anew: what
 /// would be refused is not tried, and if something else would be destroyed than `consent` covers,
@@ -116,7 +118,9 @@ enum Stand {
     Member,
     /// The master of another pool.
     Alone(Uuid),
-    /// Somebody answers, who does not trust or take the client, or does not come up by itself.
+    /// Somebody answers who is of no use.
+    ///
+    /// It does not trust or take the client, or does not come up by itself.
     Stranger(Error),
     /// Nobody answers, or not yet.
     Silent(Error),

@@ -63,7 +63,9 @@ const FAULT_GRACE: Duration = Duration::from_secs(30);
 /// How long the old master may still rule after a call that got no answer.
 const SILENCE_GRACE: Duration = Duration::from_secs(90);
 
-/// Has a host become master, as planned; sees for itself that it did and that all others follow.
+/// Has a host become master, as planned.
+///
+/// Sees for itself that it did, and that all others follow.
 ///
 /// `pool` is a client of the pool. If the host is master already nothing is called. Before the call
 /// every host is asked what it is, and [`election::planned`] decides anew; while another hand-over is

@@ -80,7 +80,9 @@ impl fmt::Display for JoinAttempt {
     }
 }
 
-/// Makes hosts members of a pool, one after the other, as planned; never two at once.
+/// Makes hosts members of a pool, one after the other, as planned.
+///
+/// Never two at once.
 ///
 /// `joiners` are clients of the hosts, in the order of the plans. All are looked at before the first one
 /// joins. Before each further join the pool has to be at rest: nothing is under way, the last host is

@@ -45,7 +45,9 @@ impl fmt::Display for Maintained {
     }
 }
 
-/// Disables a member, moves its VMs away, reboots it, waits for it and enables it again, as planned.
+/// Empties a member, reboots it and puts it back to work, as planned.
+///
+/// The member is disabled, its VMs move away, it reboots, is waited for and enabled again.
 ///
 /// `pool` is a client of the pool's master. Before anything is done the server is asked which VMs keep
 /// the host from being emptied; it is not rebooted while a VM is on it. If a step before the reboot

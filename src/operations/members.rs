@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::model::{Snapshot, Uuid};
 use crate::transport::{Cancel, Clock, Endpoint, Limits, Transport};
 
-/// Where the hosts of a pool are, who asks them, and what was last known of the pool.
+/// Where the hosts of a pool are, and what was last known of it.
+///
+/// Also who asks them.
 ///
 /// For what has to work when no master answers: every host is asked for itself. The
 /// [snapshot](Self::snapshot) should be the last one that was taken while a master answered, as
@@ -44,7 +46,8 @@ impl Members {
         }
     }
 
-    /// The hosts beside a client's master, as the client reaches them; none of them is known yet.
+    /// The hosts beside a client's master, as the client reaches them; not one of them is known
+    /// yet.
     pub(super) fn beside(pool: &Client) -> Self {
         let way = pool.way();
         let mut members = Self::new(way.transport, way.credentials).host_at(way.endpoint);
@@ -69,7 +72,9 @@ impl Members {
         self
     }
 
-    /// Says where a host really is that others call by this address: for NAT and tunnels.
+    /// Says where a host really is that others call by this address.
+    ///
+    /// For NAT and tunnels.
     #[must_use]
     pub fn address(mut self, named: impl Into<String>, real: Endpoint) -> Self {
         self.addresses.insert(named.into(), real);

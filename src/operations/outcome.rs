@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::plan::Plan;
-use crate::text::plain;
+use crate::text::{line, plain};
 
 /// How an operation ended, as far as it can be known.
 #[derive(Debug)]
@@ -124,11 +124,11 @@ impl Why {
     }
 
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), evidence: Vec::new(), error: None }
+        Self { reason: line(reason.into()), evidence: Vec::new(), error: None }
     }
 
     pub(super) fn seen(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
-        self.evidence.extend(evidence);
+        self.evidence.extend(evidence.into_iter().map(line));
         self
     }
 

@@ -168,7 +168,7 @@ pub(super) fn warnings(
     confirmed: &BTreeSet<Confirmation>,
     f: &mut std::fmt::Formatter<'_>,
 ) -> std::fmt::Result {
-    warnings.iter().try_for_each(|warning| writeln!(f, "      warning: {warning}"))?;
+    warnings.iter().try_for_each(|warning| writeln!(f, "      warning: {}", plain(warning)))?;
     let name = |host: &Ref<Host>| match members.iter().find(|member| member.host == *host) {
         Some(member) => plain(&member.name).to_string(),
         None => "another host".to_owned(),

@@ -9,6 +9,7 @@ use crate::actions::{Loss, LossKind};
 use crate::failover::WhatIf;
 use crate::model::Object;
 use crate::model::{Host, Pbd, Ref, Snapshot, Sr, Vdi, Vm};
+use crate::text::plain;
 
 /// What goes with a host that is ejected.
 ///
@@ -186,7 +187,7 @@ impl fmt::Display for Impact {
 
 impl fmt::Display for SrImpact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}) vanishes from the pool", self.sr, self.kind)?;
+        write!(f, "{} ({}) vanishes from the pool", self.sr, plain(&self.kind))?;
         if self.disks > 0 {
             let s = if self.disks == 1 { "" } else { "s" };
             write!(f, " with {} disk{s} of {}", self.disks, Size(self.bytes))?;

@@ -14,7 +14,7 @@ use crate::model::{PowerState, Snapshot};
 use crate::preflight::consequences::{Attempt, Changes, foretell_with_changes};
 use crate::preflight::{Report, evaluate};
 use crate::rules::Severity;
-use crate::text::quoted;
+use crate::text::{plain, quoted};
 
 /// Plans of several joins, each for the pool as it will be after those before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ impl fmt::Display for Joins {
         for plan in &self.plans {
             writeln!(f, "{plan}\n")?;
         }
-        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {}", plain(note)))?;
         writeln!(f, "consent to all losses: {}", self.losses_digest())?;
         write!(f, "all plans: {}", self.digest())
     }

@@ -14,6 +14,7 @@ use crate::model::Object;
 use crate::model::{
     Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, label_at,
 };
+use crate::text::plain;
 
 /// A VM that moves, and where it is likely to go: the server chooses by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,6 +261,6 @@ impl<'a> Reach<'a> {
 
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} moves, to {} as it seems", self.vm, self.to)
+        write!(f, "{} moves, to {} as it seems", self.vm, plain(&self.to))
     }
 }

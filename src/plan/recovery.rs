@@ -152,7 +152,7 @@ fn in_words(snapshot: &Snapshot, confirmation: &Confirmation) -> Unsolved {
         Confirmation::HaNotArmed { host } => Unsolved::new(
             "ha-not-armed",
             format!("whether HA is armed on {} is not known", name(host)),
-            "Ask it (Members::ask_whether_ha_is_armed), or confirm that HA is off.",
+            "Have it asked with the diagnosis, or confirm that HA is off.",
         ),
         Confirmation::HasDatabase { host } => Unsolved::new(
             "has-database",

@@ -11,6 +11,7 @@ use crate::actions::{Action, Condition, Loss};
 use crate::election::Confirmation;
 use crate::model::{Host, Pool, Record, Ref, Uuid};
 use crate::preflight::Options;
+use crate::text::{line, plain};
 
 /// What a plan is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,13 +178,19 @@ impl Subject {
 
 impl Unsolved {
     pub(super) fn new(rule: &str, message: String, by_person: &str) -> Self {
-        Self { rule: rule.to_owned(), message, by_person: by_person.to_owned() }
+        Self { rule: rule.to_owned(), message: line(message), by_person: by_person.to_owned() }
     }
 }
 
 impl Step {
     pub(super) fn new(side: Side, work: Work, summary: impl Into<String>) -> Self {
-        Self { side, work, summary: summary.into(), because: Vec::new(), destroys: Vec::new() }
+        Self {
+            side,
+            work,
+            summary: line(summary.into()),
+            because: Vec::new(),
+            destroys: Vec::new(),
+        }
     }
 
     /// What must hold on its side before it runs.
@@ -283,13 +290,13 @@ impl fmt::Display for Purpose {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.uuid)
+        write!(f, "{} ({})", plain(&self.name), plain(&self.uuid))
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.side, self.summary)?;
+        write!(f, "{}: {}", self.side, plain(&self.summary))?;
         if !self.because.is_empty() {
             write!(f, " [{}]", self.because.join(", "))?;
         }
@@ -302,9 +309,9 @@ impl fmt::Display for Step {
 
 impl fmt::Display for Unsolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rule, self.message)?;
+        write!(f, "{}: {}", plain(&self.rule), plain(&self.message))?;
         if !self.by_person.is_empty() {
-            write!(f, " By hand: {}", self.by_person)?;
+            write!(f, " By hand: {}", plain(&self.by_person))?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! May this host join this pool? Everything that speaks against it, at once, and the way out.
 //!
-//! [`evaluate`] looks at a snapshot of the pool and one of the joiner and answers a [`Report`]: one
-//! [`Finding`](crate::rules::Finding) for each [`Rule`](crate::rules::Rule) that objects, in the order in which XAPI's `pool.join` would, none
-//! left out. XAPI itself stops at its first objection, and four of its error codes hide thirteen
-//! different causes; a finding names its cause, its objects, both values, the error that XAPI would
-//! raise, and the [`Remedy`](crate::actions::Remedy).
+//! [`evaluate`] looks at a snapshot of the pool and one of the joiner and returns a [`Report`]: one
+//! [`Finding`](crate::rules::Finding) for each [`Rule`](crate::rules::Rule) that objects, in the
+//! order in which XAPI's `pool.join` would, none left out. XAPI itself stops at its first
+//! objection, and four of its error codes hide thirteen different causes; a finding names its
+//! cause, its objects, both values, the error that XAPI would raise, and the
+//! [`Remedy`](crate::actions::Remedy).
 //!
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
 //! snapshots do not tell is a finding of severity [`Unknown`](crate::rules::Severity::Unknown), never a silent pass.

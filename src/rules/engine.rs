@@ -311,10 +311,9 @@ fn lacking(
                 .filter(|(n, _)| lacks & (1 << n) != 0)
                 .map(|(_, field)| *field)
                 .collect();
-            missing.push((
-                format!("{class} {reference} of {whose} has no {}", fields.join(", ")),
-                Some(object_of_class(snapshot, class, &reference.as_str())),
-            ));
+            let object = object_of_class(snapshot, class, &reference.as_str());
+            let message = format!("{} of {whose} has no {}", object.label(), fields.join(", "));
+            missing.push((message, Some(object)));
         }
     });
 }

@@ -10,6 +10,7 @@ use super::severity::Severity;
 use crate::actions::{Remedy, Side};
 use crate::error::Fault;
 use crate::model::Object;
+use crate::text::{line, plain};
 
 /// What a rule has to say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +57,7 @@ impl Finding {
             objects: Vec::new(),
             expected: None,
             actual: None,
-            message: message.into(),
+            message: line(message.into()),
             remedy: Remedy::default(),
             overridden: None,
             binding: rule.check.is_some(),
@@ -82,7 +83,7 @@ impl Finding {
     pub(super) fn details(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(reason) = &self.overridden {
-            lines.push(format!("overridden: {reason}"));
+            lines.push(format!("overridden: {}", plain(reason)));
         }
         if let Some(expected) = &self.expected {
             lines.push(format!("expected: {expected}"));
@@ -128,12 +129,12 @@ impl Finding {
     }
 
     pub(crate) fn expected(mut self, expected: impl fmt::Display) -> Self {
-        self.expected = Some(expected.to_string());
+        self.expected = Some(plain(expected).to_string());
         self
     }
 
     pub(crate) fn actual(mut self, actual: impl fmt::Display) -> Self {
-        self.actual = Some(actual.to_string());
+        self.actual = Some(plain(actual).to_string());
         self
     }
 
@@ -152,7 +153,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({}): {}", self.severity, self.rule, self.side, self.message)?;
         match &self.overridden {
-            Some(reason) => write!(f, " [overridden: {reason}]"),
+            Some(reason) => write!(f, " [overridden: {}]", plain(reason)),
             None => Ok(()),
         }
     }

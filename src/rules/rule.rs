@@ -25,14 +25,16 @@ pub struct Rule {
     pub severity: Severity,
     /// Whose state the rule objects to.
     pub side: Side,
-    /// The function of XAPI that this mirrors; none for what XAPI does not look at.
+    /// The function of XAPI that this mirrors, if XAPI looks at it at all.
     #[serde(rename = "xapi_check")]
     pub check: Option<&'static str>,
     /// The error code that XAPI raises.
     pub error: Option<&'static str>,
     /// The release of XAPI that brought the check.
     pub since: Since,
-    /// Whether the vendor's documents demand it, so that `Policy::documented()` makes it a blocker.
+    /// Whether the vendor's documents demand it.
+    ///
+    /// `Policy::documented()` makes it a blocker then.
     pub documented: bool,
     /// Whether the server checks nothing more once this check objects or cannot tell.
     #[serde(skip)]

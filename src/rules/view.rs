@@ -6,8 +6,9 @@ use super::rule::Rule;
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{
-    Class, Host, Object, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version,
+    Class, Host, Object, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version, object,
 };
+use crate::text::line;
 
 /// One side's database as one rule sees it.
 #[derive(Clone, Copy)]
@@ -86,9 +87,9 @@ impl<'a> View<'a> {
                 let (reference, pool) = self.pool()?;
                 self.must_not_be_unreadable(&pool.master)?;
                 Err(Lost::dangling(&pool.master).because(format!(
-                    "host {} does not exist, to which `master` of pool {reference} leads: the pool \
-                     is changing its master, or its database is damaged",
-                    pool.master
+                    "the host does not exist to which `master` of {} leads: the pool is changing its \
+                     master, or its database is damaged",
+                    object(reference, pool).label()
                 )))
             }
         }
@@ -124,8 +125,8 @@ impl<'a> View<'a> {
             return match record.absent().bits() & self.needed::<T>() {
                 0 => Ok(record),
                 _ => Err(Lost::unknown(format!(
-                    "{} {reference} of {} lacks fields",
-                    T::CLASS,
+                    "{} of {} lacks fields",
+                    Object::of(reference, record, "").label(),
                     self.whose()
                 ))),
             };
@@ -215,11 +216,11 @@ pub(crate) enum Lost {
 
 impl Lost {
     pub(crate) fn fault(fault: Fault, message: impl Into<String>) -> Self {
-        Self::Fault { fault, message: message.into() }
+        Self::Fault { fault, message: line(message.into()) }
     }
 
     pub(crate) fn unknown(message: impl Into<String>) -> Self {
-        Self::Unknown { message: message.into(), objects: Vec::new() }
+        Self::Unknown { message: line(message.into()), objects: Vec::new() }
     }
 
     /// The ref leads nowhere, and the server would say so.

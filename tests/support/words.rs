@@ -73,8 +73,11 @@ pub fn complaints(text: &str, names: &Names) -> Vec<String> {
                 wrong.push(format!("beside the fault with {one} there is no {name:?}"));
             }
         }
-        wrong.extend(words_of(&without_quotes(&rest, &mut wrong_quotes(&rest))));
-        wrong.extend(wrong_quotes(&rest));
+        let rest = without_quotes(&rest, &mut wrong);
+        let is_name = |word: &str| names.0.values().any(|name| name == word);
+        wrong.extend(
+            words_of(&rest).into_iter().filter(|(word, _)| !is_name(word)).map(|(_, what)| what),
+        );
     }
     wrong
 }
@@ -131,12 +134,6 @@ fn refs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn wrong_quotes(line: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    without_quotes(line, &mut wrong);
-    wrong
-}
-
 /// A line with names between quotation marks left out, and what is wrong with the marks.
 fn without_quotes(line: &str, wrong: &mut Vec<String>) -> String {
     let (mut rest, mut quoted) = (String::new(), None::<String>);
@@ -165,24 +162,24 @@ fn without_quotes(line: &str, wrong: &mut Vec<String>) -> String {
     rest
 }
 
-/// Words that Rust has and people do not, and words twice.
-fn words_of(line: &str) -> Vec<String> {
+/// Words that Rust has and people do not, and words twice, each with what is wrong.
+fn words_of(line: &str) -> Vec<(&str, String)> {
     let mut wrong = Vec::new();
     for form in ["Some(", "Ok(", "Err(", "Ref(", "[\"", "[…", "{ ", " }", "()", "::"] {
         if line.contains(form) {
-            wrong.push(format!("it holds {form:?}"));
+            wrong.push((form, format!("it holds {form:?}")));
         }
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     for pair in words.windows(2) {
         let is_word = pair[0].chars().all(char::is_alphabetic);
         if is_word && pair[0].to_lowercase() == pair[1].to_lowercase() {
-            wrong.push(format!("it says \"{} {}\"", pair[0], pair[1]));
+            wrong.push((pair[0], format!("it says \"{} {}\"", pair[0], pair[1])));
         }
     }
     for word in line.split(|c: char| !c.is_alphanumeric()) {
         if (word == "None" || is_camel_case(word)) && !PROPER_NAMES.contains(&word) {
-            wrong.push(format!("it says {word}"));
+            wrong.push((word, format!("it says {word}")));
         }
     }
     wrong

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use xcp_pool::election::{
     self, Confirmation, DatabaseCopy, Decision, Evidence, HostEvidence, Role,
 };
-use xcp_pool::model::{PoolOperation, Snapshot};
+use xcp_pool::model::{HostOperation, IpConfigurationMode, PoolOperation, Snapshot};
 
 use crate::words::Names;
 use crate::{Reader, pairs};
@@ -143,13 +143,88 @@ fn spoil(pool: &mut Snapshot, turn: usize) {
     for (n, (_, metrics)) in pool.host_metrics.iter_mut().enumerate() {
         metrics.live = n != turn;
     }
+    if turn == 3 {
+        pool.host_metrics.clear();
+        for (_, pif) in pool.pif.iter_mut() {
+            pif.ip_configuration_mode = IpConfigurationMode::Dhcp;
+        }
+        for (_, host) in pool.host.iter_mut() {
+            host.current_operations.insert("task".to_owned(), HostOperation::Evacuate);
+        }
+    }
     for (n, (_, pbd)) in pool.pbd.iter_mut().enumerate() {
         pbd.currently_attached = n % 3 != turn;
     }
 }
 
 /// Everything that a decision may say.
-const KINDS: &[&str] = &[];
+const KINDS: &[&str] = &[
+    "reason already-master",
+    "reason claims-mastership",
+    "reason database-absent",
+    "reason database-too-new",
+    "reason follows-another",
+    "reason ha-armed",
+    "reason ha-enabled",
+    "reason not-live",
+    "reason off",
+    "reason old-master",
+    "reason older-than-member",
+    "reason peer-follows-another",
+    "reason peer-in-emergency",
+    "reason peer-not-live",
+    "reason peer-unreachable",
+    "reason pool-busy",
+    "reason role-broken",
+    "reason rolling-upgrade",
+    "reason secret-rotation-pending",
+    "reason unreachable",
+    "reason vetoed",
+    "reason database-unknown",
+    "reason ha-armed-unknown",
+    "reason liveness-unknown",
+    "reason reachability-unknown",
+    "reason version-unknown",
+    "reason address-may-change",
+    "reason busy",
+    "reason database-behind",
+    "reason disabled",
+    "reason guidance-pending",
+    "reason older-than-absent-member",
+    "reason peers-out-of-reach",
+    "reason pool-waiting",
+    "reason storage-detached",
+    "reason all-storage-attached",
+    "reason newest-database",
+    "reason newest-version",
+    "hazard another-master",
+    "hazard another-promotion",
+    "hazard ha-half-off",
+    "hazard members-out-of-sight",
+    "hazard old-master-answers",
+    "hazard old-master-may-run",
+    "hazard old-master-may-return",
+    "hazard hand-over-may-break",
+    "hazard vms-may-run-twice",
+    "step check-roles",
+    "step declare-dead",
+    "step designate",
+    "step disable-ha",
+    "step if-broken",
+    "step prove-off",
+    "step recover-members",
+    "step restart-vms",
+    "step transition",
+    "step wait-for-master",
+    "confirm all-members-answer",
+    "confirm data-may-be-lost",
+    "confirm ha-not-armed",
+    "confirm has-database",
+    "confirm no-other-master",
+    "confirm old-master-is-off",
+    "confirm reachable",
+    "confirm version-is-newest",
+];
 
 #[test]
 fn confirmations_are_in_words() {

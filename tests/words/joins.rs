@@ -1,21 +1,23 @@
 //! What is said of a join: reports, consequences, plans, and how they go on.
 
+use std::sync::Arc;
+
+use xcp_pool::actions::Side;
 use xcp_pool::model::Snapshot;
-use xcp_pool::plan::{self, Choices, Joiner};
-use xcp_pool::preflight::consequences::{Attempt, foretell};
-use xcp_pool::preflight::{Options, Policy, evaluate_with};
+use xcp_pool::plan::{self, Choices};
+use xcp_pool::preflight::{Options, Preflight, evaluate};
+use xcp_pool::rules::Policy;
 
 use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// Reads everything that is said of a join.
 pub fn texts(pool: &Snapshot, joiner: &Snapshot, options: &Options, read: &mut impl FnMut(String)) {
-    let report = evaluate_with(pool, joiner, options);
+    let (pool, joiner) = (Arc::new(pool.clone()), Arc::new(joiner.clone()));
+    let report = evaluate(pool.clone(), joiner.clone(), options);
     read(report.to_string());
     read(report.to_markdown());
-    for attempt in [Attempt::join(), Attempt::join_force()] {
-        let attempt = attempt.refused(report.predicted_fault().cloned());
-        let foretold = foretell(pool, joiner, &attempt);
+    for foretold in [report.consequences(), report.consequences_once_admitted()] {
         read(foretold.to_string());
         read(foretold.to_markdown());
     }
@@ -29,7 +31,7 @@ pub fn texts(pool: &Snapshot, joiner: &Snapshot, options: &Options, read: &mut i
         );
     }
     for choices in &choices {
-        let plan = match plan::join(pool, joiner, options, &report, choices) {
+        let plan = match report.plan(choices) {
             Ok(plan) => plan,
             Err(error) => {
                 read(error.to_string());
@@ -41,14 +43,13 @@ pub fn texts(pool: &Snapshot, joiner: &Snapshot, options: &Options, read: &mut i
             read(error.to_string());
         }
         for step in &plan.steps {
-            let world = if step.side == xcp_pool::actions::Side::Pool { pool } else { joiner };
+            let world = if step.side == Side::Pool { &pool } else { &joiner };
             for condition in step.preconditions().into_iter().chain(step.effect()) {
                 read(condition.describe(world));
             }
         }
     }
-    let one = Joiner { snapshot: joiner, options, choices: &choices[0] };
-    match plan::join_many(pool, &[one, one]) {
+    match plan::join_many([(&report, &choices[0]), (&report, &choices[0])]) {
         Ok(joins) => read(joins.to_string()),
         Err(error) => read(error.to_string()),
     }
@@ -68,7 +69,7 @@ fn what_is_said_of_joins_is_in_words() {
 fn a_policy_that_is_refused_is_told_in_words() {
     let mut reader = Reader::default();
     for (rule, reason) in [("running-vm", "x"), ("running-vms", ""), ("\u{202e}", "x")] {
-        let error = Policy::default().overriding(rule, reason).unwrap_err();
+        let error = Policy::<Preflight>::default().overriding(rule, reason).unwrap_err();
         reader.read(&error.to_string(), &Names::unknown());
     }
     reader.finish(3);

@@ -16,7 +16,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use xcp_pool::model::Snapshot;
 use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::{Options, evaluate_with};
+use xcp_pool::preflight::{Options, evaluate};
 
 use words::{Names, complaints};
 
@@ -60,16 +60,17 @@ fn pairs() -> Vec<Pair> {
     let alone = alone.map(|(offence, size)| World::new(size, [*offence]).with_halted_vms(2));
     let mut runner = TestRunner::deterministic();
     let random = (0..60).map(|_| world().new_tree(&mut runner).unwrap().current());
-    let pair = |World { pool, joiner, options, .. }| Pair { pool, joiner, options };
-    let pair = |world: World| {
-        let mut pair = pair(world);
-        for snapshot in [&mut pair.pool, &mut pair.joiner] {
-            // "The master master" would be right for a host of that name, and wrong for any other.
-            snapshot.host.iter_mut().for_each(|(_, host)| host.name_label.insert_str(0, "n-"));
-        }
-        pair
-    };
-    alone.chain(random).map(pair).chain(saved()).collect()
+    let all = alone.chain(random).map(|World { pool, joiner, options, .. }| Pair {
+        pool,
+        joiner,
+        options,
+    });
+    let mut all: Vec<_> = all.chain(saved()).collect();
+    for snapshot in all.iter_mut().flat_map(|pair| [&mut pair.pool, &mut pair.joiner]) {
+        // "The master master" would be right for a host of that name, and wrong for any other.
+        snapshot.host.iter_mut().for_each(|(_, host)| host.name_label.insert_str(0, "n-"));
+    }
+    all
 }
 
 fn saved() -> Vec<Pair> {
@@ -149,7 +150,7 @@ fn hostile_names_forge_nothing() {
 
 #[test]
 fn the_worlds_have_something_to_say() {
-    let reports = pairs().into_iter().map(|p| evaluate_with(&p.pool, &p.joiner, &p.options));
+    let reports = pairs().into_iter().map(|p| evaluate(p.pool, p.joiner, &p.options));
     let mut rules: Vec<_> =
         reports.flat_map(|report| report.findings().to_vec()).map(|found| found.rule).collect();
     rules.sort_unstable();

@@ -15,7 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Consent, Plan, Purpose, Work};
 use recovery::Recovery;
 
-/// Makes a member the master in place of one that died, as planned; sees to it that all follow.
+/// Makes a member the master in place of one that died, as planned.
+///
+/// Sees to it that all follow.
 ///
 /// It also leads out of a hand-over that failed half-way, which leaves a pool without a master.
 ///

@@ -43,6 +43,7 @@ fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(),
     }
     let told = |host: &Host| match host.external_auth_type.as_str() {
         "" if host.external_auth_service_name.is_empty() => "none".to_owned(),
+        kind if host.external_auth_service_name.is_empty() => quoted(kind).to_string(),
         kind => format!("{} at {}", quoted(kind), quoted(&host.external_auth_service_name)),
     };
     let none = master.external_auth_type.is_empty() && master.external_auth_service_name.is_empty();

@@ -8,6 +8,7 @@ use crate::model::{Class, PowerState, Record, Ref, VbdType, Vdi, Vm};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Which};
+use crate::text::quoted;
 
 pub(in crate::preflight) const RUNNING_VMS: Check = Rule {
     check: Some("assert_no_running_vms_on_me"),
@@ -52,7 +53,7 @@ fn running_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     found.push(
         facts
             .finding(match running.len() {
-                1 => format!("a VM runs on the joiner: {}", running[0].1.name_label),
+                1 => format!("a VM runs on the joiner: {}", names_of(&running)),
                 n => format!("{n} VMs run on the joiner: {}", names_of(&running)),
             })
             .refused()
@@ -85,10 +86,10 @@ fn ways_to_stop(facts: &Facts<'_>, vms: &[&(&Ref<Vm>, &Vm)]) -> Remedy {
         Choice::new("suspend", "suspend; imported suspended, with the disk of its memory"),
         &|vm, _| vec![Action::VmSuspend { vm: vm.clone() }],
     );
-    let power_off = each(
-        Choice::new("power-off", "cut the power, for guests that do not shut down"),
-        &|vm, _| vec![Action::VmHardShutdown { vm: vm.clone() }],
-    );
+    let power_off =
+        each(Choice::new("power-off", "cut the power, for VMs that do not shut down"), &|vm, _| {
+            vec![Action::VmHardShutdown { vm: vm.clone() }]
+        });
     let delete = each(Choice::new("delete", "delete it with its disks"), &|reference, vm| {
         let off = Action::VmHardShutdown { vm: reference.clone() };
         [off].into_iter().chain(delete(facts, reference, vm)).collect()
@@ -248,7 +249,7 @@ fn vm_operations(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
         .map(|(_, vm)| {
             let operations: Vec<_> =
                 vm.current_operations.values().map(ToString::to_string).collect();
-            format!("{}: {}", vm.name_label, operations.join(", "))
+            format!("{}: {}", quoted(&vm.name_label), operations.join(", "))
         })
         .collect();
     found.push(
@@ -272,13 +273,7 @@ pub(in crate::preflight) fn names(objects: impl ExactSizeIterator<Item = Object>
     /// So many names fit a line.
     const SHOWN: usize = 5;
     let more = objects.len().saturating_sub(SHOWN);
-    let shown: Vec<_> = objects
-        .take(SHOWN)
-        .map(|object| match object.name.is_empty() {
-            true => object.reference,
-            false => object.name,
-        })
-        .collect();
+    let shown: Vec<_> = objects.take(SHOWN).map(|object| object.word().to_string()).collect();
     match more {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

@@ -165,7 +165,7 @@ pub(super) fn foretell<'a>(
         Some(clash) => {
             f.swallowed.push(clash.fault.clone());
             for (_, vm) in plan.exported.iter().filter(|(_, vm)| !vm.is_control_domain) {
-                f.lose(*vm, &vm.name_label, None, clash.fault.to_string());
+                f.lose(*vm, &vm.name_label, None, clash.fault.told());
             }
             Import::Undone(clash.clone())
         }

@@ -74,7 +74,9 @@ pub const SCHEMA: u32 = 1;
 pub(crate) struct Attempt {
     /// Whether it is `pool.join_force`.
     pub(crate) force: bool,
-    /// The error that the call will be refused with, if it will; the rules of the preflight know.
+    /// The error that the call will be refused with, if it will.
+    ///
+    /// The rules of the preflight know.
     pub(crate) refusal: Option<Fault>,
 }
 
@@ -115,7 +117,9 @@ pub struct Consequences {
     pub cpu: Option<Cpu>,
     /// What is lost without any error.
     pub losses: Vec<Loss>,
-    /// Classes of which nothing comes along; this crate does not read what the joiner has of them.
+    /// Classes of which nothing comes along.
+    ///
+    /// This crate does not read what the joiner has of them.
     pub left_behind: Vec<&'static str>,
     /// The errors that the join swallows, in order; the caller never sees them.
     pub swallowed: Vec<Fault>,
@@ -125,7 +129,7 @@ pub struct Consequences {
     pub unknown: Vec<Gap>,
 }
 
-/// Foretells what a join will do, from snapshots of the pool and of the host that is to join.
+/// Foretells what a join will do, from snapshots of pool and joiner.
 ///
 /// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
 /// number of objects.
@@ -226,7 +230,9 @@ impl Consequences {
         }
     }
 
-    /// The interfaces that land on another network than the one that takes their own's place.
+    /// The interfaces that land on another network than they should.
+    ///
+    /// That is, not on the one that takes their own's place.
     pub fn moved(&self) -> impl Iterator<Item = (&VmFate, &VifFate)> {
         let vms = self.machines.iter().flat_map(|machines| &machines.vms);
         let vifs = vms.flat_map(|vm| vm.vifs.iter().flatten().map(move |vif| (vm, vif)));

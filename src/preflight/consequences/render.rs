@@ -42,7 +42,9 @@ impl Consequences {
 
     fn headline(&self) -> String {
         match (&self.refusal, &self.host) {
-            (Some(fault), _) => format!("{} is refused with {fault}: nothing changes", self.call),
+            (Some(fault), _) => {
+                format!("{} is refused with {}: nothing changes", self.call, fault.told())
+            }
             (None, Some(host)) => format!("What {} of {} will do", self.call, host.name_label),
             (None, None) => format!("What {} will do", self.call),
         }
@@ -103,13 +105,14 @@ impl Consequences {
                 SrOutcome::Introduced => "appears, not shared".to_owned(),
                 SrOutcome::Known(name) => format!("is in the pool already, as {}", quoted(name)),
                 SrOutcome::Merged(name) => format!("the pool's {} takes its place", quoted(name)),
-                SrOutcome::Refused(fault) => format!("does not appear ({fault})"),
+                SrOutcome::Refused(fault) => format!("does not appear ({})", fault.told()),
             };
             lines.add(format!("{} ({}): {outcome}", quoted(&sr.name_label), sr.r#type));
         }
         for pbd in self.pbds.iter().flatten() {
             if let Outcome::Refused(fault) = &pbd.outcome {
-                let why = fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
+                let why =
+                    fault.as_ref().map(|fault| format!(" ({})", fault.told())).unwrap_or_default();
                 lines.add(format!("the PBD for {}: does not appear{why}", quoted(&pbd.sr)));
             }
         }
@@ -126,7 +129,8 @@ impl Consequences {
         }
         for vdi in self.vdis.iter().flatten() {
             if let Outcome::Refused(fault) = &vdi.outcome {
-                let why = fault.as_ref().map(|fault| format!(" ({fault})")).unwrap_or_default();
+                let why =
+                    fault.as_ref().map(|fault| format!(" ({})", fault.told())).unwrap_or_default();
                 let taken = fault.as_ref().is_some_and(|f| f.code == "LOCATION_NOT_UNIQUE");
                 let what = if taken { "the pool's own takes its place" } else { "does not appear" };
                 lines.add(format!(
@@ -214,6 +218,7 @@ fn host(host: &HostFate) -> Lines {
             lines.add(format!("the pool has a record of this host, {name}, which stays as it is"));
         }
         HostOutcome::Refused(fault) => {
+            let fault = fault.told();
             lines.add(format!("the master refuses {name} ({fault}); the join goes on without it"));
         }
     }
@@ -266,7 +271,7 @@ fn networks(networks: &[NetworkFate]) -> Lines {
             NetworkOutcome::Created => "appears, as a new internal network".to_owned(),
             NetworkOutcome::Introduced => "appears, as a new network".to_owned(),
             NetworkOutcome::Merged(there) => format!("the pool's {} takes its place", place(there)),
-            NetworkOutcome::Refused(Some(fault)) => format!("is not copied ({fault})"),
+            NetworkOutcome::Refused(Some(fault)) => format!("is not copied ({})", fault.told()),
             NetworkOutcome::Refused(None) => "is not copied".to_owned(),
         };
         lines.add(format!("{} ({}): {outcome}", quoted(&network.name_label), network.bridge));
@@ -291,7 +296,9 @@ fn interface(lines: &mut Lines, pif: &PifFate) {
     match &pif.outcome {
         PifOutcome::Introduced(there) => lines.add(format!("{device}: on {}", place(there))),
         PifOutcome::NotCopied => lines.add(format!("{device}: is not copied")),
-        PifOutcome::Refused(Some(fault)) => lines.add(format!("{device}: is lost ({fault})")),
+        PifOutcome::Refused(Some(fault)) => {
+            lines.add(format!("{device}: is lost ({})", fault.told()));
+        }
         PifOutcome::Refused(None) => lines.add(format!("{device}: is lost")),
     }
     if pif.twin.is_some() {
@@ -309,7 +316,7 @@ fn machines(machines: &Machines) -> Lines {
         lines.add(format!(
             "NO VM ARRIVES, because of {}{with}: {}; the join reports success all the same",
             quoted(&clash.vm.name_label),
-            clash.fault
+            clash.fault.told()
         ));
         if let Some(count) = machines.orphan_metrics.filter(|count| *count > 0) {
             lines.more(format!("VM_metrics that stay without a VM: {count}"));
