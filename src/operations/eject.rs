@@ -225,7 +225,8 @@ impl Leaving<'_> {
             None => Ok(()),
             Some(Stand::Member) => {
                 let again = self.attach_again(attached, run);
-                Err(Stop::NotDone(Why::new("the host is still a member").seen(again)))
+                let why = Why::new(format!("{} is still a member", self.plan.host.name));
+                Err(Stop::NotDone(why.seen(again)))
             }
             Some(Stand::Alone(own)) => Err(self.left_its_record(&own)),
             Some(Stand::Stranger(other) | Stand::Silent(other)) => {

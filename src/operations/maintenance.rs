@@ -242,7 +242,8 @@ impl Maintenance<'_> {
         })?;
         match (accepted, heard.error()) {
             (false, Some(error)) => {
-                Err(Stop::NotDone(Why::new("the host was not rebooted").error(error)))
+                let why = Why::new(format!("{} was not rebooted", self.plan.host.name));
+                Err(Stop::NotDone(why.error(error)))
             }
             _ => Ok(()),
         }

@@ -42,10 +42,11 @@ pub fn a_missing_field_is_told(
             }
             let findings = of_rule(rule, evaluate(&poorer));
             let is_told = findings.iter().any(|finding| {
+                let mut objects =
+                    finding.objects.iter().filter(|object| object.class == reads.class.as_str());
                 finding.severity == Severity::Unknown
-                    && finding.message.contains(&format!("{} OpaqueRef:", reads.class))
                     && finding.message.contains(field)
-                    && !finding.objects.is_empty()
+                    && objects.any(|object| finding.message.contains(&object.label().to_string()))
             });
             // Without `pool.master` nothing tells which records are meant: other rules say so.
             if !is_told && *field != "master" {

@@ -139,7 +139,7 @@ fn markdown_does_not_take_names_for_markup() {
     }
     let text = admitted(&pool, &joiner).to_markdown();
     assert!(
-        text.starts_with("# What pool.join of \\*\\<b\\> \\# joiner\\_1\\| will do\n"),
+        text.starts_with("# What pool.join of \\*\\<b\\>\\\\n\\# joiner\\_1\\| will do\n"),
         "{text}"
     );
 }

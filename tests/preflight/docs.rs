@@ -1,4 +1,4 @@
-//! The documented tables of rules are those of the code. With `XCP_POOL_BLESS=1` they are rewritten.
+//! The documented tables of rules are those of the code. With `BLESS=1` they are rewritten.
 
 use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ fn every_rule_is_documented_as_it_is() {
         std::fs::write(&path, &tables).unwrap();
     }
     let documented = std::fs::read_to_string(path).unwrap();
-    assert_eq!(tables, documented, "XCP_POOL_BLESS=1 rewrites src/preflight/rules.md");
+    assert_eq!(tables, documented, "BLESS=1 rewrites src/preflight/rules.md");
     for rule in RULES {
         assert!(documented.contains(&format!("| `{}` (", rule.code)), "{}", rule.code);
         assert!(!rule.compares.is_empty() && !rule.remedy.is_empty(), "{}", rule.code);

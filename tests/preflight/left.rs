@@ -7,7 +7,7 @@ use xcp_pool::Fault;
 use xcp_pool::model::{Class, Record, Ref, Snapshot, Table, Vm};
 use xcp_pool::preflight::consequences::{Changes, MADE_AT_JOIN};
 
-/// Compares every record of every modelled class, every field; answers the refs that the server made
+/// Compares every record of every modelled class, every field; returns the refs that the server made
 /// of those that were foretold.
 ///
 /// `settled` if the new member may have started in the meantime.

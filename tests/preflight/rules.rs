@@ -2,7 +2,7 @@
 //!
 //! `tests/data/preflight/clean.json` says what the clean world is, and `rules/<code>.json` what breaks
 //! it for one rule, with the finding and the codes of the other rules that object as well. With
-//! `XCP_POOL_BLESS=1` the answers in these files are rewritten; read the difference before you
+//! `BLESS=1` the answers in these files are rewritten; read the difference before you
 //! commit it.
 
 use std::collections::BTreeSet;
@@ -136,7 +136,7 @@ fn an_unreadable_record_is_named_and_hides_no_other() {
                  invalid type: integer `7`, expected PowerState"
                     .to_owned()
             ),
-            (Severity::Blocker, "a VM runs on the joiner: web".to_owned()),
+            (Severity::Blocker, "a VM runs on the joiner: \"web\"".to_owned()),
         ]
     );
 }

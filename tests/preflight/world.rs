@@ -36,7 +36,7 @@ pub(crate) fn rule(code: &str) -> &'static Rule {
 
 /// Whether answers are rewritten rather than compared.
 pub(crate) fn blessing() -> bool {
-    std::env::var_os("XCP_POOL_BLESS").is_some()
+    std::env::var_os("BLESS").is_some()
 }
 
 /// Compares a text with a file of `tests/data/preflight`, or rewrites that.
