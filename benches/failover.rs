@@ -68,7 +68,7 @@ fn maximum_of_64_hosts_and_4096_vms(bencher: divan::Bencher<'_, '_>) {
     bencher.bench(|| Planner::new(&snapshot).map(|planner| planner.maximum().value));
 }
 
-/// The same with a plan made anew for each probe, as the server does it.
+/// The maximum with a plan made anew for each probe, as the server does it.
 #[divan::bench]
 fn maximum_of_64_hosts_and_4096_vms_probe_by_probe(bencher: divan::Bencher<'_, '_>) {
     let snapshot = pool(64, 4096);
@@ -107,7 +107,7 @@ fn every_pair_of_32_hosts(bencher: divan::Bencher<'_, '_>, vms: usize) {
     bencher.bench(|| packing.survives(2));
 }
 
-/// The same, each sequence from the start, as the server plays it.
+/// Every pair of failures, each sequence from the start, as the server plays it.
 #[divan::bench(args = [256, 4096])]
 fn every_pair_of_32_hosts_from_the_start(bencher: divan::Bencher<'_, '_>, vms: usize) {
     let packing = packing(vms);

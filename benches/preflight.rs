@@ -86,7 +86,7 @@ fn vms_of_the_joiner(bencher: Bencher<'_, '_>, vms: usize) {
     preflight(bencher, world(16, 1_000).with_halted_vms(vms));
 }
 
-/// The same two questions apart.
+/// The parts of a preflight, each alone.
 #[divan::bench_group]
 mod parts {
     use super::*;

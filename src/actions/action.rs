@@ -11,7 +11,10 @@ use crate::model::{
 };
 
 macro_rules! actions {
-    ($( $(#[$meta:meta])* $name:ident { $( $(#[$fmeta:meta])* $field:ident : $ty:ty ),* $(,)? } )*) => {
+    ($(
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$fmeta:meta])* $field:ident : $ty:ty ),* $(,)? }
+    )*) => {
         /// One call to one server, or one wait for what others do.
         ///
         /// An action is done when its [effect](Self::effect) holds, whoever brought that about: a
@@ -220,7 +223,7 @@ actions! {
         /// The VLAN.
         vlan: Ref<Vlan>,
     }
-    /// `VM.clean_shutdown`: asks the guest.
+    /// `VM.clean_shutdown`: asks the VM's operating system.
     VmCleanShutdown {
         /// The VM.
         vm: Ref<Vm>,

@@ -38,12 +38,14 @@ pub unsafe extern "C" fn xcp_cancel_new(
     }
 }
 
-/// Ends all calls that were or will be given this object: they fail with XCP_E_CANCELLED.
+/// Ends all calls that were or will be given this object.
 ///
-/// A call ends within a fraction of a second, in whatever it is: a request, a wait, a search for a lost
-/// master. Only a session that it has just opened and must close gets up to five seconds more. What it
-/// asked a server for may have been done. Cannot be taken back. NULL is fine. From any thread, callbacks
-/// included.
+/// They fail with XCP_E_CANCELLED.
+///
+/// A call ends within a fraction of a second, in whatever it is: a request, a wait, a search for a
+/// lost master. Only a session that it has just opened and must close gets up to five seconds more.
+/// What it asked a server for may have been done. Cannot be taken back. NULL is fine. From any
+/// thread, callbacks included.
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.
@@ -55,10 +57,9 @@ pub unsafe extern "C" fn xcp_cancel_cancel(cancel: *const xcp_cancel) {
     });
 }
 
-/// Frees the object; calls that it was given to go on, and cannot be ended by it any more. NULL is
-/// fine.
+/// Frees the object; NULL is fine.
 ///
-/// From any thread.
+/// Calls that it was given to go on, and cannot be ended by it any more. From any thread.
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.

@@ -24,10 +24,10 @@ use crate::transport::{Cancel, Limits};
 
 /// A session with the master of one pool.
 ///
-/// Made by `xcp_client_connect`, freed by `xcp_client_free`. It is led to the master, stays with its
-/// pool, and renews its session when the server has lost it. Threads: may be used by many at once.
-/// While a call on a client runs a callback, that callback cannot call on the same client, and a
-/// transport's callback on no client over that transport: it gets XCP_E_MISUSE.
+/// Made by `xcp_client_connect`, freed by `xcp_client_free`. It is led to the master, stays with
+/// its pool, and renews its session when the server has lost it. Threads: may be used by many at
+/// once. While a call on a client runs a callback, that callback cannot call on the same client,
+/// and a transport's callback on no client over that transport: it gets XCP_E_MISUSE.
 pub struct xcp_client {
     pub(super) client: Client,
     pub(super) calls: Arc<Calls>,
@@ -39,21 +39,23 @@ impl Object for xcp_client {
 
 /// Logs in at a host, or at the master that the host names.
 ///
-/// `address` is a name or IP address, with a port or a scheme if need be. `options_json` may be NULL;
-/// it is `{"originator": text, "pool_uuid": text, "timeout": seconds, "max_reply": bytes, "addresses":
-/// {address: real address}, "members": [address...], "patience": seconds}`, all optional: who the server
-/// is told to be talking to, the only pool that is accepted, how long a call may take (60), how large a
-/// reply may be (512 MiB), where hosts really are that others call by an address (NAT, tunnels), where
-/// else to look for the pool when the master does not answer, and for how long. `cancel` may be NULL.
+/// `address` is a name or IP address, with a port or a scheme if need be. `options_json` may be
+/// NULL; it is `{"originator": text, "pool_uuid": text, "timeout": seconds, "max_reply": bytes,
+/// "addresses": {address: real address}, "members": [address...], "patience": seconds}`, all
+/// optional: who the server is told to be talking to, the only pool that is accepted, how long a
+/// call may take (60), how large a reply may be (512 MiB), where hosts really are that others call
+/// by an address (NAT, tunnels), where else to look for the pool when the master does not answer,
+/// and for how long. `cancel` may be NULL.
 ///
-/// `*client` is freed with `xcp_client_free`; `transport` may be freed at once. From any thread. Fails
-/// with XCP_E_FAULT for what the server raises (SESSION_AUTHENTICATION_FAILED for a wrong password),
-/// XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST and XCP_E_PROTOCOL for what keeps the host from being
-/// asked, XCP_E_STATE for another pool than `pool_uuid` or if no host says that it is the master.
+/// `*client` is freed with `xcp_client_free`; `transport` may be freed at once. From any thread.
+/// Fails with XCP_E_FAULT for what the server raises (SESSION_AUTHENTICATION_FAILED for a wrong
+/// password), XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST and XCP_E_PROTOCOL for what keeps the
+/// host from being asked, XCP_E_STATE for another pool than `pool_uuid` or if no host says that it
+/// is the master.
 ///
 /// # Safety
-/// The texts end with NUL, `options_json` or is NULL; `transport` came from this library, `cancel` or is
-/// NULL; `client` can be written; `error` is NULL or can be written.
+/// The texts end with NUL, `options_json` or is NULL; `transport` came from this library, `cancel`
+/// or is NULL; `client` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_connect(
     transport: *const xcp_transport,
@@ -86,9 +88,9 @@ pub unsafe extern "C" fn xcp_client_connect(
     }
 }
 
-/// Ends all calls on this client and its views that are going on: they fail with XCP_E_CANCELLED.
+/// Ends all calls that are going on, on this client and its views.
 ///
-/// Later calls are not affected. NULL is fine. From any thread.
+/// They fail with XCP_E_CANCELLED. Later calls are not affected. NULL is fine. From any thread.
 ///
 /// # Safety
 /// `client` is NULL or came from this library.
@@ -129,8 +131,8 @@ pub unsafe extern "C" fn xcp_client_endpoint(
 /// `xcp_client_call_json`, if the pool must be asked.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; `uuid` can be written; `error` is NULL or can
-/// be written.
+/// `client` came from this library, `cancel` or is NULL; `uuid` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_pool_uuid(
     client: *const xcp_client,
@@ -154,12 +156,13 @@ pub unsafe extern "C" fn xcp_client_pool_uuid(
 ///
 /// `scope` is "overview" (hosts, storage and networks), "preflight" (what decides about a join),
 /// "election" (who can become master), "failover" (what decides how many hosts may fail) or
-/// "everything", or a JSON list of classes, `["pool", "host", "SR"]`. A snapshot is nearly a cut: objects that change while the server reads may be told
-/// as they were a moment before or after; if `settled`, the pool is asked again until nothing changes
-/// any more, which scopes can be and lists cannot. `cancel` may be NULL.
+/// "everything", or a JSON list of classes, `["pool", "host", "SR"]`. A snapshot is nearly a cut:
+/// objects that change while the server reads may be told as they were a moment before or after; if
+/// `settled`, the pool is asked again until nothing changes any more, which scopes can be and lists
+/// cannot. `cancel` may be NULL.
 ///
-/// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`, and
-/// with XCP_E_STATE if the pool does not come to rest.
+/// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails as `xcp_client_call_json`,
+/// and with XCP_E_STATE if the pool does not come to rest.
 ///
 /// # Safety
 /// `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `snapshot` can be
@@ -199,19 +202,19 @@ pub unsafe extern "C" fn xcp_client_snapshot(
 /// Calls a method of XAPI.
 ///
 /// `method` is XAPI's name, such as "host.get_by_name_label"; `params_json` is a JSON array of the
-/// parameters without the session, or NULL for none. `*result_json` is what the server answered, as it
-/// is (so without "schema"; an empty text if the method has no result); it is freed with
+/// parameters without the session, or NULL for none. `*result_json` is what the server answered, as
+/// it is (so without "schema"; an empty text if the method has no result); it is freed with
 /// `xcp_string_free`. `cancel` may be NULL.
 ///
-/// Reads are sent once more if the connection breaks, and calls that a server refuses before it does
-/// anything if the session is gone; other writes are sent once.
+/// Reads are sent once more if the connection breaks, and calls that a server refuses before it
+/// does anything if the session is gone; other writes are sent once.
 ///
 /// From any thread. Fails with XCP_E_FAULT for what the server raises; after XCP_E_TRANSPORT,
 /// XCP_E_TIMEOUT and XCP_E_CANCELLED a write may have been done: read the pool's state.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or is NULL;
-/// `result_json` can be written; `error` is NULL or can be written.
+/// `client` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or
+/// is NULL; `result_json` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_call_json(
     client: *const xcp_client,
@@ -236,19 +239,20 @@ pub unsafe extern "C" fn xcp_client_call_json(
     }
 }
 
-/// Makes a view of a client: a client with the session of the first, whose calls have other limits.
+/// Makes a view of a client: its session, with other limits for calls.
 ///
-/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long a call may take and
-/// how large a reply may be; what is missing is as for `client`. Nobody is asked and nobody logs in. Some
-/// calls need more than the usual minute: what a master forwards to a member that has just died fails after
-/// 100 s. Others should take less: a program that ends has no minute for a last look.
+/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, how long a call
+/// may take and how large a reply may be; what is missing is as for `client`. Nobody is asked and
+/// nobody logs in. Some calls need more than the usual minute: what a master forwards to a member
+/// that has just died fails after 100 s. Others should take less: a program that ends has no minute
+/// for a last look.
 ///
-/// `*view` is freed with `xcp_client_free`; `client` may be freed before: the session ends with the last of
-/// them. From any thread. Fails with XCP_E_INVALID_INPUT for unknown options.
+/// `*view` is freed with `xcp_client_free`; `client` may be freed before: the session ends with the
+/// last of them. From any thread. Fails with XCP_E_INVALID_INPUT for unknown options.
 ///
 /// # Safety
-/// `client` came from this library; `options_json` is NULL or ends with NUL; `view` can be written; `error` is
-/// NULL or can be written.
+/// `client` came from this library; `options_json` is NULL or ends with NUL; `view` can be written;
+/// `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_view(
     client: *const xcp_client,
@@ -271,10 +275,10 @@ pub unsafe extern "C" fn xcp_client_view(
     }
 }
 
-/// Frees a client, and logs out, unless views, watches or tasks of it are left; the server is given five
-/// seconds to hear of it. NULL is fine.
+/// Frees a client, and logs out, unless views, watches or tasks of it are left.
 ///
-/// If another thread is in a call on it, it ends when that call does. From any thread.
+/// The server is given five seconds to hear of it. If another thread is in a call on it, it ends
+/// when that call does. NULL is fine. From any thread.
 ///
 /// # Safety
 /// `client` is NULL or came from this library.

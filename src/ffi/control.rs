@@ -1,4 +1,5 @@
-//! What all operations are told beside their plan: consent, options, progress, and who may end them.
+//! What all operations are told beside their plan: consent, options, progress, and who may end
+//! them.
 
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     pub cancel: *const xcp_cancel,
 }
 
-/// The same, looked at.
+/// How an operation is to run, read from what C gave.
 pub(super) struct Manner {
     consent: Option<Digest>,
     pub on_failure: OnFailure,
@@ -42,8 +43,8 @@ impl Arguments {
     /// The arguments of an operation on one host.
     ///
     /// # Safety
-    /// The texts are NULL or end with NUL; `progress` can be called with `ctx`, and `cancel` is NULL or
-    /// came from this library, as long as the answer lives.
+    /// The texts are NULL or end with NUL; `progress` can be called with `ctx`, and `cancel` is
+    /// NULL or came from this library, as long as the answer lives.
     pub(super) unsafe fn read(self) -> Result<Manner, Failure> {
         // SAFETY: the same promise.
         let options = unsafe { optional_text(self.options_json, "options_json")? };
@@ -118,8 +119,8 @@ impl Manner {
         let Some(progress) = self.progress else { return };
         if let Ok(json) = json::numbered(ProgressText::from(told)) {
             let json = c_text(json);
-            // SAFETY: only `run` leads here, whose caller promised that it can be called; the text is
-            // alive.
+            // SAFETY: only `run` leads here, whose caller promised that it can be called; the text
+            // is alive.
             unsafe { progress(self.ctx, json.as_ptr()) }
         }
     }

@@ -12,7 +12,7 @@ use crate::ffi::status::xcp_status;
 use crate::operations::Why;
 use crate::transport::Mismatch;
 
-/// What went wrong in one call: a status, a message, and the server's fault if it raised one.
+/// What went wrong in one call: a status, a message, perhaps a server's fault.
 ///
 /// Threads: immutable; may be read by many at once.
 pub struct xcp_error {
@@ -63,7 +63,7 @@ impl Failure {
         Self { login, ..Self::from(error) }
     }
 
-    /// The same with the argument that is wrong before its message.
+    /// Puts the argument that is wrong before the message.
     pub(super) fn in_argument(mut self, name: &str) -> Self {
         self.message = format!("{name}: {}", self.message);
         self
@@ -127,9 +127,9 @@ impl From<Failure> for xcp_error {
     }
 }
 
-/// Returns the error's status; XCP_OK for NULL, XCP_E_MISUSE for what is no error (any more).
+/// Returns the error's status.
 ///
-/// From any thread.
+/// XCP_OK for NULL, XCP_E_MISUSE for what is no error (any more). From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -141,9 +141,10 @@ pub unsafe extern "C" fn xcp_error_code(error: *const xcp_error) -> xcp_status {
     }
 }
 
-/// Returns what went wrong, in one line; "" for NULL and for what is no error (any more).
+/// Returns what went wrong, in one line.
 ///
-/// Belongs to the error, and lives as long as it. From any thread.
+/// "" for NULL and for what is no error (any more). Belongs to the error, and lives as long as it.
+/// From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -152,9 +153,9 @@ pub unsafe extern "C" fn xcp_error_message(error: *const xcp_error) -> *const c_
     look(error, c"".as_ptr(), |error| error.message.as_ptr())
 }
 
-/// Returns the code of the fault that a XAPI server raised, letter for letter; NULL if none did.
+/// Returns the code of the fault that a XAPI server raised, letter for letter.
 ///
-/// Belongs to the error, and lives as long as it. From any thread.
+/// NULL if no server raised one. Belongs to the error, and lives as long as it. From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -165,9 +166,9 @@ pub unsafe extern "C" fn xcp_error_fault_code(error: *const xcp_error) -> *const
     })
 }
 
-/// Returns the parameters of the fault as a JSON array of texts; "[]" if there is no fault.
+/// Returns the parameters of the fault as a JSON array of texts.
 ///
-/// Belongs to the error, and lives as long as it. From any thread.
+/// "[]" if there is no fault. Belongs to the error, and lives as long as it. From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -178,10 +179,10 @@ pub unsafe extern "C" fn xcp_error_fault_params_json(error: *const xcp_error) ->
     })
 }
 
-/// Returns what was seen that led to XCP_E_NOT_DONE or XCP_E_OUTCOME_UNKNOWN, oldest first, as a JSON
-/// array of lines; "[]" if there is nothing to tell.
+/// Returns what was seen that led to XCP_E_NOT_DONE or XCP_E_OUTCOME_UNKNOWN.
 ///
-/// Belongs to the error, and lives as long as it. From any thread.
+/// A JSON array of lines, oldest first; "[]" if there is nothing to tell. Belongs to the error, and
+/// lives as long as it. From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -190,12 +191,13 @@ pub unsafe extern "C" fn xcp_error_evidence_json(error: *const xcp_error) -> *co
     look(error, NONE.as_ptr(), |error| error.evidence_json.as_ptr())
 }
 
-/// Returns what the error means if a login failed with it; NULL if it comes from something else.
+/// Returns what the error means if a login failed with it, else NULL.
 ///
-/// In the order in which a login meets them: "unreachable", "certificate" (the password was not sent),
-/// "not-xapi", "still-booting", "emergency" (the host has lost its pool; the fault says why), "slave" (the
-/// master that the host names could not be reached), "bad-password", "other-pool", "refused" (anything else that
-/// the server raised), "caller" (cancelled, or impossible). Static. From any thread.
+/// In the order in which a login meets them: "unreachable", "certificate" (the password was not
+/// sent), "not-xapi", "still-booting", "emergency" (the host has lost its pool; the fault says
+/// why), "slave" (the master that the host names could not be reached), "bad-password",
+/// "other-pool", "refused" (anything else that the server raised), "caller" (cancelled, or
+/// impossible). Static. From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.
@@ -204,10 +206,11 @@ pub unsafe extern "C" fn xcp_error_login_failure(error: *const xcp_error) -> *co
     look(error, std::ptr::null(), |error| error.login.map_or(std::ptr::null(), CStr::as_ptr))
 }
 
-/// Returns which certificate was shown in place of the trusted one; NULL if the error is about none.
+/// Returns which certificate was shown in place of the trusted one.
 ///
-/// `{"host": "phantom.lan:443", "expected": ["SHA256:..."...], "actual": "SHA256:..."}`; "expected" is empty if an
-/// authority should have signed. Belongs to the error, and lives as long as it. From any thread.
+/// NULL if the error is not about a certificate, else `{"host": "phantom.lan:443", "expected":
+/// ["SHA256:..."...], "actual": "SHA256:..."}`; "expected" is empty if an authority should have
+/// signed. Belongs to the error, and lives as long as it. From any thread.
 ///
 /// # Safety
 /// `error` is NULL or came from this library.

@@ -20,12 +20,12 @@ use crate::ffi::transport::{Carried, not_in_callback_of, xcp_transport};
 use crate::operations;
 use crate::transport::{Cancel, Endpoint, Limits};
 
-/// A session with one host alone, whatever its role: also with a member, also in emergency mode.
+/// A session with one host alone: also with a member, also in emergency mode.
 ///
-/// For the calls that a host answers without its pool, such as `pool.emergency_transition_to_master`. It is
-/// never led elsewhere and never renewed. Do not read records with it: a member whose master is dead does
-/// not answer. Made by `xcp_local_session_open` or `xcp_client_local`, freed by `xcp_local_session_free`.
-/// Threads: may be used by many at once.
+/// For the calls that a host answers without its pool, such as
+/// `pool.emergency_transition_to_master`. It is never led elsewhere and never renewed. Do not read
+/// records with it: a member whose master is dead does not answer. Made by `xcp_local_session_open`
+/// or `xcp_client_local`, freed by `xcp_local_session_free`. Threads: may be used by many at once.
 pub struct xcp_local_session {
     session: LocalSession,
     /// The address of its transport.
@@ -38,17 +38,18 @@ impl Object for xcp_local_session {
 
 /// Asks one host what it is, by logging in there and nowhere else.
 ///
-/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of the whole
-/// question (60, 512 MiB). `cancel` may be NULL. `*role_json` is `{"schema": 1, "role": "master" | "member", "pool":
-/// uuid | null, "master": address | null}`, freed with `xcp_string_free`: "pool" is that of a master (a host of
-/// its own is the master of a pool of its own), "master" that of a member, which may be long dead.
+/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of the
+/// whole question (60, 512 MiB). `cancel` may be NULL. `*role_json` is `{"schema": 1, "role":
+/// "master" | "member", "pool": uuid | null, "master": address | null}`, freed with
+/// `xcp_string_free`: "pool" is that of a master (a host of its own is the master of a pool of its
+/// own), "master" that of a member, which may be long dead.
 ///
-/// From any thread. Fails with what keeps the host from saying it: `xcp_error_login_failure` tells a host
-/// that starts from one that has lost its pool, or is not there.
+/// From any thread. Fails with what keeps the host from saying it: `xcp_error_login_failure` tells
+/// a host that starts from one that has lost its pool, or is not there.
 ///
 /// # Safety
-/// `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json` or is
-/// NULL; `role_json` can be written; `error` is NULL or can be written.
+/// `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json`
+/// or is NULL; `role_json` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_probe_json(
     transport: *const xcp_transport,
@@ -77,17 +78,17 @@ pub unsafe extern "C" fn xcp_probe_json(
 
 /// Logs in at one host alone (`session.slave_local_login_with_password`).
 ///
-/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of each call (60,
-/// 512 MiB). `cancel` may be NULL. The host does not end such sessions by itself: one whose reply is lost
-/// stays until its toolstack restarts.
+/// `options_json` may be NULL; it is `{"timeout": seconds, "max_reply": bytes}`, the limits of each
+/// call (60, 512 MiB). `cancel` may be NULL. The host does not end such sessions by itself: one
+/// whose reply is lost stays until its toolstack restarts.
 ///
-/// `*session` is freed with `xcp_local_session_free`; `transport` may be freed at once. From any thread. Fails
-/// with XCP_E_FAULT (SESSION_AUTHENTICATION_FAILED) for another password, and with XCP_E_TRANSPORT,
-/// XCP_E_TIMEOUT and XCP_E_TRUST if the host does not answer or is not trusted.
+/// `*session` is freed with `xcp_local_session_free`; `transport` may be freed at once. From any
+/// thread. Fails with XCP_E_FAULT (SESSION_AUTHENTICATION_FAILED) for another password, and with
+/// XCP_E_TRANSPORT, XCP_E_TIMEOUT and XCP_E_TRUST if the host does not answer or is not trusted.
 ///
 /// # Safety
-/// `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json` or is
-/// NULL; `session` can be written; `error` is NULL or can be written.
+/// `transport` came from this library, `cancel` or is NULL; the texts end with NUL, `options_json`
+/// or is NULL; `session` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_local_session_open(
     transport: *const xcp_transport,
@@ -117,15 +118,16 @@ pub unsafe extern "C" fn xcp_local_session_open(
     }
 }
 
-/// Logs in at one host alone, beside a client: with its transport, credentials, limits and addresses.
+/// Logs in at one host alone, beside a client.
 ///
-/// `address` is the host's as the pool knows it (`host.address`). `cancel` may be NULL. `*session` is freed
-/// with `xcp_local_session_free`; the client may be freed before. From any thread. Fails as
+/// With the client's transport, credentials, limits and addresses. `address` is the host's as the
+/// pool knows it (`host.address`). `cancel` may be NULL. `*session` is freed with
+/// `xcp_local_session_free`; the client may be freed before. From any thread. Fails as
 /// `xcp_local_session_open`.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `session` can be written;
-/// `error` is NULL or can be written.
+/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `session` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_local(
     client: *const xcp_client,
@@ -174,12 +176,12 @@ pub unsafe extern "C" fn xcp_local_session_endpoint(
 
 /// Calls a method of XAPI at the host; sent exactly once.
 ///
-/// `method`, `params_json`, `cancel` and `*result_json` are as for `xcp_client_call_json`. From any thread.
-/// Fails as that does; nothing is tried again.
+/// `method`, `params_json`, `cancel` and `*result_json` are as for `xcp_client_call_json`. From any
+/// thread. Fails as that does; nothing is tried again.
 ///
 /// # Safety
-/// `session` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or is NULL;
-/// `result_json` can be written; `error` is NULL or can be written.
+/// `session` came from this library, `cancel` or is NULL; the texts end with NUL, `params_json` or
+/// is NULL; `result_json` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_local_session_call_json(
     session: *const xcp_local_session,
@@ -209,8 +211,8 @@ pub unsafe extern "C" fn xcp_local_session_call_json(
 /// `cancel` may be NULL. From any thread. Fails as `xcp_local_session_call_json`.
 ///
 /// # Safety
-/// `session` came from this library, `cancel` or is NULL; `emergency` can be written; `error` is NULL or
-/// can be written.
+/// `session` came from this library, `cancel` or is NULL; `emergency` can be written; `error` is
+/// NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_local_session_is_in_emergency_mode(
     session: *const xcp_local_session,
@@ -230,9 +232,9 @@ pub unsafe extern "C" fn xcp_local_session_is_in_emergency_mode(
     }
 }
 
-/// Frees a local session, and logs out; the host is given five seconds to hear of it. NULL is fine.
+/// Frees a local session, and logs out; NULL is fine.
 ///
-/// From any thread.
+/// The host is given five seconds to hear of it. From any thread.
 ///
 /// # Safety
 /// `session` is NULL or came from this library.
@@ -241,15 +243,16 @@ pub unsafe extern "C" fn xcp_local_session_free(session: *mut xcp_local_session)
     boundary::free(session);
 }
 
-/// Logs in at another host than the client's, or at the master that it names, whatever pool that is.
+/// Logs in at another host than the client's, or at the master that it names.
 ///
-/// With the transport, credentials, limits and addresses of the client. `address` is the host's as the pool
-/// knows it. `cancel` may be NULL. `*other` is freed with `xcp_client_free`; the client may be freed before.
-/// From any thread. Fails as `xcp_client_connect`.
+/// Whatever pool that host is in; with the transport, credentials, limits and addresses of the
+/// client. `address` is the host's as the pool knows it. `cancel` may be NULL. `*other` is freed
+/// with `xcp_client_free`; the client may be freed before. From any thread. Fails as
+/// `xcp_client_connect`.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `other` can be written;
-/// `error` is NULL or can be written.
+/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `other` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_beside(
     client: *const xcp_client,
@@ -273,15 +276,15 @@ pub unsafe extern "C" fn xcp_client_beside(
     }
 }
 
-/// Asks another host of the pool what it is, as `xcp_probe_json` does, in at most 15 s.
+/// Asks another host of the pool what it is, in at most 15 s.
 ///
-/// With the transport, credentials and addresses of the client. `address` is the host's as the pool knows
-/// it. `cancel` may be NULL. `*role_json` is as there, freed with `xcp_string_free`. From any thread. Fails as
-/// `xcp_probe_json`.
+/// With the transport, credentials and addresses of the client. `address` is the host's as the pool
+/// knows it. `cancel` may be NULL. `*role_json` is as there, freed with `xcp_string_free`. From any
+/// thread. Fails as `xcp_probe_json`.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `role_json` can be written;
-/// `error` is NULL or can be written.
+/// `client` came from this library, `cancel` or is NULL; `address` ends with NUL; `role_json` can
+/// be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_role_json(
     client: *const xcp_client,
@@ -304,13 +307,14 @@ pub unsafe extern "C" fn xcp_client_role_json(
     }
 }
 
-/// Tells where a host really is that the pool knows by an address, as a URL; asks nobody.
+/// Tells where a host really is that the pool knows by an address, as a URL.
 ///
-/// `*url` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_PROTOCOL for what is no address.
+/// Nobody is asked. `*url` is freed with `xcp_string_free`. From any thread. Fails with
+/// XCP_E_PROTOCOL for what is no address.
 ///
 /// # Safety
-/// `client` came from this library; `address` ends with NUL; `url` can be written; `error` is NULL or can be
-/// written.
+/// `client` came from this library; `address` ends with NUL; `url` can be written; `error` is NULL
+/// or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_locate(
     client: *const xcp_client,
@@ -332,17 +336,17 @@ pub unsafe extern "C" fn xcp_client_locate(
 
 /// Asks every host of a snapshot what it is, all at the same time.
 ///
-/// `pool` is a client of the pool that the snapshot is of. `cancel` may be NULL. `*evidence_json` is the
-/// "evidence" of `xcp_election_json`, hosts by ref, with `"schema"` beside it: `{"schema": 1, "hosts": {ref:
-/// {"reachable", "role", "emergency_mode", ...}}, "confirmed": []}`, freed with `xcp_string_free`. It can be passed
-/// on as it is to `xcp_election` and `xcp_plan_hand_over_with`. A host that says nothing for certain has no
-/// evidence; one that is not there costs 15 s at most.
+/// `pool` is a client of the pool that the snapshot is of. `cancel` may be NULL. `*evidence_json`
+/// is the "evidence" of `xcp_election_json`, hosts by ref, with `"schema"` beside it: `{"schema":
+/// 1, "hosts": {ref: {"reachable", "role", "emergency_mode", ...}}, "confirmed": []}`, freed with
+/// `xcp_string_free`. It can be passed on as it is to `xcp_election` and `xcp_plan_hand_over_with`.
+/// A host that says nothing for certain has no evidence; one that is not there costs 15 s at most.
 ///
 /// From any thread. Fails with XCP_E_CANCELLED.
 ///
 /// # Safety
-/// `pool` and `snapshot` came from this library, `cancel` or is NULL; `evidence_json` can be written;
-/// `error` is NULL or can be written.
+/// `pool` and `snapshot` came from this library, `cancel` or is NULL; `evidence_json` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_evidence_json(
     pool: *const xcp_client,

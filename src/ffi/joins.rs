@@ -21,8 +21,8 @@ use crate::plan::{self, Choices, Consent, Joins, Subject};
 
 /// Plans of several joins, each for the pool as it will be after those before it.
 ///
-/// Made by `xcp_plan_join_many` or `xcp_joins_from_json`, freed by `xcp_joins_free`. Threads: immutable;
-/// may be used by many at once.
+/// Made by `xcp_plan_join_many` or `xcp_joins_from_json`, freed by `xcp_joins_free`. Threads:
+/// immutable; may be used by many at once.
 pub struct xcp_joins {
     joins: Joins,
 }
@@ -31,20 +31,21 @@ impl Object for xcp_joins {
     const NAME: &'static str = "xcp_joins";
 }
 
-/// Plans that hosts join a pool, one after the other, in the order of their reports.
+/// Plans that hosts join a pool, one after the other.
 ///
-/// `reports` is an array of `count` reports (`xcp_preflight`), one for each host, all of the same pool.
-/// Each host is held against the pool as it will be by then, with the hosts before it as members; so two
-/// hosts that clash with each other, and not with the pool, are found before the first one joins.
-/// `choices_json` may be NULL; it is an object as for `xcp_plan_join`, for all hosts, or a list of such
-/// objects or nulls, one for each host.
+/// `reports` is an array of `count` reports (`xcp_preflight`), one for each host in the order of
+/// the joins, all of the same pool. Each host is held against the pool as it will be by then, with
+/// the hosts before it as members; so two hosts that clash with each other, and not with the pool,
+/// are found before the first one joins. `choices_json` may be NULL; it is an object as for
+/// `xcp_plan_join`, for all hosts, or a list of such objects or nulls, one for each host.
 ///
-/// `*joins` is freed with `xcp_joins_free`; the reports may be freed at once. From any thread. Fails with
-/// XCP_E_INVALID_INPUT if the reports are of different pools, if there are none, and as `xcp_plan_join`.
+/// `*joins` is freed with `xcp_joins_free`; the reports may be freed at once. From any thread.
+/// Fails with XCP_E_INVALID_INPUT if the reports are of different pools, if there are none, and as
+/// `xcp_plan_join`.
 ///
 /// # Safety
-/// `count` pointers can be read from `reports`, and each came from this library; `choices_json` is NULL
-/// or ends with NUL; `joins` can be written; `error` is NULL or can be written.
+/// `count` pointers can be read from `reports`, and each came from this library; `choices_json` is
+/// NULL or ends with NUL; `joins` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_join_many(
     reports: *const *const xcp_report,
@@ -79,8 +80,8 @@ pub unsafe extern "C" fn xcp_plan_join_many(
 
 /// Loads plans that `xcp_joins_json` saved.
 ///
-/// `*joins` is freed with `xcp_joins_free`. From any thread. Fails with XCP_E_INVALID_INPUT for what is
-/// no such plans, or plans of another schema.
+/// `*joins` is freed with `xcp_joins_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+/// what is no such plans, or plans of another schema.
 ///
 /// # Safety
 /// `json` ends with NUL; `joins` can be written; `error` is NULL or can be written.
@@ -105,9 +106,9 @@ pub unsafe extern "C" fn xcp_joins_from_json(
 
 /// Saves the plans as JSON.
 ///
-/// `*json` is `{"schema": 1, "plans": [...], "notes": [line...]}`, freed with `xcp_string_free`; the plans
-/// are as `xcp_plan_json` tells them, and "notes" is what is found only because of the hosts that join
-/// before, and what could not be foretold. From any thread.
+/// `*json` is `{"schema": 1, "plans": [...], "notes": [line...]}`, freed with `xcp_string_free`;
+/// the plans are as `xcp_plan_json` tells them, and "notes" is what is found only because of the
+/// hosts that join before, and what could not be foretold. From any thread.
 ///
 /// # Safety
 /// `joins` came from this library; `json` can be written; `error` is NULL or can be written.
@@ -162,10 +163,9 @@ pub unsafe extern "C" fn xcp_joins_count(joins: *const xcp_joins) -> usize {
     quiet(0, |call| Ok(call.object(joins, "joins")?.joins.plans.len()))
 }
 
-/// Returns whether nothing is left to a person in any of the plans; false for NULL and for what is no
-/// joins.
+/// Returns whether nothing is left to a person in any of the plans.
 ///
-/// From any thread.
+/// False for NULL and for what is no joins. From any thread.
 ///
 /// # Safety
 /// `joins` is NULL or came from this library.
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn xcp_joins_plan(
     }
 }
 
-/// Tells what is gone for good once all have joined, and the digest by which that is consented to.
+/// Tells what is gone for good once all have joined, with the digest for consent.
 ///
 /// `*losses_json` is as for `xcp_plan_losses_json`, freed with `xcp_string_free`. From any thread.
 ///
@@ -274,30 +274,32 @@ pub unsafe extern "C" fn xcp_joins_digest(
     }
 }
 
-/// Makes hosts members of a pool, one after the other, as planned; never two at once.
+/// Makes hosts members of a pool, one after the other, as planned.
 ///
-/// `hosts` is an array of `count` clients, those of the hosts in the order of the plans. All are looked at
-/// before the first one joins, and before each further join the pool has to be at rest. `consent` is the
-/// digest of what all joins destroy (`xcp_joins_losses_digest`), NULL for no loss; `options_json` may be
-/// NULL; it is `{"deadline": seconds, "on_failure": "stop" | "continue"}`: how long all joins together may
-/// take (3600), and whether the hosts after one that did not join are tried ("stop": they are not, and
-/// nobody joins if it shows beforehand that one will not). `progress` with `ctx` and `cancel` are as for
-/// `xcp_join`. After a join of which it is not known whether it was done nobody else joins.
+/// `hosts` is an array of `count` clients, those of the hosts in the order of the plans. All are
+/// looked at before the first one joins, and before each further join the pool has to be at rest.
+/// `consent` is the digest of what all joins destroy (`xcp_joins_losses_digest`), NULL for no loss;
+/// `options_json` may be NULL; it is `{"deadline": seconds, "on_failure": "stop" | "continue"}`:
+/// how long all joins together may take (3600), and whether the hosts after one that did not join
+/// are tried ("stop": they are not, and nobody joins if it shows beforehand that one will not).
+/// `progress` with `ctx` and `cancel` are as for `xcp_join`. After a join of which it is not known
+/// whether it was done nobody else joins.
 ///
-/// XCP_OK means that it is known what became of each host: `*all_joined` says whether all are members,
-/// and `*joined_json` is `{"schema": 1, "hosts": [{"host": {"uuid", "name"}, "outcome": "done" |
-/// "not-done" | "unknown" | "skipped", "joined": as xcp_join tells | null, "reason": text | null, "fault":
-/// {"code", "params"} | null, "evidence": [line...]}...]}`, freed with `xcp_string_free`. Calling again
-/// goes on where this ended.
+/// XCP_OK means that it is known what became of each host: `*all_joined` says whether all are
+/// members, and `*joined_json` is `{"schema": 1, "hosts": [{"host": {"uuid", "name"}, "outcome":
+/// "done" | "not-done" | "unknown" | "skipped", "joined": as xcp_join tells | null, "reason": text
+/// | null, "fault": {"code", "params"} | null, "evidence": [line...]}...]}`, freed with
+/// `xcp_string_free`. Calling again goes on where this ended.
 ///
 /// From any thread. Fails with XCP_E_INVALID_INPUT if the clients are not those of the plans, with
 /// XCP_E_STATE if a plan leaves something to a person or other losses than those of `consent`, with
 /// XCP_E_CANCELLED, and with what keeps the pool from being asked at all.
 ///
 /// # Safety
-/// `count` pointers can be read from `hosts`; they and the other objects came from this library, `cancel`
-/// or is NULL; `consent` and `options_json` are NULL or end with NUL; `progress` can be called with `ctx`
-/// until the call returns; the outputs can be written; `error` is NULL or can be written.
+/// `count` pointers can be read from `hosts`; they and the other objects came from this library,
+/// `cancel` or is NULL; `consent` and `options_json` are NULL or end with NUL; `progress` can be
+/// called with `ctx` until the call returns; the outputs can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_join_many(
     pool: *const xcp_client,

@@ -21,8 +21,10 @@ pub enum xcp_log_level {
     XCP_LOG_OFF = 0,
     /// Not used at present: what fails is told by the function that fails.
     XCP_LOG_ERROR = 1,
-    /// What may need a person: a lost connection, a session that is gone, an unknown outcome, a
-    /// certificate that is new or wrong.
+    /// What may need a person.
+    ///
+    /// A lost connection, a session that is gone, an unknown outcome, a certificate that is new or
+    /// wrong.
     XCP_LOG_WARN = 2,
     /// What goes on: logins, redirects, the steps of operations.
     XCP_LOG_INFO = 3,
@@ -34,13 +36,15 @@ pub enum xcp_log_level {
 
 use xcp_log_level::*;
 
-/// Hears one line of the log: `level` is an `xcp_log_level`, `target` the part of the library that
-/// speaks, such as "xcp_pool::client", `message` one line without an end of line.
+/// Hears one line of the log.
 ///
-/// The texts live until the callback returns. It is called on whatever thread has something to tell, on
-/// many at once, threads of the library included. It may call the library, though on no client that is in
-/// a call, and not `xcp_log_set`: they answer XCP_E_MISUSE there. What happens inside of it is not told. It
-/// must not let an exception of C++ pass.
+/// `level` is an `xcp_log_level`, `target` the part of the library that speaks, such as
+/// "xcp_pool::client", `message` one line without an end of line.
+///
+/// The texts live until the callback returns. It is called on whatever thread has something to
+/// tell, on many at once, threads of the library included. It may call the library, though on no
+/// client that is in a call, and not `xcp_log_set`: they return XCP_E_MISUSE there. What happens
+/// inside of it is not told. It must not let an exception of C++ pass.
 pub type xcp_log = Option<
     unsafe extern "C" fn(
         ctx: *mut c_void,
@@ -50,25 +54,26 @@ pub type xcp_log = Option<
     ),
 >;
 
-/// Has a callback hear what the library does, for the whole process; without it nothing is told.
+/// Has a callback hear what the library does, for the whole process.
 ///
-/// `level` is an `xcp_log_level`: the lines up to it are told. XCP_LOG_OFF or a NULL callback ends it.
-/// Each call replaces what the one before set. Lines hold methods of XAPI, addresses, times, names and
-/// error codes, and never parameters, passwords, refs of sessions, pool secrets or the bodies of requests
-/// and replies.
+/// Without it nothing is told. `level` is an `xcp_log_level`: the lines up to it are told.
+/// XCP_LOG_OFF or a NULL callback ends it. Each call replaces what the one before set. Lines hold
+/// methods of XAPI, addresses, times, names and error codes, and never parameters, passwords, refs
+/// of sessions, pool secrets or the bodies of requests and replies.
 ///
-/// `release` may be NULL; it is called with `ctx` once, after the last use of `ctx`, when the callback was
-/// replaced or ended: on the thread that did that, or on one that was just telling something. A `ctx` that
-/// comes with the ending call itself is released at once. `release` must not call `xcp_log_set`. If the
-/// function fails, `release` is not called, and `ctx` stays the caller's.
+/// `release` may be NULL; it is called with `ctx` once, after the last use of `ctx`, when the
+/// callback was replaced or ended: on the thread that did that, or on one that was just telling
+/// something. A `ctx` that comes with the ending call itself is released at once. `release` must
+/// not call `xcp_log_set`. If the function fails, `release` is not called, and `ctx` stays the
+/// caller's.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown level, with XCP_E_MISUSE inside of
-/// the callback, and with XCP_E_STATE if the library is linked into a program in Rust that has a logger
-/// of its own, which hears everything then.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown level, with XCP_E_MISUSE inside
+/// of the callback, and with XCP_E_STATE if the library is linked into a program in Rust that has a
+/// logger of its own, which hears everything then.
 ///
 /// # Safety
-/// `callback` can be called with `ctx` from every thread until `release` was; `release` can be called
-/// once with `ctx` from any thread; `error` is NULL or can be written.
+/// `callback` can be called with `ctx` from every thread until `release` was; `release` can be
+/// called once with `ctx` from any thread; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_log_set(
     level: u32,

@@ -15,41 +15,45 @@ use crate::ffi::status::xcp_status::{
 use crate::operations::{self, Outcome};
 use crate::plan::{Consent, Purpose};
 
-/// Tells where an operation stands: `progress_json` is `{"schema": 1, "step", "of", "summary", "done":
-/// 0 to 1 | null, "awaited": text | null, "elapsed": seconds}`.
+/// Tells where an operation stands.
 ///
-/// The text lives until the callback returns. Called on the thread of the operation, between requests.
-/// The callback must not call on the operation's clients (it gets XCP_E_MISUSE), nor let an exception of
-/// C++ pass. To end the operation from inside use `xcp_cancel_cancel`.
+/// `progress_json` is `{"schema": 1, "step", "of", "summary", "done": 0 to 1 | null, "awaited":
+/// text | null, "elapsed": seconds}`.
+///
+/// The text lives until the callback returns. Called on the thread of the operation, between
+/// requests. The callback must not call on the operation's clients (it gets XCP_E_MISUSE), nor let
+/// an exception of C++ pass. To end the operation from inside use `xcp_cancel_cancel`.
 pub type xcp_progress =
     Option<unsafe extern "C" fn(ctx: *mut c_void, progress_json: *const c_char)>;
 
 /// Makes a host a member of a pool, as planned; sees for itself that it became one.
 ///
-/// `pool` is a client of the pool, `host` one of the host that joins. Steps whose effect holds already
-/// are skipped; the preflight is asked again before the join; what can be taken back is, if the join does
-/// not come about. If the host is a member already, only the wait and the comparison are left: calling
-/// again is safe.
+/// `pool` is a client of the pool, `host` one of the host that joins. Steps whose effect holds
+/// already are skipped; the preflight is asked again before the join; what can be taken back is, if
+/// the join does not come about. If the host is a member already, only the wait and the comparison
+/// are left: calling again is safe.
 ///
 /// `consent` is the digest of what the plan destroys (`xcp_plan_losses_digest`), which a person has
-/// seen; NULL consents to no loss. `options_json` may be NULL; it is `{"deadline": seconds}`, how long all
-/// of it may take (3600). `progress` may be NULL; it is called with `ctx`. `cancel` may be NULL.
+/// seen; NULL consents to no loss. `options_json` may be NULL; it is `{"deadline": seconds}`, how
+/// long all of it may take (3600). `progress` may be NULL; it is called with `ctx`. `cancel` may be
+/// NULL.
 ///
-/// XCP_OK means that the host is a live, enabled member. `*joined_json` is then `{"schema": 1, "host":
-/// uuid, "reference", "already_member", "before": {"master", "master_address", "hosts", "srs",
-/// "networks", "vms"} | null, "after": {...}, "missing": [line...]}`, freed with `xcp_string_free`;
-/// "missing" tells what was foretold and is not there.
+/// XCP_OK means that the host is a live, enabled member. `*joined_json` is then `{"schema": 1,
+/// "host": uuid, "reference", "already_member", "before": {"master", "master_address", "hosts",
+/// "srs", "networks", "vms"} | null, "after": {...}, "missing": [line...]}`, freed with
+/// `xcp_string_free`; "missing" tells what was foretold and is not there.
 ///
-/// From any thread. Fails with XCP_E_NOT_DONE if the host is no member and nothing is under way that
-/// would make it one, and with XCP_E_OUTCOME_UNKNOWN if the deadline passed while that could not be told;
-/// `xcp_error_evidence_json` has what was seen. Fails with XCP_E_INVALID_INPUT if the plan is of another
-/// pool or host, with XCP_E_STATE if it leaves something to a person or destroys something else than
-/// `consent` stands for, with XCP_E_CANCELLED, and with what keeps a server from being asked at all.
+/// From any thread. Fails with XCP_E_NOT_DONE if the host is no member and nothing is under way
+/// that would make it one, and with XCP_E_OUTCOME_UNKNOWN if the deadline passed while that could
+/// not be told; `xcp_error_evidence_json` has what was seen. Fails with XCP_E_INVALID_INPUT if the
+/// plan is of another pool or host, with XCP_E_STATE if it leaves something to a person or destroys
+/// something else than `consent` stands for, with XCP_E_CANCELLED, and with what keeps a server
+/// from being asked at all.
 ///
 /// # Safety
-/// The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL or end
-/// with NUL; `progress` can be called with `ctx` until the call returns; `joined_json` can be written;
-/// `error` is NULL or can be written.
+/// The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL
+/// or end with NUL; `progress` can be called with `ctx` until the call returns; `joined_json` can
+/// be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_join(
     pool: *const xcp_client,
@@ -81,21 +85,23 @@ pub unsafe extern "C" fn xcp_join(
     }
 }
 
-/// Runs the plan of an ejection, a hand-over or a maintenance; sees for itself that it came about.
+/// Runs the plan of an ejection, a hand-over or a maintenance.
 ///
-/// `pool` is a client of the pool. `consent`, `options_json`, `progress` with `ctx`, and `cancel` are those
-/// of `xcp_join`; only an ejection destroys anything. What is done already is seen, and not done again:
-/// calling again is safe.
+/// Sees for itself that it came about.
 ///
-/// XCP_OK means that what was planned is the case. `*result_json` is then {"schema": 1, "host": uuid, ...},
-/// freed with `xcp_string_free`; what else it has depends on the plan.
+/// `pool` is a client of the pool. `consent`, `options_json`, `progress` with `ctx`, and `cancel`
+/// are those of `xcp_join`; only an ejection destroys anything. What is done already is seen, and
+/// not done again: calling again is safe.
+///
+/// XCP_OK means that what was planned is the case. `*result_json` is then {"schema": 1, "host":
+/// uuid, ...}, freed with `xcp_string_free`; what else it has depends on the plan.
 ///
 /// From any thread. Fails as `xcp_join` does, and with XCP_E_INVALID_INPUT for other plans.
 ///
 /// # Safety
-/// The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL or end
-/// with NUL; `progress` can be called with `ctx` until the call returns; `result_json` can be written;
-/// `error` is NULL or can be written.
+/// The objects came from this library, `cancel` or is NULL; `consent` and `options_json` are NULL
+/// or end with NUL; `progress` can be called with `ctx` until the call returns; `result_json` can
+/// be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_run(
     pool: *const xcp_client,

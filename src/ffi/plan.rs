@@ -22,8 +22,8 @@ use crate::plan::{self, Choices, Digest, Plan};
 
 /// What to do, as data: steps that can be read, saved and run.
 ///
-/// Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads: immutable; may
-/// be used by many at once.
+/// Made by `xcp_plan_join` and its kin or `xcp_plan_from_json`, freed by `xcp_plan_free`. Threads:
+/// immutable; may be used by many at once.
 pub struct xcp_plan {
     pub(super) plan: Plan,
 }
@@ -34,13 +34,13 @@ impl Object for xcp_plan {
 
 /// Plans the join that a report was made for: remedies, the join, the wait.
 ///
-/// `choices_json` may be NULL: then each finding gets the remedy that destroys least. It is `{"rules":
-/// {rule: choice}, "objects": {rule: {ref: choice}}}`, both optional, with the codes that the report
-/// names under "remedy". Findings that have no remedy, and those for which evidence is missing, are left
-/// to a person: `xcp_plan_is_complete` tells.
+/// `choices_json` may be NULL: then each finding gets the remedy that destroys least. It is
+/// `{"rules": {rule: choice}, "objects": {rule: {ref: choice}}}`, both optional, with the codes
+/// that the report names under "remedy". Findings that have no remedy, and those for which evidence
+/// is missing, are left to a person: `xcp_plan_is_complete` tells.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for unknown
-/// rules and choices, and if a snapshot of the report has no pool with a master.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+/// unknown rules and choices, and if a snapshot of the report has no pool with a master.
 ///
 /// # Safety
 /// `report` came from this library; `choices_json` is NULL or ends with NUL; `plan` can be written;
@@ -67,16 +67,16 @@ pub unsafe extern "C" fn xcp_plan_join(
 
 /// Plans the ejection of a host: what goes with it, what stands against it.
 ///
-/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
-/// in scope "everything". What the ejection destroys (`xcp_plan_losses_json`) needs consent in
-/// `xcp_run`; preconditions that do not hold are left to a person: `xcp_plan_is_complete` tells.
+/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the
+/// pool, in scope "everything". What the ejection destroys (`xcp_plan_losses_json`) needs consent
+/// in `xcp_run`; preconditions that do not hold are left to a person: `xcp_plan_is_complete` tells.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
-/// has no such host, or no pool with a master.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the
+/// snapshot has no such host, or no pool with a master.
 ///
 /// # Safety
-/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
-/// written.
+/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_eject(
     pool: *const xcp_snapshot,
@@ -92,18 +92,18 @@ pub unsafe extern "C" fn xcp_plan_eject(
     }
 }
 
-/// Plans the maintenance of a host: disable, move its VMs away, reboot, wait, enable.
+/// Plans the maintenance of a host: move its VMs away, reboot, wait, enable.
 ///
-/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the pool,
-/// in scope "everything". VMs that cannot move are left to a person, with their reasons:
+/// `host` is a uuid, a ref or a name that only one host of the snapshot has; the snapshot is of the
+/// pool, in scope "everything". VMs that cannot move are left to a person, with their reasons:
 /// `xcp_plan_is_complete` tells.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
-/// has no such host, or no pool with a master.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the
+/// snapshot has no such host, or no pool with a master.
 ///
 /// # Safety
-/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or can be
-/// written.
+/// `pool` came from this library; `host` ends with NUL; `plan` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_maintenance(
     pool: *const xcp_snapshot,
@@ -121,12 +121,12 @@ pub unsafe extern "C" fn xcp_plan_maintenance(
 
 /// Plans a hand-over: another host becomes master (`pool.designate_new_master`).
 ///
-/// Reads the pool, and asks each of its hosts what it is. `host` is a uuid, a ref or a name that only
-/// one host has. All that rules it out is left to a person: `xcp_plan_is_complete` tells. `cancel` may
-/// be NULL.
+/// Reads the pool, and asks each of its hosts what it is. `host` is a uuid, a ref or a name that
+/// only one host has. All that rules it out is left to a person: `xcp_plan_is_complete` tells.
+/// `cancel` may be NULL.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the pool has
-/// no such host, with XCP_E_CANCELLED, and as reading a pool does.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the
+/// pool has no such host, with XCP_E_CANCELLED, and as reading a pool does.
 ///
 /// # Safety
 /// `pool` came from this library, `cancel` or is NULL; `host` ends with NUL; `plan` can be written;
@@ -157,18 +157,19 @@ pub unsafe extern "C" fn xcp_plan_hand_over(
     }
 }
 
-/// Plans a hand-over from what is known already, as `xcp_plan_hand_over` does, and asks nobody.
+/// Plans a hand-over as `xcp_plan_hand_over` does, and asks nobody.
 ///
 /// `pool` is a snapshot of scope "election", "overview" or more; `evidence_json` is that of
-/// `xcp_election_json`, such as `xcp_evidence_json` finds out, to which a person may add under "confirmed"
-/// what cannot be asked; NULL is no evidence. `host` is a uuid, a ref or a name that only one host has.
+/// `xcp_election_json`, such as `xcp_evidence_json` finds out, to which a person may add under
+/// "confirmed" what cannot be asked; NULL is no evidence. `host` is a uuid, a ref or a name that
+/// only one host has.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
-/// has no such host, no pool with a master, or not the hosts of the evidence.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the
+/// snapshot has no such host, no pool with a master, or not the hosts of the evidence.
 ///
 /// # Safety
-/// `pool` came from this library; `host` ends with NUL, `evidence_json` too or is NULL; `plan` can be
-/// written; `error` is NULL or can be written.
+/// `pool` came from this library; `host` ends with NUL, `evidence_json` too or is NULL; `plan` can
+/// be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_hand_over_with(
     pool: *const xcp_snapshot,
@@ -192,8 +193,8 @@ pub unsafe extern "C" fn xcp_plan_hand_over_with(
 
 /// Loads a plan that `xcp_plan_json` saved.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for what is no
-/// plan, or one of another schema.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for what
+/// is no plan, or one of another schema.
 ///
 /// # Safety
 /// `json` ends with NUL; `plan` can be written; `error` is NULL or can be written.
@@ -217,9 +218,9 @@ pub unsafe extern "C" fn xcp_plan_from_json(
 
 /// Saves a plan as JSON.
 ///
-/// `*json` is `{"schema": 1, "purpose", "pool": {"uuid", "name"}, "host": {"uuid", "name"}, "steps":
-/// [{"side", "work", "summary", "because", "destroys"}...], "unsolved": [{"rule", "message",
-/// "by_person"}...]}`, freed with `xcp_string_free`. From any thread.
+/// `*json` is `{"schema": 1, "purpose", "pool": {"uuid", "name"}, "host": {"uuid", "name"},
+/// "steps": [{"side", "work", "summary", "because", "destroys"}...], "unsolved": [{"rule",
+/// "message", "by_person"}...]}`, freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `plan` came from this library; `json` can be written; `error` is NULL or can be written.
@@ -240,9 +241,10 @@ pub unsafe extern "C" fn xcp_plan_json(
     }
 }
 
-/// Tells the plan as text for people: its steps, what is left to a person, what is destroyed.
+/// Tells the plan as text for people.
 ///
-/// `*text` is freed with `xcp_string_free`. From any thread.
+/// Its steps, what is left to a person, what is destroyed. `*text` is freed with `xcp_string_free`.
+/// From any thread.
 ///
 /// # Safety
 /// `plan` came from this library; `text` can be written; `error` is NULL or can be written.
@@ -274,9 +276,9 @@ pub unsafe extern "C" fn xcp_plan_step_count(plan: *const xcp_plan) -> usize {
     quiet(0, |call| Ok(call.object(plan, "plan")?.plan.steps.len()))
 }
 
-/// Returns whether nothing is left to a person; false for NULL and for what is no plan.
+/// Returns whether nothing is left to a person.
 ///
-/// From any thread.
+/// False for NULL and for what is no plan. From any thread.
 ///
 /// # Safety
 /// `plan` is NULL or came from this library.
@@ -285,7 +287,7 @@ pub unsafe extern "C" fn xcp_plan_is_complete(plan: *const xcp_plan) -> bool {
     quiet(false, |call| Ok(call.object(plan, "plan")?.plan.is_complete()))
 }
 
-/// Tells what is gone for good once the plan has run, and the digest by which that is consented to.
+/// Tells what is gone for good once the plan has run, with the digest for consent.
 ///
 /// `*losses_json` is `{"schema": 1, "digest", "losses": [{"kind", "object", ...}...]}`, freed with
 /// `xcp_string_free`. Show the losses to a person, and pass the digest on. From any thread.
@@ -312,8 +314,8 @@ pub unsafe extern "C" fn xcp_plan_losses_json(
 
 /// Tells the digest of what the plan destroys, by which consent is given.
 ///
-/// It is of each loss with the step that brings it, on this pool and host: it stands for no other plan that
-/// destroys something else, or the same by another call.
+/// It is of each loss with the step that brings it, on this pool and host: it stands for no other
+/// plan that destroys something else, or the same by another call.
 ///
 /// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///
@@ -336,13 +338,14 @@ pub unsafe extern "C" fn xcp_plan_losses_digest(
     }
 }
 
-/// Tells the digest of the whole plan: plans with equal digests do the same to the same objects.
+/// Tells the digest of the whole plan.
 ///
-/// It is the SHA-256 of all that the plan's JSON says, in a notation of which there is only one for each
-/// plan: the line `xcp_pool plan v1`, then a string as its length in bytes, a colon and its bytes, an
-/// integer as `i` and its digits, `true`, `false`, `null`, a list as `[` and the number of its items, then
-/// these, and an object as `{` and the number of its entries, then their names and values in the order of
-/// the names' bytes; a line feed after each of these.
+/// Plans with equal digests do the same to the same objects. It is the SHA-256 of all that the
+/// plan's JSON says, in a notation of which there is only one for each plan: the line `xcp_pool
+/// plan v1`, then a string as its length in bytes, a colon and its bytes, an integer as `i` and its
+/// digits, `true`, `false`, `null`, a list as `[` and the number of its items, then these, and an
+/// object as `{` and the number of its entries, then their names and values in the order of the
+/// names' bytes; a line feed after each of these.
 ///
 /// `*digest` is `sha256:` and 64 hexadecimal digits, freed with `xcp_string_free`. From any thread.
 ///

@@ -18,8 +18,8 @@ use crate::transport::Cancel;
 
 /// What a preflight found.
 ///
-/// Made by `xcp_preflight` or `xcp_preflight_live`, freed by `xcp_report_free`. Threads: immutable; may be used by many at
-/// once.
+/// Made by `xcp_preflight` or `xcp_preflight_live`, freed by `xcp_report_free`. Threads: immutable;
+/// may be used by many at once.
 pub struct xcp_report {
     pub(super) report: Report,
 }
@@ -55,7 +55,7 @@ impl From<Verdict> for xcp_verdict {
     }
 }
 
-/// Tells whether a host may join a pool, as `xcp_preflight_json` does, on snapshot objects.
+/// Tells as `xcp_preflight_json` whether a host may join a pool, from snapshots.
 ///
 /// `options_json` may be NULL; it is as for `xcp_preflight_json`, except that
 /// "complete_snapshots" changes nothing here: snapshots are completed when they are loaded.
@@ -64,8 +64,8 @@ impl From<Verdict> for xcp_verdict {
 /// unknown options.
 ///
 /// # Safety
-/// `pool` and `host` came from this library; `options_json` is NULL or ends with NUL; `report` can be
-/// written; `error` is NULL or can be written.
+/// `pool` and `host` came from this library; `options_json` is NULL or ends with NUL; `report` can
+/// be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_preflight(
     pool: *const xcp_snapshot,
@@ -88,18 +88,20 @@ pub unsafe extern "C" fn xcp_preflight(
     }
 }
 
-/// Tells whether a host may join a pool: reads both, with the evidence that no database has.
+/// Reads a pool and a host, and tells whether the host may join.
+///
+/// The evidence that no database has is read, too.
 ///
 /// `pool` is a client of the pool, `host` one of the host that is to join. `options_json` is as for
-/// `xcp_preflight`; what it has of the evidence stays as it is, the rest is that of `xcp_join_evidence_json`.
-/// `cancel` may be NULL.
+/// `xcp_preflight`; what it has of the evidence stays as it is, the rest is that of
+/// `xcp_join_evidence_json`. `cancel` may be NULL.
 ///
-/// `*report` is freed with `xcp_report_free`. From any thread. Fails as `xcp_client_snapshot`, and with
-/// XCP_E_INVALID_INPUT for unknown options.
+/// `*report` is freed with `xcp_report_free`. From any thread. Fails as `xcp_client_snapshot`, and
+/// with XCP_E_INVALID_INPUT for unknown options.
 ///
 /// # Safety
-/// The objects came from this library, `cancel` or is NULL; `options_json` is NULL or ends with NUL; `report`
-/// can be written; `error` is NULL or can be written.
+/// The objects came from this library, `cancel` or is NULL; `options_json` is NULL or ends with
+/// NUL; `report` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_preflight_live(
     pool: *const xcp_client,
@@ -125,19 +127,22 @@ pub unsafe extern "C" fn xcp_preflight_live(
     }
 }
 
-/// Reads what no database tells and the preflight of a join wants, as far as a call tells it.
+/// Reads what the preflight of a join wants and no database tells.
 ///
-/// `pool` and `host` as for `xcp_preflight_live`, `cancel` may be NULL. `*evidence_json` is the "evidence" of
-/// `xcp_preflight_json`, with "schema" beside it: both clocks at one moment ("master_time", "joiner_time";
-/// each counts as read in the middle of its round trip) and the address that the pool knows its master by
-/// ("master_address"). What is not told by any call is null: the editions of the licence daemon, which only
-/// its own host may ask, and the bridge backend, which snapshots have. Freed with `xcp_string_free`.
+/// As far as a call tells it.
+///
+/// `pool` and `host` as for `xcp_preflight_live`, `cancel` may be NULL. `*evidence_json` is the
+/// "evidence" of `xcp_preflight_json`, with "schema" beside it: both clocks at one moment
+/// ("master_time", "joiner_time"; each counts as read in the middle of its round trip) and the
+/// address that the pool knows its master by ("master_address"). What is not told by any call is
+/// null: the editions of the licence daemon, which only its own host may ask, and the bridge
+/// backend, which snapshots have. Freed with `xcp_string_free`.
 ///
 /// From any thread. Fails as `xcp_client_snapshot`.
 ///
 /// # Safety
-/// The objects came from this library, `cancel` or is NULL; `evidence_json` can be written; `error` is NULL or
-/// can be written.
+/// The objects came from this library, `cancel` or is NULL; `evidence_json` can be written; `error`
+/// is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_join_evidence_json(
     pool: *const xcp_client,
@@ -179,9 +184,9 @@ unsafe fn on_both<T>(
     unsafe { on_all(call, &calls, &[], cancel, body) }
 }
 
-/// Returns whether the host may join; XCP_VERDICT_NONE for NULL and for what is no report.
+/// Returns whether the host may join.
 ///
-/// From any thread.
+/// XCP_VERDICT_NONE for NULL and for what is no report. From any thread.
 ///
 /// # Safety
 /// `report` is NULL or came from this library.
@@ -192,9 +197,10 @@ pub unsafe extern "C" fn xcp_report_verdict(report: *const xcp_report) -> xcp_ve
     })
 }
 
-/// Returns how many findings stand in the way; 0 for NULL and for what is no report.
+/// Returns how many findings stand in the way.
 ///
-/// 0 alone does not mean that the host may join: ask `xcp_report_verdict`. From any thread.
+/// 0 for NULL and for what is no report; 0 alone does not mean that the host may join: ask
+/// `xcp_report_verdict`. From any thread.
 ///
 /// # Safety
 /// `report` is NULL or came from this library.
@@ -237,9 +243,10 @@ pub unsafe extern "C" fn xcp_report_json(
     }
 }
 
-/// Tells the report as text for people: the verdict, a line for each finding, then the details.
+/// Tells the report as text for people.
 ///
-/// `*text` is freed with `xcp_string_free`. From any thread.
+/// The verdict, a line for each finding, then the details. `*text` is freed with `xcp_string_free`.
+/// From any thread.
 ///
 /// # Safety
 /// `report` came from this library; `text` can be written; `error` is NULL or can be written.
@@ -260,9 +267,10 @@ pub unsafe extern "C" fn xcp_report_text(
     }
 }
 
-/// Tells the report as Markdown: the verdict, a table, then the details of each finding.
+/// Tells the report as Markdown.
 ///
-/// `*markdown` is freed with `xcp_string_free`. From any thread.
+/// The verdict, a table, then the details of each finding. `*markdown` is freed with
+/// `xcp_string_free`. From any thread.
 ///
 /// # Safety
 /// `report` came from this library; `markdown` can be written; `error` is NULL or can be written.
@@ -283,9 +291,10 @@ pub unsafe extern "C" fn xcp_report_markdown(
     }
 }
 
-/// Foretells what the join will do that the report was made for, as `xcp_consequences_json` does.
+/// Foretells what the join will do that the report was made for.
 ///
-/// `*consequences_json` is freed with `xcp_string_free`. From any thread.
+/// As `xcp_consequences_json` does. `*consequences_json` is freed with `xcp_string_free`. From any
+/// thread.
 ///
 /// # Safety
 /// `report` came from this library; `consequences_json` can be written; `error` is NULL or can be
@@ -330,11 +339,12 @@ pub unsafe extern "C" fn xcp_report_consequences_markdown(
     }
 }
 
-/// Makes a snapshot of the pool as it will be once the host has joined, as far as that is foretold.
+/// Makes a snapshot of the pool as it will be once the host has joined.
 ///
-/// It can be asked further questions, such as how many host failures the larger pool tolerates. What the
-/// report says to stand in the way is taken to be removed, and not the objects that a remedy would move.
-/// Refs of new objects begin with "Joined:". `*pool` is freed with `xcp_snapshot_free`. From any thread.
+/// As far as that is foretold. It can be asked further questions, such as how many host failures
+/// the larger pool tolerates. What the report says to stand in the way is taken to be removed, and
+/// not the objects that a remedy would move. Refs of new objects begin with "Joined:". `*pool` is
+/// freed with `xcp_snapshot_free`. From any thread.
 ///
 /// # Safety
 /// `report` came from this library; `pool` can be written; `error` is NULL or can be written.

@@ -23,25 +23,29 @@ use crate::health::diagnosis::Diagnosis;
 use crate::operations::{self, Members};
 use crate::plan::{self, Consent};
 
-/// Says in what state a pool is, also when no master answers: every host is asked for itself.
+/// Says in what state a pool is, also when no master answers.
 ///
-/// `hosts_json` is a list of addresses, `["10.0.0.1", ...]`, or with options `{"hosts": [address...], "addresses":
-/// {address: real address}, "patience": seconds, "last_age": seconds, "ask_whether_ha_is_armed": bool}`: where
-/// hosts really are that others call by an address, how long one may take to say what it is (15), how long
-/// ago `last` was taken, and whether members are asked if HA is armed on them (no: XAPI has no question that
-/// is one, and the call that comes near refuses or does nothing). `last` is the last snapshot that was taken
-/// while a master answered, in scope "failover" or "everything", or NULL: its hosts are asked too.
-/// `cancel` may be NULL. A host that is silent costs 15 s; hosts are asked at the same time.
+/// Every host is asked for itself.
 ///
-/// `*diagnosis_json` is `{"schema": 1, "state", "hosts": [...], ..., "evidence": {...}}`, freed with
-/// `xcp_string_free`; "evidence" is what `xcp_election_json` and `xcp_plan_recovery` take, by refs of
-/// `last`. `*diagnosis_text` is the same for people, freed likewise.
+/// `hosts_json` is a list of addresses, `["10.0.0.1", ...]`, or with options `{"hosts":
+/// [address...], "addresses": {address: real address}, "patience": seconds, "last_age": seconds,
+/// "ask_whether_ha_is_armed": bool}`: where hosts really are that others call by an address, how
+/// long one may take to say what it is (15), how long ago `last` was taken, and whether members are
+/// asked if HA is armed on them (no: XAPI has no question that is one, and the call that comes near
+/// refuses or does nothing). `last` is the last snapshot that was taken while a master answered, in
+/// scope "failover" or "everything", or NULL: its hosts are asked too. `cancel` may be NULL. A host
+/// that is silent costs 15 s; hosts are asked at the same time.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for addresses that are none, with XCP_E_CANCELLED.
+/// `*diagnosis_json` is `{"schema": 1, "state", "hosts": [...], ..., "evidence": {...}}`, freed
+/// with `xcp_string_free`; "evidence" is what `xcp_election_json` and `xcp_plan_recovery` take, by
+/// refs of `last`. `*diagnosis_text` is the same for people, freed likewise.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for addresses that are none, with
+/// XCP_E_CANCELLED.
 ///
 /// # Safety
-/// `transport` came from this library, `last` and `cancel` or are NULL; the texts end with NUL; both
-/// outputs can be written; `error` is NULL or can be written.
+/// `transport` came from this library, `last` and `cancel` or are NULL; the texts end with NUL;
+/// both outputs can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_diagnose(
     transport: *const xcp_transport,
@@ -72,19 +76,21 @@ pub unsafe extern "C" fn xcp_diagnose(
     }
 }
 
-/// Plans the recovery of a pool whose master is gone: one promotion, every member checked.
+/// Plans the recovery of a pool whose master is gone.
 ///
-/// `last` is the last snapshot of the pool. `evidence_json` is that of `xcp_diagnose`, to which a person
-/// may add what only people know: `{"hosts": {host: {"powered_off": true}}}` of the old master, and
-/// "confirmed". What keeps the decision from being safe and is not confirmed is left to a person:
-/// `xcp_plan_is_complete` tells.
+/// One host is promoted, every member checked.
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot
-/// has no pool with a master, or not the hosts of the evidence.
+/// `last` is the last snapshot of the pool. `evidence_json` is that of `xcp_diagnose`, to which a
+/// person may add what only people know: `{"hosts": {host: {"powered_off": true}}}` of the old
+/// master, and "confirmed". What keeps the decision from being safe and is not confirmed is left to
+/// a person: `xcp_plan_is_complete` tells.
+///
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the
+/// snapshot has no pool with a master, or not the hosts of the evidence.
 ///
 /// # Safety
-/// `last` came from this library; `evidence_json` ends with NUL; `plan` can be written; `error` is NULL
-/// or can be written.
+/// `last` came from this library; `evidence_json` ends with NUL; `plan` can be written; `error` is
+/// NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_recovery(
     last: *const xcp_snapshot,
@@ -109,23 +115,26 @@ pub unsafe extern "C" fn xcp_plan_recovery(
     }
 }
 
-/// Recovers a pool as planned: promotes one host, points every other to it, and looks at each.
+/// Recovers a pool as planned: promotes one host, and points the others to it.
 ///
-/// `transport`, `hosts_json`, `user`, `password` and `last` as for `xcp_diagnose`, but `last` is needed;
-/// `consent`, `options_json`, `progress` with `ctx`, and `cancel` as for `xcp_join`. The hosts are asked
-/// once more before anything is done. Calling again goes on where it ended; no second host is promoted
-/// while the first may be a master.
+/// Every host is looked at afterwards.
 ///
-/// XCP_OK means that the pool has the planned master. `*recovered_json` is then `{"schema": 1, "master":
-/// uuid, "address", "already_master", "members": [{"host", "name", "follows", "says"}...], "remaining":
-/// [...]}`, freed with `xcp_string_free`; "remaining" is what a person has to see to.
+/// `transport`, `hosts_json`, `user`, `password` and `last` as for `xcp_diagnose`, but `last` is
+/// needed; `consent`, `options_json`, `progress` with `ctx`, and `cancel` as for `xcp_join`. The
+/// hosts are asked once more before anything is done. Calling again goes on where it ended; no
+/// second host is promoted while the first may be a master.
+///
+/// XCP_OK means that the pool has the planned master. `*recovered_json` is then `{"schema": 1,
+/// "master": uuid, "address", "already_master", "members": [{"host", "name", "follows",
+/// "says"}...], "remaining": [...]}`, freed with `xcp_string_free`; "remaining" is what a person
+/// has to see to.
 ///
 /// From any thread. Fails as `xcp_join` does.
 ///
 /// # Safety
-/// `transport`, `last` and `plan` came from this library, `cancel` or is NULL; the texts end with NUL,
-/// `consent` and `options_json` or are NULL; `progress` can be called with `ctx` until the call returns;
-/// `recovered_json` can be written; `error` is NULL or can be written.
+/// `transport`, `last` and `plan` came from this library, `cancel` or is NULL; the texts end with
+/// NUL, `consent` and `options_json` or are NULL; `progress` can be called with `ctx` until the
+/// call returns; `recovered_json` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_recover(
     transport: *const xcp_transport,

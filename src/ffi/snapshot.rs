@@ -38,8 +38,8 @@ impl From<Snapshot> for xcp_snapshot {
 /// relations and classes that are left out get XAPI's defaults. Records of real servers are loaded
 /// without it.
 ///
-/// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails with XCP_E_INVALID_INPUT if
-/// the text is no object of objects.
+/// `*snapshot` is freed with `xcp_snapshot_free`. From any thread. Fails with XCP_E_INVALID_INPUT
+/// if the text is no object of objects.
 ///
 /// # Safety
 /// `json` ends with NUL; `snapshot` can be written; `error` is NULL or can be written.
@@ -61,9 +61,10 @@ pub unsafe extern "C" fn xcp_snapshot_from_json(
     }
 }
 
-/// Saves a snapshot as JSON that `xcp_snapshot_from_json` loads, records in the order of their refs.
+/// Saves a snapshot as JSON that `xcp_snapshot_from_json` loads.
 ///
-/// `*json` is freed with `xcp_string_free`. From any thread.
+/// Records are in the order of their refs. `*json` is freed with `xcp_string_free`. From any
+/// thread.
 ///
 /// # Safety
 /// `snapshot` came from this library; `json` can be written; `error` is NULL or can be written.
@@ -87,11 +88,12 @@ pub unsafe extern "C" fn xcp_snapshot_to_json(
 /// Counts the records of a class, such as "SR".
 ///
 /// From any thread. Fails with XCP_E_INVALID_INPUT for a class that the library does not know, and
-/// with XCP_E_STATE if the snapshot does not cover the class, so that nobody knows how many there are.
+/// with XCP_E_STATE if the snapshot does not cover the class, so that nobody knows how many there
+/// are.
 ///
 /// # Safety
-/// `snapshot` came from this library; `class_name` ends with NUL; `count` can be written; `error` is
-/// NULL or can be written.
+/// `snapshot` came from this library; `class_name` ends with NUL; `count` can be written; `error`
+/// is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_snapshot_count(
     snapshot: *const xcp_snapshot,
@@ -146,13 +148,14 @@ pub unsafe extern "C" fn xcp_snapshot_problems_json(
 
 /// Tells a pool in a few numbers and names, to compare before and after.
 ///
-/// `*overview_json` is `{"schema": 1, "master", "master_address", "hosts": [name...], "srs": [name...],
-/// "networks": [name...], "vms": [name...]}`, the master first among the hosts, freed with
-/// `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot has no single pool
-/// with a master.
+/// `*overview_json` is `{"schema": 1, "master", "master_address", "hosts": [name...], "srs":
+/// [name...], "networks": [name...], "vms": [name...]}`, the master first among the hosts, freed
+/// with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the snapshot has no
+/// single pool with a master.
 ///
 /// # Safety
-/// `snapshot` came from this library; `overview_json` can be written; `error` is NULL or can be written.
+/// `snapshot` came from this library; `overview_json` can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_snapshot_overview_json(
     snapshot: *const xcp_snapshot,

@@ -42,8 +42,10 @@ pub enum xcp_status {
     XCP_E_TOO_LARGE = 204,
     /// The caller cancelled.
     XCP_E_CANCELLED = 300,
-    /// The library panicked and caught itself: please report it. The process goes on; objects that
-    /// the call used answer XCP_E_MISUSE from now on, and can only be freed.
+    /// The library panicked and caught itself: please report it.
+    ///
+    /// The process goes on; calls with the objects that were in use fail with XCP_E_MISUSE from now
+    /// on, and these can only be freed.
     XCP_E_PANIC = 900,
     /// A bug in the library that it noticed: please report it.
     XCP_E_INTERNAL = 901,
@@ -103,9 +105,10 @@ impl xcp_status {
     }
 }
 
-/// Returns the name of a status, such as "XCP_E_UTF8"; "unknown status" for a number that is none.
+/// Returns the name of a status, such as "XCP_E_UTF8".
 ///
-/// Static: never freed. Never fails. From any thread.
+/// "unknown status" for a number that is no status. Static: never freed. Never fails. From any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn xcp_status_name(status: u32) -> *const c_char {
     let name = xcp_status::ALL.iter().find(|(known, _)| *known as u32 == status);

@@ -14,20 +14,21 @@ use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
 use crate::model::Snapshot;
 
-/// Tells what each step of a plan needs, brings about and could be taken back by, and whether it is done.
+/// Tells what each step of a plan needs and brings about, and whether it is done.
 ///
-/// `pool` and `host` are snapshots of the two sides as they are now; either may be NULL, and then nothing is
-/// known of it. `*steps_json` is `{"schema": 1, "steps": [{"side": "pool" | "joiner" | "both", "summary",
-/// "preconditions": [{"condition": {...}, "holds": bool | null}...], "effect": {"condition": {...}, "holds": bool |
-/// null} | null, "undo": {...} | null}...]}`, freed with `xcp_string_free`. "holds" is null if the snapshot cannot
-/// tell. A step whose effect holds is skipped when the plan runs; an effect is null where it is more than one
-/// object's state. "undo" is the action that takes the step back, where there is one.
+/// `pool` and `host` are snapshots of the two sides as they are now; either may be NULL, and then
+/// nothing is known of it. `*steps_json` is `{"schema": 1, "steps": [{"side": "pool" | "joiner" |
+/// "both", "summary", "preconditions": [{"condition": {...}, "holds": bool | null}...], "effect":
+/// {"condition": {...}, "holds": bool | null} | null, "undo": {...} | null}...]}`, freed with
+/// `xcp_string_free`. "holds" is null if the snapshot cannot tell. A step whose effect holds is
+/// skipped when the plan runs; an effect is null where it is more than one object's state. "undo"
+/// is the action that takes the step back, where there is one.
 ///
 /// From any thread.
 ///
 /// # Safety
-/// `plan` came from this library, `pool` and `host` too or are NULL; `steps_json` can be written; `error` is
-/// NULL or can be written.
+/// `plan` came from this library, `pool` and `host` too or are NULL; `steps_json` can be written;
+/// `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_plan_steps_json(
     plan: *const xcp_plan,

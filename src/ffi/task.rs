@@ -20,8 +20,8 @@ use crate::transport::Cancel;
 
 /// A call that runs in the server as a task.
 ///
-/// Made by `xcp_client_start`, freed by `xcp_task_free`, which leaves it running; it keeps its client.
-/// Threads: may be used by many at once.
+/// Made by `xcp_client_start`, freed by `xcp_task_free`, which leaves it running; it keeps its
+/// client. Threads: may be used by many at once.
 pub struct xcp_task {
     task: TaskHandle,
     reference: CString,
@@ -39,13 +39,13 @@ pub type xcp_task_progress = Option<unsafe extern "C" fn(ctx: *mut c_void, done:
 
 /// Runs a method of XAPI as a task and waits for its end.
 ///
-/// As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.". `progress`
-/// may be NULL; it is called with `ctx` whenever the task has come further. Cancelling ends the wait, and
-/// leaves the task running.
+/// As `xcp_client_call_json`, for methods that take long: `method` is named without "Async.".
+/// `progress` may be NULL; it is called with `ctx` whenever the task has come further. Cancelling
+/// ends the wait, and leaves the task running.
 ///
 /// From any thread. Fails as `xcp_client_call_json`, with XCP_E_FAULT if the task failed, or was
-/// cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any
-/// more, for example because the master restarted: read the pool's state.
+/// cancelled on the server (TASK_CANCELLED), and with XCP_E_OUTCOME_UNKNOWN if its end cannot be
+/// known any more, for example because the master restarted: read the pool's state.
 ///
 /// # Safety
 /// As for `xcp_client_call_json`; `progress` can be called with `ctx` until the call returns.
@@ -78,9 +78,9 @@ pub unsafe extern "C" fn xcp_client_task_json(
 
 /// Starts a method of XAPI as a task, and does not wait for it.
 ///
-/// As `xcp_client_task_json`: `method` is named without "Async.". `cancel` may be NULL; it ends this call and
-/// not the task. `*task` is freed with `xcp_task_free`; the client may be freed before. From any thread. Fails
-/// as `xcp_client_call_json`.
+/// As `xcp_client_task_json`: `method` is named without "Async.". `cancel` may be NULL; it ends
+/// this call and not the task. `*task` is freed with `xcp_task_free`; the client may be freed
+/// before. From any thread. Fails as `xcp_client_call_json`.
 ///
 /// # Safety
 /// As for `xcp_client_call_json`; `task` can be written.
@@ -123,13 +123,14 @@ pub unsafe extern "C" fn xcp_task_ref(task: *const xcp_task) -> *const c_char {
 
 /// Tells the task as it stands, in XAPI's names.
 ///
-/// `*record_json` is `{"schema": 1, "status": "pending" | ..., "progress": 0 to 1, ...}`, freed with
-/// `xcp_string_free`. `cancel` may be NULL. From any thread. Fails as `xcp_client_call_json`, and with
-/// XCP_E_FAULT (HANDLE_INVALID) if the task is gone: its end was seen, or a day has passed.
+/// `*record_json` is `{"schema": 1, "status": "pending" | ..., "progress": 0 to 1, ...}`, freed
+/// with `xcp_string_free`. `cancel` may be NULL. From any thread. Fails as `xcp_client_call_json`,
+/// and with XCP_E_FAULT (HANDLE_INVALID) if the task is gone: its end was seen, or a day has
+/// passed.
 ///
 /// # Safety
-/// `task` came from this library, `cancel` or is NULL; `record_json` can be written; `error` is NULL or can
-/// be written.
+/// `task` came from this library, `cancel` or is NULL; `record_json` can be written; `error` is
+/// NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_task_record_json(
     task: *const xcp_task,
@@ -149,9 +150,10 @@ pub unsafe extern "C" fn xcp_task_record_json(
     }
 }
 
-/// Asks the server to cancel the task; many operations never look whether they should.
+/// Asks the server to cancel the task.
 ///
-/// `cancel` may be NULL; it ends this call. From any thread. Fails as `xcp_client_call_json`.
+/// Many operations never look whether they should end. `cancel` may be NULL; it ends this call.
+/// From any thread. Fails as `xcp_client_call_json`.
 ///
 /// # Safety
 /// `task` came from this library, `cancel` or is NULL; `error` is NULL or can be written.
@@ -172,17 +174,17 @@ pub unsafe extern "C" fn xcp_task_cancel(
 
 /// Waits for the task's end, and removes it from the server then.
 ///
-/// `progress` may be NULL; it is called with `ctx` whenever the task has come further. `cancel` may be NULL;
-/// it ends the wait, and leaves the task running: waiting again goes on. `*result_json` is as for
-/// `xcp_client_task_json`, freed with `xcp_string_free`.
+/// `progress` may be NULL; it is called with `ctx` whenever the task has come further. `cancel` may
+/// be NULL; it ends the wait, and leaves the task running: waiting again goes on. `*result_json` is
+/// as for `xcp_client_task_json`, freed with `xcp_string_free`.
 ///
 /// From any thread. Fails with XCP_E_FAULT if the task failed, or was cancelled on the server
-/// (TASK_CANCELLED), with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any more, for example because the
-/// master restarted: read the pool's state; and with XCP_E_CANCELLED.
+/// (TASK_CANCELLED), with XCP_E_OUTCOME_UNKNOWN if its end cannot be known any more, for example
+/// because the master restarted: read the pool's state; and with XCP_E_CANCELLED.
 ///
 /// # Safety
-/// `task` came from this library, `cancel` or is NULL; `progress` can be called with `ctx` until the call
-/// returns; `result_json` can be written; `error` is NULL or can be written.
+/// `task` came from this library, `cancel` or is NULL; `progress` can be called with `ctx` until
+/// the call returns; `result_json` can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_task_wait_json(
     task: *const xcp_task,

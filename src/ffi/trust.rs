@@ -16,8 +16,8 @@ use crate::transport::{FilePins, Fingerprint, MemoryPins, PinStore, Trust};
 
 /// Says which certificates of hosts are trusted.
 ///
-/// Made by the `xcp_trust_store_...` functions, freed by `xcp_trust_store_free`; transports keep what
-/// they need. Threads: may be used by many at once.
+/// Made by the `xcp_trust_store_...` functions, freed by `xcp_trust_store_free`; transports keep
+/// what they need. Threads: may be used by many at once.
 pub struct xcp_trust_store(Kind);
 
 enum Kind {
@@ -47,7 +47,7 @@ impl xcp_trust_store {
     }
 }
 
-/// Trusts certificates that one of these authorities signed, for the name they are used with.
+/// Trusts certificates that one of these authorities signed for their name.
 ///
 /// `pem` is one or more certificates in PEM form; a self-signed host certificate may be its own
 /// authority. `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with
@@ -74,10 +74,10 @@ pub unsafe extern "C" fn xcp_trust_store_authorities(
     }
 }
 
-/// Trusts certificates as `xcp_trust_store_authorities` does, with the authorities in a file.
+/// Trusts certificates that one of the authorities in a file signed for their name.
 ///
-/// `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT if the file
-/// cannot be read or has no certificate.
+/// As `xcp_trust_store_authorities` does. `*store` is freed with `xcp_trust_store_free`. From any
+/// thread. Fails with XCP_E_INVALID_INPUT if the file cannot be read or has no certificate.
 ///
 /// # Safety
 /// `path` ends with NUL; `store` can be written; `error` is NULL or can be written.
@@ -102,9 +102,9 @@ pub unsafe extern "C" fn xcp_trust_store_authorities_file(
 
 /// Trusts certificates with one of these SHA-256 fingerprints, whoever signed them.
 ///
-/// `pins_json` is `["SHA256:4B:8F:...", ...]`; what openssl prints and what XAPI stores is read, too.
-/// `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
-/// what is no fingerprint.
+/// `pins_json` is `["SHA256:4B:8F:...", ...]`; what openssl prints and what XAPI stores is read,
+/// too. `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for what is no fingerprint.
 ///
 /// # Safety
 /// `pins_json` ends with NUL; `store` can be written; `error` is NULL or can be written.
@@ -128,8 +128,9 @@ pub unsafe extern "C" fn xcp_trust_store_pins(
 
 /// Trusts the certificate that each host shows first, and remembers it in a file.
 ///
-/// The file need not exist yet; it is made for its owner alone, and refused if others may write to it.
-/// Many processes may use one file. `*store` is freed with `xcp_trust_store_free`. From any thread.
+/// The file need not exist yet; it is made for its owner alone, and refused if others may write to
+/// it. Many processes may use one file. `*store` is freed with `xcp_trust_store_free`. From any
+/// thread.
 ///
 /// # Safety
 /// `path` ends with NUL; `store` can be written; `error` is NULL or can be written.
@@ -150,9 +151,10 @@ pub unsafe extern "C" fn xcp_trust_store_file(
     }
 }
 
-/// Trusts the certificate that each host shows first, and remembers it as long as the store is used.
+/// Trusts the certificate that each host shows first.
 ///
-/// `*store` is freed with `xcp_trust_store_free`. From any thread.
+/// Remembers it as long as the store is used. `*store` is freed with `xcp_trust_store_free`. From
+/// any thread.
 ///
 /// # Safety
 /// `store` can be written; `error` is NULL or can be written.
@@ -185,11 +187,11 @@ pub struct xcp_trust_callbacks {
     pub size: usize,
     /// Passed to the callbacks as it is.
     pub ctx: *mut c_void,
-    /// Answers the fingerprint that is remembered for a host; an empty body if there is none.
+    /// Returns the fingerprint that is remembered for a host, else an empty body.
     pub pin: Option<
         unsafe extern "C" fn(ctx: *mut c_void, host: *const c_char, reply: *const xcp_reply),
     >,
-    /// Remembers a fingerprint unless one is remembered already; answers the one that counts.
+    /// Remembers a fingerprint unless one is remembered; returns the one that counts.
     pub remember: Option<
         unsafe extern "C" fn(
             ctx: *mut c_void,
@@ -202,15 +204,16 @@ pub struct xcp_trust_callbacks {
     pub release: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
 }
 
-/// Trusts the certificate that each host shows first, as the caller's callbacks remember.
+/// Trusts the certificate that each host shows first, as callbacks remember it.
 ///
-/// The table is copied. If the function fails, `release` is not called, and `ctx` stays the caller's.
-/// `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
-/// a table without callbacks or with a wrong size.
+/// The table is copied. If the function fails, `release` is not called, and `ctx` stays the
+/// caller's. `*store` is freed with `xcp_trust_store_free`. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for a table without callbacks or with a wrong size.
 ///
 /// # Safety
-/// `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx` from
-/// every thread until `release` was; `store` can be written; `error` is NULL or can be written.
+/// `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx`
+/// from every thread until `release` was; `store` can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_trust_store_custom(
     callbacks: *const xcp_trust_callbacks,
@@ -234,9 +237,10 @@ pub unsafe extern "C" fn xcp_trust_store_custom(
     }
 }
 
-/// Trusts any certificate: whoever is on the way can be the host, and gets the password.
+/// Trusts any certificate.
 ///
-/// `*store` is freed with `xcp_trust_store_free`. From any thread.
+/// Whoever is on the way can be the host, and gets the password. `*store` is freed with
+/// `xcp_trust_store_free`. From any thread.
 ///
 /// # Safety
 /// `store` can be written; `error` is NULL or can be written.
@@ -258,8 +262,8 @@ pub unsafe extern "C" fn xcp_trust_store_danger_accept_any(
 /// Tells what a store that remembers in a file remembers.
 ///
 /// `*pins_json` is `{"schema": 1, "pins": {"phantom.lan:443": "SHA256:4B:8F:..."}}`, freed with
-/// `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT for another store, or if the file
-/// cannot be read.
+/// `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT for another store, or if the
+/// file cannot be read.
 ///
 /// # Safety
 /// `store` came from this library; `pins_json` can be written; `error` is NULL or can be written.
@@ -282,10 +286,11 @@ pub unsafe extern "C" fn xcp_trust_store_pins_json(
     }
 }
 
-/// Makes a store that remembers in a file forget a host, whose next certificate is then trusted.
+/// Makes a store that remembers in a file forget a host.
 ///
-/// `host` is named with its port, as "phantom.lan:443". From any thread. Fails with
-/// XCP_E_INVALID_INPUT for another store, or if the file cannot be written.
+/// The next certificate of that host is then trusted. `host` is named with its port, as
+/// "phantom.lan:443". From any thread. Fails with XCP_E_INVALID_INPUT for another store, or if the
+/// file cannot be written.
 ///
 /// # Safety
 /// `store` came from this library; `host` ends with NUL; `error` is NULL or can be written.
@@ -309,8 +314,8 @@ pub unsafe extern "C" fn xcp_trust_store_forget(
 /// `*fingerprint` is "SHA256:4B:8F:...", freed with `xcp_string_free`. From any thread.
 ///
 /// # Safety
-/// `length` bytes can be read from `certificate`; `fingerprint` can be written; `error` is NULL or can be
-/// written.
+/// `length` bytes can be read from `certificate`; `fingerprint` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_fingerprint(
     certificate: *const u8,

@@ -22,8 +22,8 @@ use crate::wire::{Change, Operation};
 
 /// Follows a pool: a snapshot, and the changes to it as they happen.
 ///
-/// Made by `xcp_client_watch`, freed by `xcp_watch_free`; it keeps its client. Threads: may be used by
-/// many at once, but one waits for changes at a time, and the others for it.
+/// Made by `xcp_client_watch`, freed by `xcp_watch_free`; it keeps its client. Threads: may be used
+/// by many at once, but one waits for changes at a time, and the others for it.
 pub struct xcp_watch {
     watch: Mutex<Watch>,
     canceller: Cancel,
@@ -37,11 +37,12 @@ impl Object for xcp_watch {
 /// Takes a snapshot of the pool, and follows it.
 ///
 /// `scope` is as for `xcp_client_snapshot`. `cancel` may be NULL. `*watch` is freed with
-/// `xcp_watch_free`; the client may be freed before. From any thread. Fails as `xcp_client_snapshot`.
+/// `xcp_watch_free`; the client may be freed before. From any thread. Fails as
+/// `xcp_client_snapshot`.
 ///
 /// # Safety
-/// `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `watch` can be written;
-/// `error` is NULL or can be written.
+/// `client` came from this library, `cancel` or is NULL; `scope` ends with NUL; `watch` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_client_watch(
     client: *const xcp_client,
@@ -56,8 +57,8 @@ pub unsafe extern "C" fn xcp_client_watch(
 
 /// Takes a snapshot of the pool, and follows it, with options.
 ///
-/// As `xcp_client_watch`. `options_json` may be NULL; it is `{"hold": seconds}`, how long the server may hold a
-/// request when nothing happens (30).
+/// As `xcp_client_watch`. `options_json` may be NULL; it is `{"hold": seconds}`, how long the
+/// server may hold a request when nothing happens (30).
 ///
 /// # Safety
 /// As for `xcp_client_watch`; `options_json` is NULL or ends with NUL.
@@ -97,11 +98,12 @@ pub unsafe extern "C" fn xcp_client_watch_with(
 /// Waits for changes until some are there or a while has passed, and counts them.
 ///
 /// So many times `xcp_watch_next` will not wait. The wait is as long as the server holds a request
-/// ("hold" of `xcp_client_watch_with`). `cancel` may be NULL. From any thread. Fails as `xcp_watch_next`.
+/// ("hold" of `xcp_client_watch_with`). `cancel` may be NULL. From any thread. Fails as
+/// `xcp_watch_next`.
 ///
 /// # Safety
-/// `watch` came from this library, `cancel` or is NULL; `count` can be written; `error` is NULL or can be
-/// written.
+/// `watch` came from this library, `cancel` or is NULL; `count` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_watch_poll(
     watch: *const xcp_watch,
@@ -123,16 +125,17 @@ pub unsafe extern "C" fn xcp_watch_poll(
 
 /// Waits for the next change.
 ///
-/// `*change_json` is `{"schema": 1, "class", "ref", "operation": "added" | "modified" | "deleted"}`,
-/// freed with `xcp_string_free`. `cancel` may be NULL; it ends this wait and not the watch.
+/// `*change_json` is `{"schema": 1, "class", "ref", "operation": "added" | "modified" |
+/// "deleted"}`, freed with `xcp_string_free`. `cancel` may be NULL; it ends this wait and not the
+/// watch.
 ///
 /// From any thread. Fails with XCP_E_CANCELLED once `xcp_watch_cancel` was called, and as
-/// `xcp_client_snapshot`; such an error does not end the watch: the next call tries again, after a pause
-/// that grows.
+/// `xcp_client_snapshot`; such an error does not end the watch: the next call tries again, after a
+/// pause that grows.
 ///
 /// # Safety
-/// `watch` came from this library, `cancel` or is NULL; `change_json` can be written; `error` is NULL or
-/// can be written.
+/// `watch` came from this library, `cancel` or is NULL; `change_json` can be written; `error` is
+/// NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_watch_next(
     watch: *const xcp_watch,
@@ -157,8 +160,8 @@ pub unsafe extern "C" fn xcp_watch_next(
 
 /// Copies the pool as it was after the change that came last, or a little later.
 ///
-/// Waits while another thread is in `xcp_watch_next`, but fails with XCP_E_MISUSE inside of a callback that
-/// works for it. `*snapshot` is freed with `xcp_snapshot_free`. From any thread.
+/// Waits while another thread is in `xcp_watch_next`, but fails with XCP_E_MISUSE inside of a
+/// callback that works for it. `*snapshot` is freed with `xcp_snapshot_free`. From any thread.
 ///
 /// # Safety
 /// `watch` came from this library; `snapshot` can be written; `error` is NULL or can be written.
@@ -187,9 +190,9 @@ pub unsafe extern "C" fn xcp_watch_snapshot(
     }
 }
 
-/// Ends a watch: whoever waits in `xcp_watch_next`, or will, gets XCP_E_CANCELLED. NULL is fine.
+/// Ends a watch; NULL is fine.
 ///
-/// From any thread.
+/// Whoever waits in `xcp_watch_next`, or will, gets XCP_E_CANCELLED. From any thread.
 ///
 /// # Safety
 /// `watch` is NULL or came from this library.

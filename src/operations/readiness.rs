@@ -5,9 +5,9 @@ use crate::error::{ErrorKind, Result};
 use crate::model::{Host, Ref, Snapshot};
 use crate::preflight::{self, Evidence, Options, Report};
 
-/// Tells whether a host may join a pool: reads both, with the evidence that no database has.
+/// Reads a pool and a host, and tells whether the host may join.
 ///
-/// `pool` is a client of the pool's master, `joiner` one of the host that is to join. What `options`
+/// The evidence that no database has is read, too. `pool` is a client of the pool's master, `joiner` one of the host that is to join. What `options`
 /// has of the evidence stays as it is; the rest is that of [`join_evidence`].
 ///
 /// ```no_run
@@ -35,7 +35,9 @@ pub fn preflight(pool: &Client, joiner: &Client, options: &Options) -> Result<Re
     Ok(preflight::evaluate(theirs, own, &options))
 }
 
-/// Reads what no database tells and the preflight of a join wants, as far as a call tells it.
+/// Reads what the preflight of a join wants and no database tells.
+///
+/// As far as a call tells it:
 ///
 /// * Both clocks (`host.get_servertime`), right after one another. The joiner's is that of its
 ///   answer; the master's is carried on to that moment. Either counts as read in the middle of its

@@ -33,9 +33,9 @@ pub struct Joins {
     pub notes: Vec<String>,
 }
 
-/// Plans that hosts join a pool, one after the other: a report for each, and its choices.
+/// Plans that hosts join a pool, one after the other.
 ///
-/// Each is held against the pool as it will be by then: with the hosts before it as members, and what
+/// For each host there is a report, with the choices for it. Each is held against the pool as it will be by then: with the hosts before it as members, and what
 /// they bring along. So two joiners that clash with each other, and not with the pool, are found before
 /// the first one joins.
 ///
@@ -85,7 +85,9 @@ impl Joins {
         self.plans.iter().flat_map(Plan::losses)
     }
 
-    /// The digest of everything that would be lost, and by which steps, to which consent is given.
+    /// The digest of everything that would be lost, to which consent is given.
+    ///
+    /// The steps by which it would be lost are part of it.
     pub fn losses_digest(&self) -> Digest {
         let losses: Vec<_> = self.plans.iter().map(Losses::of).collect();
         Digest::of(&text("losses of joins", &losses))

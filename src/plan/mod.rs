@@ -76,14 +76,18 @@ impl Plan {
         self.steps.iter().flat_map(|step| &step.destroys)
     }
 
-    /// The digest of everything that would be lost, and by which steps, to which consent is given.
+    /// The digest of everything that would be lost, to which consent is given.
+    ///
+    /// The steps by which it would be lost are part of it.
     ///
     /// Plans with equal ones lose the same by the same calls, in one pool and on one host.
     pub fn losses_digest(&self) -> Digest {
         Digest::of(&digest::text("losses", &Losses::of(self)))
     }
 
-    /// The digest of the whole plan: plans with equal ones do the same to the same objects.
+    /// The digest of the whole plan.
+    ///
+    /// Plans with equal digests do the same to the same objects.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.canonical())
     }

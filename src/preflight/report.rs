@@ -153,7 +153,7 @@ impl Report {
         foretell(self.pool(), self.joiner(), &self.attempt(None))
     }
 
-    /// What changes in the pool's database by the time the join returns, record by record.
+    /// What has changed in the pool's database, by record, when the join returns.
     ///
     /// Nothing, if the call is predicted to be refused.
     pub fn changes(&self) -> Changes {
@@ -166,9 +166,9 @@ impl Report {
         foretell_with_changes(self.pool(), self.joiner(), &self.attempt(None)).1
     }
 
-    /// The pool as it will be once the host has been admitted, as far as that is foretold.
+    /// The pool as it will be once the host has been admitted.
     ///
-    /// It can be asked further questions, such as how many host failures the larger pool tolerates.
+    /// As far as that is foretold. It can be asked further questions, such as how many host failures the larger pool tolerates.
     /// Refs of new objects are told by [`Changes::is_new`].
     pub fn pool_after(&self) -> Snapshot {
         self.changes_once_admitted().apply(self.pool())

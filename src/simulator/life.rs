@@ -355,6 +355,7 @@ const REFUSED: &str = "INTERNAL_ERROR: [ Connection failed: connection refused. 
 
 /// What a member's hello comes to whose master is just restarting, as recorded.
 const REJECTED: &str = "INTERNAL_ERROR: [ Http_client.Http_request_rejected(\"{ frame = false; \
-    method = POST; path = /jsonrpc; query = [  ]; content_length = [  ]; transfer encoding = ; \
-    version = 1.0; cookie = [ (value filtered) ]; task = ; subtask_of = ; content-type = ; host = ; \
-    user_agent = xen-api-libs/0.0.dev; }\") ]";
+                        method = POST; path = /jsonrpc; query = [  ]; content_length = [  ]; \
+                        transfer encoding = ; version = 1.0; cookie = [ (value filtered) ]; task = \
+                        ; subtask_of = ; content-type = ; host = ; user_agent = \
+                        xen-api-libs/0.0.dev; }\") ]";

@@ -34,7 +34,7 @@
 //! * *Calls.* Those that the datamodel knows and [`World::methods`] does not list raise
 //!   `NOT_IMPLEMENTED [method]`: backups and exports, snapshots, updates, RRDs, GPUs, PVS, workload
 //!   balancing, clustering beyond `Cluster_host.enable` and `disable`.
-//! * *Hypervisor.* VMs have no insides: a guest's tools work from the start to the end of its life,
+//! * *Hypervisor.* VMs have no insides: guest tools work from the start to the end of a VM's life,
 //!   nothing crashes, memory is what the records say. A VM whose `domain_type` is `unspecified`
 //!   starts nowhere, as recorded.
 //! * *HA* leaves out what the module `ha` says: xapi's health, weights, other cluster stacks.

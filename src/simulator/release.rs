@@ -42,7 +42,9 @@ impl Release {
         }
     }
 
-    /// `host.software_version` of its hosts (`create_misc.ml`; package specs of XCP-ng).
+    /// `host.software_version` of its hosts.
+    ///
+    /// From `create_misc.ml`, and the package specs of XCP-ng.
     pub fn software_version(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::XcpNg82 => &[

@@ -29,7 +29,7 @@ fn methods(server: &Server) -> Vec<String> {
     server.asked().iter().map(method).collect()
 }
 
-/// What a master answers; none for what a test is about.
+/// What a master answers to calls that a test is not about.
 fn usual(asked: &Asked) -> Option<&'static str> {
     match method(asked).as_str() {
         "session.login_with_password" => Some(LOGIN),

@@ -155,7 +155,7 @@ fn fault(code: &str, params: &[&str]) -> String {
 }
 
 impl State {
-    /// The reply of a host; none if the connection breaks.
+    /// The reply of a host, unless the connection breaks.
     fn answer(&mut self, host: &'static str, method: &str, params: &[Json]) -> Option<String> {
         let session = params.first().and_then(Json::as_str).unwrap_or_default();
         if method == "session.logout" || method == "session.local_logout" {

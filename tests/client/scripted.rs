@@ -36,7 +36,7 @@ fn connected(script: &Scripted) -> Client {
     connect(script, "phantom").unwrap()
 }
 
-/// The same, and it is known which pool it is.
+/// A client that knows which pool it is connected to.
 fn bound(script: &Scripted) -> Client {
     let client = connected(script);
     script.expect("phantom", "pool.get_all_records", POOL);

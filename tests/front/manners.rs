@@ -1,4 +1,4 @@
-//! The front's HTTP manners: limits, timeouts, connections, doors that open and close.
+//! The front's HTTP manners: limits, timeouts, connections, ports that open and close.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

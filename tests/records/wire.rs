@@ -11,7 +11,7 @@ use xcp_pool::{Error, ErrorKind, Fault};
 
 struct Exchange {
     name: String,
-    /// None where the request itself was no JSON object.
+    /// Missing where the request itself was no JSON object.
     request: Option<Value>,
     body: String,
 }

@@ -121,7 +121,7 @@ CALLS = {
     "xcp_simulator_act": {"act_json": read("ffi/simulator/scene.rs:Acts", "simulator_acts")},
     "xcp_simulator_state_json": {"state_json": result("ffi/simulator/scene.rs:WorldText", "simulator_state")},
     "xcp_front_start": {"options_json": read("ffi/simulator/front.rs:Options", "front_options")},
-    "xcp_front_hosts_json": {"hosts_json": result("ffi/simulator/front.rs:Doors", "front_hosts")},
+    "xcp_front_hosts_json": {"hosts_json": result("ffi/simulator/front.rs:ServedHosts", "front_hosts")},
     "xcp_client_connect": {"options_json": read("ffi/client.rs:ClientOptions", "client_options")},
     "xcp_client_call_json": {"params_json": PARAMS, "result_json": OF_XAPI},
     "xcp_client_view": {"options_json": LIMITS},

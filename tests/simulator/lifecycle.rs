@@ -125,7 +125,7 @@ impl Life {
         self.world.advance(Duration::from_secs(seconds));
     }
 
-    /// Makes a recorded call again; answers how its outcome differs.
+    /// Makes a recorded call again; returns how its outcome differs.
     fn repeat(&mut self, step: &Json) -> Vec<String> {
         let name = step["name"].as_str().unwrap();
         let mut request = step["request"].clone();

@@ -139,7 +139,7 @@ fn serve(
     }
 }
 
-/// Answers with status 200 and this body.
+/// Writes a reply with status 200 and this body.
 pub(crate) fn ok(stream: &mut dyn Stream, body: &str) -> io::Result<()> {
     respond(stream, "200 OK", "", body)
 }

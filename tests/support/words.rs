@@ -11,7 +11,7 @@ use xcp_pool::model::Snapshot;
 pub struct Names(BTreeMap<String, String>);
 
 impl Names {
-    /// For texts about objects that are not at hand: none of them may be shown by ref.
+    /// For texts about objects that are not at hand; no ref may be shown.
     pub fn unknown() -> Self {
         Self::default()
     }

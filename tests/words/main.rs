@@ -96,7 +96,7 @@ fn saved() -> Vec<Pair> {
     found.into_iter().map(pair).collect()
 }
 
-/// The same databases, where whoever named things meant harm.
+/// A database in which whoever named things meant harm.
 fn with_hostile_names(mut snapshot: Snapshot) -> Snapshot {
     fn spoil(name: &mut String) {
         *name = format!("{name}\u{1b}[2K\u{202e}\u{2028}\r\nFORGED \"and\" said");

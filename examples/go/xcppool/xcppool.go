@@ -103,7 +103,7 @@ func (h *handle) Close() error {
 	return nil
 }
 
-// get is NULL once closed, which the library answers with an error.
+// get is NULL once closed, for which the library returns an error.
 func (h *handle) get() unsafe.Pointer {
 	h.mutex.RLock()
 	defer h.mutex.RUnlock()

@@ -8,18 +8,20 @@ use crate::ffi::boundary::{Out, call, optional_text, text};
 use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
 
-/// Foretells what a join will do to the pool: what appears, merges, is refused or lost.
+/// Foretells what in the pool appears, merges, is refused or lost by a join.
 ///
-/// Snapshots and `options_json` are those of `xcp_preflight_json`. If the preflight with these options
-/// predicts that the call is refused, the consequences say so by "refusal", and nothing changes.
+/// Snapshots and `options_json` are those of `xcp_preflight_json`. If the preflight with these
+/// options predicts that the call is refused, the consequences say so by "refusal", and nothing
+/// changes.
 ///
 /// `*consequences_json` is `{"schema": 1, "call", "refusal": {"code", "params"} | null, "host",
 /// "networks", "interfaces", "management", "srs", "sr_count": {"before", "after"}, "pbds", "vdis",
-/// "machines", "settings", "cpu", "losses", "left_behind", "swallowed", "after_start", "unknown"}`; a
-/// part is null if the snapshots do not suffice for it, and "unknown" says what was missing. It is freed
-/// with `xcp_string_free`.
+/// "machines", "settings", "cpu", "losses", "left_behind", "swallowed", "after_start", "unknown"}`;
+/// a part is null if the snapshots do not suffice for it, and "unknown" says what was missing. It
+/// is freed with `xcp_string_free`.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown options.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown
+/// options.
 ///
 /// # Safety
 /// The texts end with NUL; `consequences_json` can be written; `error` is NULL or can be written.

@@ -20,18 +20,19 @@ use crate::text::quoted;
 ///
 /// `input_json` is `{"mode": "planned" | "emergency", "snapshot": {class: {ref: record}},
 /// "complete_snapshots": bool, "evidence": {"hosts": {host: {"reachable", "reaches": {host: bool},
-/// "role": "master" | "broken" | {"slave": address}, "emergency_mode", "ha_armed", "database": {"absent",
-/// "generation", "schema": [major, minor], "age", "lineage"}, "powered_off", "vetoed"}}, "confirmed":
-/// [{"confirm": ..., "host": ref}...]}}`; everything in the evidence is optional, and what is left out is
-/// not known, which never counts as "no". Hosts are named by ref, uuid or a name that only one of them
-/// has; in "confirmed" as the decision named them under "confirmations".
+/// "role": "master" | "broken" | {"slave": address}, "emergency_mode", "ha_armed", "database":
+/// {"absent", "generation", "schema": [major, minor], "age", "lineage"}, "powered_off", "vetoed"}},
+/// "confirmed": [{"confirm": ..., "host": ref}...]}}`; everything in the evidence is optional, and
+/// what is left out is not known, which never counts as "no". Hosts are named by ref, uuid or a
+/// name that only one of them has; in "confirmed" as the decision named them under "confirmations".
 ///
-/// `*decision_json` is `{"schema": 1, "mode", "ranked": [{"host", "eligible": "yes" | "if-confirmed" |
-/// "no", "reasons"}...], "recommended": ref | null, "verdict": "safe" | "needs-confirmation" | "unsafe",
-/// "confirmations", "follow_up", "data_loss", "hazards", "majority"}`, freed with `xcp_string_free`.
+/// `*decision_json` is `{"schema": 1, "mode", "ranked": [{"host", "eligible": "yes" |
+/// "if-confirmed" | "no", "reasons"}...], "recommended": ref | null, "verdict": "safe" |
+/// "needs-confirmation" | "unsafe", "confirmations", "follow_up", "data_loss", "hazards",
+/// "majority"}`, freed with `xcp_string_free`.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot has no
-/// single pool.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and if the snapshot
+/// has no single pool.
 ///
 /// # Safety
 /// `input_json` ends with NUL; `decision_json` can be written; `error` is NULL or can be written.
@@ -55,8 +56,8 @@ pub unsafe extern "C" fn xcp_election_json(
 /// Chooses a master as `xcp_election_json` does, from a snapshot object.
 ///
 /// `mode` is "planned" or "emergency"; `evidence_json` may be NULL; it is the "evidence" of
-/// `xcp_election_json`, and what `xcp_evidence_json` and `xcp_diagnose` find out. `*decision_json` is as
-/// there, freed with `xcp_string_free`.
+/// `xcp_election_json`, and what `xcp_evidence_json` and `xcp_diagnose` find out. `*decision_json`
+/// is as there, freed with `xcp_string_free`.
 ///
 /// From any thread. Fails as `xcp_election_json`.
 ///

@@ -19,19 +19,20 @@ use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_FAULT, XCP_E_INVALID_INPUT};
 use crate::model::{Ref, Snapshot, Vm};
 
-/// Answers questions to the planner of HA, as the server does, and what-ifs.
+/// Asks the planner of HA questions, as the server would answer them, and what-ifs.
 ///
 /// `input_json` is `{"snapshot": {class: {ref: record}}, "complete_snapshots": bool, "calls":
-/// [{"method", "params": [...]}...], "questions": [{"ask", ...}...]}`, or with `"side": {"objects": {class:
-/// {ref: record}}}`, which is always completed, in place of the first two; of calls and questions one may
-/// be left out. Other fields are ignored.
+/// [{"method", "params": [...]}...], "questions": [{"ask", ...}...]}`, or with `"side": {"objects":
+/// {class: {ref: record}}}`, which is always completed, in place of the first two; of calls and
+/// questions one may be left out. Other fields are ignored.
 ///
-/// Calls are made as the server answers them. Their methods are those of XAPI without session and pool,
-/// and direct questions to the planner:
+/// Calls are made as the server answers them. Their methods are those of XAPI without session and
+/// pool, and direct questions to the planner:
 /// - `pool.ha_failover_plan_exists [n]`: whether every protected VM restarts after n failures;
 /// - `pool.ha_compute_max_host_failures_to_tolerate []`, and with other priorities
 ///   `pool.ha_compute_hypothetical_max_host_failures_to_tolerate [{vm: priority}]`;
-/// - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would go;
+/// - `pool.ha_compute_vm_failover_plan [[host...], [vm...]]`: where the VMs of failed hosts would
+///   go;
 /// - `pool.set_ha_host_failures_to_tolerate [pool, n]`;
 /// - `host.get_vms_which_prevent_evacuation [host]`: what keeps each VM that cannot leave a host;
 /// - `oracle.plan_for_n_failures [n]`: "all", "excluding_non_agile" or "none";
@@ -39,42 +40,48 @@ use crate::model::{Ref, Snapshot, Vm};
 /// - `oracle.host_free_memory [host]`, `oracle.vm_memory [vm]` (bytes);
 /// - `oracle.vm_assert_agile [vm]`: "", or the error that says why it is bound to its host.
 ///
-/// Questions are about the pool as the calls leave it. Hosts and VMs are named by ref, uuid or a name that
-/// only one of them has; sizes are bytes, "failures" are numbers of hosts:
-/// - `{"ask": "assess"}`: everything at once, `{"protected": [{"vm", "host", "memory", "not_agile"}...],
-///   "hosts": [{"host", "usable", "free"}...], "wanted": plan, "maximum", "restart", "status", "oddities"}`;
-/// - `{"ask": "plan", "failures": n, "change": change}`: whether any n hosts (what the pool is to tolerate)
-///   may fail, after a change if there is one: `{"failures", "status": "all" | "excluding_non_agile" | "none",
-///   "obstacle": {"obstacle", ...} | null}`. A change is `{"leaving": [{"vm", "host"}...], "arriving":
-///   [{"vm", "host"}...], "disabled": [host...], "failures": n, "protect": [vm...]}`, each optional;
-/// - `{"ask": "refusal", "change": change}`: `{"refusal": {"code", "params"} | null}`, the error by which the
-///   server refuses a change that would break its plan;
-/// - `{"ask": "maximum", "priorities": {vm: priority}}`: `{"value", "limit", "probes": [plan...]}`, the most
-///   failures that can be tolerated and the questions that led there; with other priorities if given;
-/// - `{"ask": "failure", "hosts": [host...]}`: what HA does if these fail together, `{"failed", "complete",
-///   "groups": [{"order", "starts": [{"vm", "host" | null}...], "delay": seconds}...], "not_restarted":
-///   [{"vm", "why", ...}...], "best_effort", "stay_off"}`;
-/// - `{"ask": "restart"}`: the start of protected VMs that are off now, `{"restarts": [{"vm", "host"}...],
-///   "not_restarted": [{"vm", "why", ...}...]}`;
-/// - `{"ask": "evacuate", "host": host}`: `{"moves": {vm: host}, "obstacles": {vm: {"code", "params"}}}`;
-/// - `{"ask": "place", "vms": [vm...], "hosts": [host...]}`: where these VMs would go on these hosts,
-///   `{"moves": {vm: host}, "unplaced": [vm...]}`;
+/// Questions are about the pool as the calls leave it. Hosts and VMs are named by ref, uuid or a
+/// name that only one of them has; sizes are bytes, "failures" are numbers of hosts:
+/// - `{"ask": "assess"}`: everything at once, `{"protected": [{"vm", "host", "memory",
+///   "not_agile"}...], "hosts": [{"host", "usable", "free"}...], "wanted": plan, "maximum",
+///   "restart", "status", "oddities"}`;
+/// - `{"ask": "plan", "failures": n, "change": change}`: whether any n hosts (what the pool is to
+///   tolerate) may fail, after a change if there is one: `{"failures", "status": "all" |
+///   "excluding_non_agile" | "none", "obstacle": {"obstacle", ...} | null}`. A change is
+///   `{"leaving": [{"vm", "host"}...], "arriving": [{"vm", "host"}...], "disabled": [host...],
+///   "failures": n, "protect": [vm...]}`, each optional;
+/// - `{"ask": "refusal", "change": change}`: `{"refusal": {"code", "params"} | null}`, the error by
+///   which the server refuses a change that would break its plan;
+/// - `{"ask": "maximum", "priorities": {vm: priority}}`: `{"value", "limit", "probes": [plan...]}`,
+///   the most failures that can be tolerated and the questions that led there; with other
+///   priorities if given;
+/// - `{"ask": "failure", "hosts": [host...]}`: what HA does if these fail together, `{"failed",
+///   "complete", "groups": [{"order", "starts": [{"vm", "host" | null}...], "delay": seconds}...],
+///   "not_restarted": [{"vm", "why", ...}...], "best_effort", "stay_off"}`;
+/// - `{"ask": "restart"}`: the start of protected VMs that are off now, `{"restarts": [{"vm",
+///   "host"}...], "not_restarted": [{"vm", "why", ...}...]}`;
+/// - `{"ask": "evacuate", "host": host}`: `{"moves": {vm: host}, "obstacles": {vm: {"code",
+///   "params"}}}`;
+/// - `{"ask": "place", "vms": [vm...], "hosts": [host...]}`: where these VMs would go on these
+///   hosts, `{"moves": {vm: host}, "unplaced": [vm...]}`;
 /// - `{"ask": "agile", "vm": vm}`: `{"not_agile": {"reason", ...} | null}`;
-/// - `{"ask": "host-memory", "host": host}`: `{"free", "free_in_plan"}`, with guests squeezed and at their
-///   static maximum; `{"ask": "vm-memory", "vm": vm}`: `{"to_evacuate", "to_restart"}`;
-/// - what if: `{"ask": "if-host-leaves", "host": host}`, `{"ask": "if-host-disabled", "host": host}`, `{"ask":
-///   "if-host-joins", "like": host, "uuid": text}` (a host like one of the pool), `{"ask": "if-vm-starts", "vm":
-///   vm, "host": host}`, `{"ask": "if-vm-stops", "vm": vm}` and `{"ask": "if-ha-enabled", "failures": n}`:
-///   `{"refusal": {"code", "params"} | null, "maximum_before", "after": as assess}`.
+/// - `{"ask": "host-memory", "host": host}`: `{"free", "free_in_plan"}`, with VMs squeezed and at
+///   their static maximum; `{"ask": "vm-memory", "vm": vm}`: `{"to_evacuate", "to_restart"}`;
+/// - what if: `{"ask": "if-host-leaves", "host": host}`, `{"ask": "if-host-disabled", "host":
+///   host}`, `{"ask": "if-host-joins", "like": host, "uuid": text}` (a host like one of the pool),
+///   `{"ask": "if-vm-starts", "vm": vm, "host": host}`, `{"ask": "if-vm-stops", "vm": vm}` and
+///   `{"ask": "if-ha-enabled", "failures": n}`: `{"refusal": {"code", "params"} | null,
+///   "maximum_before", "after": as assess}`.
 ///
 /// `*outcome_json` is `{"schema": 1, "results": [{"ok": value} | {"error": [code, param...]}...],
-/// "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"}, "answers":
-/// [{"ok": {...}} | {"error": {"code", "params"}}...]}`, a result for each call and an answer for each
-/// question in order; what a call writes to the pool, the next one finds there. A method that is not known
-/// results in the error MESSAGE_METHOD_UNKNOWN. It is freed with `xcp_string_free`.
+/// "pool_after": {"ha_host_failures_to_tolerate", "ha_plan_exists_for", "ha_overcommitted"},
+/// "answers": [{"ok": {...}} | {"error": {"code", "params"}}...]}`, a result for each call and an
+/// answer for each question in order; what a call writes to the pool, the next one finds there. A
+/// method that is not known results in the error MESSAGE_METHOD_UNKNOWN. It is freed with
+/// `xcp_string_free`.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, for names that no or two
-/// objects have, and if the snapshot has no pool.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, for names that no or
+/// two objects have, and if the snapshot has no pool.
 ///
 /// # Safety
 /// `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.
@@ -95,17 +102,17 @@ pub unsafe extern "C" fn xcp_failover_json(
     }
 }
 
-/// Answers questions to the planner of HA as `xcp_failover_json` does, from a snapshot object.
+/// Asks the planner of HA questions of `xcp_failover_json` about a snapshot object.
 ///
-/// `questions_json` is `{"calls": [...], "questions": [...]}`, of which one may be left out. The snapshot
-/// should be of scope "failover" or "everything"; it stays as it is. `*outcome_json` is as there, freed with
-/// `xcp_string_free`.
+/// `questions_json` is `{"calls": [...], "questions": [...]}`, of which one may be left out. The
+/// snapshot should be of scope "failover" or "everything"; it stays as it is. `*outcome_json` is as
+/// there, freed with `xcp_string_free`.
 ///
 /// From any thread. Fails as `xcp_failover_json`.
 ///
 /// # Safety
-/// `snapshot` came from this library; `questions_json` ends with NUL; `outcome_json` can be written;
-/// `error` is NULL or can be written.
+/// `snapshot` came from this library; `questions_json` ends with NUL; `outcome_json` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_failover(
     snapshot: *const xcp_snapshot,

@@ -11,20 +11,24 @@ use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::status::xcp_status;
 
-/// Plays one host's side of the master lock of HA, for simulations: what it writes, whom it grants.
+/// Plays one host's side of the master lock of HA: what it writes, whom it grants.
 ///
-/// `input_json` is `{"me": index, "n": number of hosts, "online": hosts, "events": [event...]}`; sets of
-/// hosts are numbers with bit k for host k. An event is `"propose"` (this host wants to be master),
-/// `{"read": {"host": index, "request": bool, "grants": hosts}}` (what another host has in the state
-/// file), `"update"` (the rules are applied to what was read), `{"online": hosts}` (the live set
-/// changed) or `"lose-state-file"`. It is played from the beginning with each call.
+/// For simulations.
 ///
-/// `*state_json` is `{"schema": 1, "block": {"request": bool, "grants": hosts}, "proposal", "holder":
-/// index | null, "proposals": [proposal...]}`: what the host writes to the state file, where its own
-/// proposal stands ("none", "pending", "granted" or "refused"), who holds the lock as far as it knows,
-/// and where the proposal stood after each event. It is freed with `xcp_string_free`.
+/// `input_json` is `{"me": index, "n": number of hosts, "online": hosts, "events": [event...]}`;
+/// sets of hosts are numbers with bit k for host k. An event is `"propose"` (this host wants to be
+/// master), `{"read": {"host": index, "request": bool, "grants": hosts}}` (what another host has in
+/// the state file), `"update"` (the rules are applied to what was read), `{"online": hosts}` (the
+/// live set changed) or `"lose-state-file"`. It is played from the beginning with each call.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form and more than 64 hosts.
+/// `*state_json` is `{"schema": 1, "block": {"request": bool, "grants": hosts}, "proposal",
+/// "holder": index | null, "proposals": [proposal...]}`: what the host writes to the state file,
+/// where its own proposal stands ("none", "pending", "granted" or "refused"), who holds the lock as
+/// far as it knows, and where the proposal stood after each event. It is freed with
+/// `xcp_string_free`.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form and more than 64
+/// hosts.
 ///
 /// # Safety
 /// `input_json` ends with NUL; `state_json` can be written; `error` is NULL or can be written.

@@ -10,21 +10,26 @@ use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 
-/// Tells whether VMs keep a place when hosts fail, as the packer of HA's planner decides from sizes alone.
+/// Tells whether VMs keep a place when hosts fail, by their sizes alone.
 ///
-/// `input_json` is `{"free": [bytes...], "size": [bytes...], "placement": [[vm, host]...], "total_hosts": number,
-/// "failures": number, "place": [vm...]}`: memory free on each live host, the size of each VM, which VM is on
-/// which host, by index; how many hosts the pool has, dead ones too (as many as are live), how many fail (0),
-/// and which VMs are to be placed as things are (none). All but the first two are optional.
+/// As the packer of HA's planner decides.
 ///
-/// `*outcome_json` is `{"schema": 1, "heuristic": "approx" | "exhaustive" (how the server decides), "possible": bool, "verdict": "possible" | "too-few-hosts" |
-/// "too-few-slots" | "no-size" | "unplaced", "needed", "capacity", "failures": [host...] | null, "vms": [vm...] |
-/// null, "plan": [[vm, host]...]}`, freed with `xcp_string_free`: "needed" and "capacity" are counts of VMs and
-/// not null for "too-few-slots"; "failures" and "vms" are not null for "unplaced": if these hosts fail in this
-/// order, these VMs find no place. "plan" is where the VMs of "place" go, the last placed first.
+/// `input_json` is `{"free": [bytes...], "size": [bytes...], "placement": [[vm, host]...],
+/// "total_hosts": number, "failures": number, "place": [vm...]}`: memory free on each live host,
+/// the size of each VM, which VM is on which host, by index; how many hosts the pool has, dead ones
+/// too (as many as are live), how many fail (0), and which VMs are to be placed as things are
+/// (none). All but the first two are optional.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and for hosts and VMs that
-/// there are not.
+/// `*outcome_json` is `{"schema": 1, "heuristic": "approx" | "exhaustive" (how the server decides),
+/// "possible": bool, "verdict": "possible" | "too-few-hosts" | "too-few-slots" | "no-size" |
+/// "unplaced", "needed", "capacity", "failures": [host...] | null, "vms": [vm...] | null, "plan":
+/// [[vm, host]...]}`, freed with `xcp_string_free`: "needed" and "capacity" are counts of VMs and
+/// not null for "too-few-slots"; "failures" and "vms" are not null for "unplaced": if these hosts
+/// fail in this order, these VMs find no place. "plan" is where the VMs of "place" go, the last
+/// placed first.
+///
+/// From any thread. Fails with XCP_E_INVALID_INPUT for input of another form, and for hosts and VMs
+/// that there are not.
 ///
 /// # Safety
 /// `input_json` ends with NUL; `outcome_json` can be written; `error` is NULL or can be written.

@@ -17,31 +17,35 @@ use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::model::Snapshot;
 
-/// Tells which hosts of an HA pool survive when links, storage or hosts fail, as the HA daemon
-/// decides.
+/// Tells which hosts of an HA pool survive when links, storage or hosts fail.
+///
+/// As the HA daemon decides.
 ///
 /// `input_json` is one of
 /// - a pool in words: `{"hosts": [uuid...]}`, all healthy, or `{"snapshot": {class: {ref: record}},
 ///   "complete_snapshots": bool}`, whose dead hosts crashed before; and what happens to it, each of
 ///   it optional: `"shut_down": [host...]` (cleanly, before the fault), `"crash": [host...]`,
-///   `"lose_storage": [host...]`, `"cut": [[host, host]...]` (the network between two),
-///   `"split": [[host...]...]` (each group from all others), `"weights": {host: number}`,
-///   `"master": host`, `"base_timeout": seconds`. Hosts are named by uuid; in a snapshot also by ref
-///   or by a name that only one of them has. The outcome has, beside `"schema"`, `"hosts"` (each with
-///   its fate and why), `"rule"`, `"survivors"`, `"fenced"`, `"next_live_set"`, `"election"` (who may
-///   be master), `"wait"` (seconds until anyone may act) and `"timing"` (the timers of the daemon, in
-///   seconds). With `"ask": "objections"` the outcome is `{"schema", "objections": [{"objection", ...,
-///   "message"}...]}`: what there is about the story that cannot be, for which it would be refused;
-/// - the same as views: the fields of the next form and `"hosts": [uuid...]` in the order of the uuids,
-///   `"master": uuid`, `"base_timeout": seconds`, `"ask"`; the outcome is that of a pool in words;
+///   `"lose_storage": [host...]`, `"cut": [[host, host]...]` (the network between two), `"split":
+///   [[host...]...]` (each group from all others), `"weights": {host: number}`, `"master": host`,
+///   `"base_timeout": seconds`. Hosts are named by uuid; in a snapshot also by ref or by a name
+///   that only one of them has. The outcome has, beside `"schema"`, `"hosts"` (each with its fate
+///   and why), `"rule"`, `"survivors"`, `"fenced"`, `"next_live_set"`, `"election"` (who may be
+///   master), `"wait"` (seconds until anyone may act) and `"timing"` (the timers of the daemon, in
+///   seconds). With `"ask": "objections"` the outcome is `{"schema", "objections": [{"objection",
+///   ..., "message"}...]}`: what there is about the story that cannot be, for which it would be
+///   refused;
+/// - the same as views: the fields of the next form and `"hosts": [uuid...]` in the order of the
+///   uuids, `"master": uuid`, `"base_timeout": seconds`, `"ask"`; the outcome is that of a pool in
+///   words;
 /// - what each host knows, as bit masks with bit k for host k: `{"n", "weights", "excluded",
 ///   "liveset", "running", "hb", "sf", "stale_view"}`; other fields are ignored. The outcome is
 ///   `{"schema", "hosts": {"0": {"views_agreed", "survives", "by_rule2", "hb_after", "sf_after",
 ///   "proposed_liveset"}...}}` for the hosts that run;
-/// - what one host knows, `{"me": index, "weights": [number...], "excluded", "liveset", "own": {"hb", "sf"},
-///   "heard": [{"hb", "sf"}...], "read": [{"hb", "sf"}...]}`. The outcome is `{"schema", "agrees": bool,
-///   "is_in_best_group": bool, "decision": {...}}`: whether all whom it hears or sees have its view, whether
-///   it is in the best group as far as it sees, and what it decides now, as above.
+/// - what one host knows, `{"me": index, "weights": [number...], "excluded", "liveset", "own":
+///   {"hb", "sf"}, "heard": [{"hb", "sf"}...], "read": [{"hb", "sf"}...]}`. The outcome is
+///   `{"schema", "agrees": bool, "is_in_best_group": bool, "decision": {...}}`: whether all whom it
+///   hears or sees have its view, whether it is in the best group as far as it sees, and what it
+///   decides now, as above.
 ///
 /// `*outcome_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT
 /// for input of another form, and for views that the daemon's rules are not made for.

@@ -11,27 +11,29 @@ use crate::ffi::status::xcp_status;
 use crate::preflight::{self, Evidence, Options, Preflight, Report};
 use crate::rules::Policy;
 
-/// Tells whether a host may join a pool: everything that speaks against it, with the way out.
+/// Tells whether a host may join a pool, with all that is in the way.
 ///
-/// Both snapshots are `{class: {ref: record}}` in XAPI's names: the pool's from its master, the
-/// host's own from itself. Nothing is invented: what a snapshot lacks shows as findings of severity
-/// "unknown".
+/// Each finding comes with its way out. Both snapshots are `{class: {ref: record}}` in XAPI's
+/// names: the pool's from its master, the host's own from itself. Nothing is invented: what a
+/// snapshot lacks shows as findings of severity "unknown".
 ///
 /// `options_json` may be NULL. It is `{"force": bool, "policy": {"documented": bool, "overrides":
-/// {rule: reason}}, "evidence": {...}, "complete_snapshots": bool}`, all optional: `force` asks about
-/// `pool.join_force`; `policy` overrides rules by code, and `documented` makes the vendor's documents
-/// binding; `complete_snapshots` first fills in what hand-written snapshots leave out with defaults.
-/// `evidence` is what the databases do not tell: `"joiner_bridge_backend"` ("openvswitch" or
-/// "bridge"), `"editions"` (what the host's licence daemon answers: `[{"title", "order"}...]`,
-/// "unreachable", "v6d_failure", "api_v6d_failure", or null if that is not known), `"joiner_host"`
-/// (ref), `"joiner_time"`, `"master_time"` (XAPI's datetimes), `"master_address"`.
+/// {rule: reason}}, "evidence": {...}, "complete_snapshots": bool}`, all optional: `force` asks
+/// about `pool.join_force`; `policy` overrides rules by code, and `documented` makes the vendor's
+/// documents binding; `complete_snapshots` first fills in what hand-written snapshots leave out
+/// with defaults. `evidence` is what the databases do not tell: `"joiner_bridge_backend"`
+/// ("openvswitch" or "bridge"), `"editions"` (what the host's licence daemon answers: `[{"title",
+/// "order"}...]`, "unreachable", "v6d_failure", "api_v6d_failure", or null if that is not known),
+/// `"joiner_host"` (ref), `"joiner_time"`, `"master_time"` (XAPI's datetimes), `"master_address"`.
 ///
 /// `*report_json` is `{"schema": 1, "verdict": "ready" | "blocked" | "needs-force" | "unknown",
 /// "force", "predicted_fault": {"code", "params"} | null, "findings": [{"rule", "severity", "side",
-/// "xapi_check", "fault", "objects", "expected", "actual", "message", "remedy", "overridden"}...]}`,
-/// findings in the order of XAPI's own checks first. Free it with `xcp_string_free`.
+/// "xapi_check", "fault", "objects", "expected", "actual", "message", "remedy",
+/// "overridden"}...]}`, findings in the order of XAPI's own checks first. Free it with
+/// `xcp_string_free`.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown options.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for texts of another form and for unknown
+/// options.
 ///
 /// # Safety
 /// The texts end with NUL; `report_json` can be written; `error` is NULL or can be written.

@@ -17,8 +17,8 @@ use crate::simulator::{Front, FrontBuilder};
 
 /// A simulated world that is served over HTTP and HTTPS, to any XAPI client.
 ///
-/// Made by `xcp_front_start`, ended and freed by `xcp_front_free`; it keeps its world. Threads: may be used
-/// by many at once.
+/// Made by `xcp_front_start`, ended and freed by `xcp_front_free`; it keeps its world. Threads: may
+/// be used by many at once.
 pub struct xcp_front {
     front: Front,
 }
@@ -27,27 +27,28 @@ impl Object for xcp_front {
     const NAME: &'static str = "xcp_front";
 }
 
-/// Serves the hosts of a world on sockets of this machine, until the front is freed.
+/// Serves the hosts of a world on sockets of this machine.
 ///
-/// Hosts answer as xapi does: JSON-RPC at "/jsonrpc", XML-RPC elsewhere; a host without power refuses
-/// connections. As long as it is served the world's time follows real time.
+/// This ends when the front is freed. Hosts answer as xapi does: JSON-RPC at "/jsonrpc", XML-RPC
+/// elsewhere; a host without power refuses connections. As long as it is served the world's time
+/// follows real time.
 ///
-/// `options_json` may be NULL. It is `{"http": port, "https": port, "address": ip, "at_own_addresses": bool,
-/// "host_addresses": {host: ip}, "speed": number, "header_timeout": seconds, "total_header_timeout":
-/// seconds, "certificate": pem, "host_certificates": {host: pem}}`, all optional: the ports (0 is any that
-/// is free; if neither is given, both are served at free ones), the address of all hosts (127.0.0.1),
-/// whether each is served at the address that it has in the world, or some at addresses of their own; how
-/// many seconds pass in the world in a real one (1); how long the head of a first request may take, until
-/// its next bytes (10) and in all (60); key and certificate as PEM in one text (a self-signed one whose key
-/// is public).
+/// `options_json` may be NULL. It is `{"http": port, "https": port, "address": ip,
+/// "at_own_addresses": bool, "host_addresses": {host: ip}, "speed": number, "header_timeout":
+/// seconds, "total_header_timeout": seconds, "certificate": pem, "host_certificates": {host:
+/// pem}}`, all optional: the ports (0 is any that is free; if neither is given, both are served at
+/// free ones), the address of all hosts (127.0.0.1), whether each is served at the address that it
+/// has in the world, or some at addresses of their own; how many seconds pass in the world in a
+/// real one (1); how long the head of a first request may take, until its next bytes (10) and in
+/// all (60); key and certificate as PEM in one text (a self-signed one whose key is public).
 ///
-/// `*front` is freed with `xcp_front_free`; the simulator may be freed before. From any thread. Fails with
-/// XCP_E_TRANSPORT if an address cannot be listened at, with XCP_E_INVALID_INPUT for unknown options and
-/// hosts, a speed that is not positive and certificates that cannot be used.
+/// `*front` is freed with `xcp_front_free`; the simulator may be freed before. From any thread.
+/// Fails with XCP_E_TRANSPORT if an address cannot be listened at, with XCP_E_INVALID_INPUT for
+/// unknown options and hosts, a speed that is not positive and certificates that cannot be used.
 ///
 /// # Safety
-/// `simulator` came from this library; `options_json` is NULL or ends with NUL; `front` can be written;
-/// `error` is NULL or can be written.
+/// `simulator` came from this library; `options_json` is NULL or ends with NUL; `front` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_front_start(
     simulator: *const xcp_simulator,
@@ -71,11 +72,12 @@ pub unsafe extern "C" fn xcp_front_start(
 
 /// Tells where the hosts are served.
 ///
-/// `*hosts_json` is `{"schema": 1, "hosts": [{"name", "address", "http": "ip:port" | null, "https": "ip:port"
+/// `*hosts_json` is `{"schema": 1, "hosts": [{"name", "address", "http": "ip:port" | null, "https":
+/// "ip:port"
 /// | null, "url", "fingerprint": "SHA256:..." | null}...], "addresses": {address: url}}`, freed with
-/// `xcp_string_free`: "url" is what `xcp_client_connect` takes, "fingerprint" what `xcp_trust_store_pins`
-/// takes, and "addresses" what clients take as an option of that name, since hosts name each other by
-/// their addresses in the world. From any thread.
+/// `xcp_string_free`: "url" is what `xcp_client_connect` takes, "fingerprint" what
+/// `xcp_trust_store_pins` takes, and "addresses" what clients take as an option of that name, since
+/// hosts name each other by their addresses in the world. From any thread.
 ///
 /// # Safety
 /// `front` came from this library; `hosts_json` can be written; `error` is NULL or can be written.
@@ -90,15 +92,15 @@ pub unsafe extern "C" fn xcp_front_hosts_json(
         call("xcp_front_hosts_json", error, |call| {
             let held = call.object(front, "front")?;
             let out = Out::new(hosts_json, "hosts_json")?;
-            out.write_text(json::numbered(Doors::of(&held.front))?);
+            out.write_text(json::numbered(ServedHosts::of(&held.front))?);
             Ok(())
         })
     }
 }
 
-/// Returns how many calls were served, with those that went wrong; 0 for NULL and for what is no front.
+/// Returns how many calls were served, with those that went wrong.
 ///
-/// From any thread.
+/// 0 for NULL and for what is no front. From any thread.
 ///
 /// # Safety
 /// `front` is NULL or came from this library.
@@ -120,8 +122,8 @@ pub unsafe extern "C" fn xcp_front_connections(front: *const xcp_front) -> usize
 
 /// Ends a front and frees it. NULL is fine.
 ///
-/// Calls that wait are broken off; once this returns the ports are free and its threads have ended. From
-/// any thread.
+/// Calls that wait are broken off; once this returns the ports are free and its threads have ended.
+/// From any thread.
 ///
 /// # Safety
 /// `front` is NULL or came from this library.
@@ -187,13 +189,13 @@ impl Options {
 }
 
 #[derive(Serialize)]
-struct Doors {
-    hosts: Vec<Door>,
+struct ServedHosts {
+    hosts: Vec<ServedHost>,
     addresses: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
-struct Door {
+struct ServedHost {
     name: String,
     address: String,
     http: Option<String>,
@@ -202,9 +204,9 @@ struct Door {
     fingerprint: Option<String>,
 }
 
-impl Doors {
+impl ServedHosts {
     fn of(front: &Front) -> Self {
-        let door = |host: &crate::simulator::Served| Door {
+        let served = |host: &crate::simulator::Served| ServedHost {
             name: host.name.clone(),
             address: host.address.clone(),
             http: host.http.map(|at| at.to_string()),
@@ -213,6 +215,6 @@ impl Doors {
             fingerprint: front.fingerprint(&host.name).map(|print| print.to_string()),
         };
         let addresses = front.addresses().map(|(named, at)| (named.to_owned(), at.to_string()));
-        Self { addresses: addresses.collect(), hosts: front.hosts().iter().map(door).collect() }
+        Self { addresses: addresses.collect(), hosts: front.hosts().iter().map(served).collect() }
     }
 }

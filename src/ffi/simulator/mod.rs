@@ -24,9 +24,9 @@ use crate::text::quoted;
 
 /// A world of hosts in memory that answer XAPI calls as real ones were recorded to.
 ///
-/// Made by `xcp_simulator_story` or `xcp_simulator_new`, freed by `xcp_simulator_free`; transports to
-/// it keep it. Its time passes only when somebody waits on it: no program has to. Threads: may be used
-/// by many at once.
+/// Made by `xcp_simulator_story` or `xcp_simulator_new`, freed by `xcp_simulator_free`; transports
+/// to it keep it. Its time passes only when somebody waits on it: no program has to. Threads: may
+/// be used by many at once.
 pub struct xcp_simulator {
     world: World,
 }
@@ -50,12 +50,12 @@ impl xcp_simulator {
     }
 }
 
-/// Makes the world of the story: Phantom, master of a pool with six SRs, and Ignite, a host that
-/// should join it.
+/// Makes the world of the story: the pool of Phantom, which Ignite should join.
 ///
-/// Ignite stands in its own way: it has a halted and a running VM, a network on a VLAN and an NFS SR.
-/// Both run XCP-ng 8.3, at the addresses "phantom" (10.0.0.1) and "ignite" (10.0.0.2); the password of
-/// "root" is "xcp-test". Worlds of one `seed` are alike, ids included.
+/// Phantom is the master of a pool with six SRs. Ignite stands in its own way: it has a halted and
+/// a running VM, a network on a VLAN and an NFS SR. Both run XCP-ng 8.3, at the addresses "phantom"
+/// (10.0.0.1) and "ignite" (10.0.0.2); the password of "root" is "xcp-test". Worlds of one `seed`
+/// are alike, ids included.
 ///
 /// `*simulator` is freed with `xcp_simulator_free`. From any thread.
 ///
@@ -79,23 +79,25 @@ pub unsafe extern "C" fn xcp_simulator_story(
 
 /// Makes a world from a description.
 ///
-/// `spec_json` is `{"seed": number, "password": text, "driven": bool, "timings": {name: seconds}, "story":
-/// {"phantom": address, "ignite": address}, "pools": [pool...]}`, all optional; there must be a story or a
-/// pool. "seed" and "password" are as for `xcp_simulator_story`, which "story" adds the hosts of, at these
-/// addresses. In a "driven" world waiting does not move the clock: another thread does
-/// (`xcp_simulator_advance`). "timings" are how long things take: "boot" (60), "fuse" (10), "latency" (0.001),
-/// "migrate" (10), "reinstall" (120), "restart" (1), "settle" (0.3), "shutdown" (5), "start" (3),
-/// "start_member" (0.9), "start_new_member" (7) and "suspend" (5). A pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
+/// `spec_json` is `{"seed": number, "password": text, "driven": bool, "timings": {name: seconds},
+/// "story": {"phantom": address, "ignite": address}, "pools": [pool...]}`, all optional; there must
+/// be a story or a pool. "seed" and "password" are as for `xcp_simulator_story`, which "story" adds
+/// the hosts of, at these addresses. In a "driven" world waiting does not move the clock: another
+/// thread does (`xcp_simulator_advance`). "timings" are how long things take: "boot" (60), "fuse"
+/// (10), "latency" (0.001), "migrate" (10), "reinstall" (120), "restart" (1), "settle" (0.3),
+/// "shutdown" (5), "start" (3), "start_member" (0.9), "start_new_member" (7) and "suspend" (5). A
+/// pool is in words, `{"name": text, "release": "8.2" | "8.3" | "newest", "hosts": [{"name",
 /// "address"}...], "nics": number, "memory_gib": number, "shared_srs": [{"name", "type"}...],
 /// "networks": [name...], "vlans": [{"name", "nic", "tag"}...], "bonds": [{"name", "nics":
 /// [number...]}...], "vms": [{"name", "power": "halted" | "running" | "suspended", "host",
-/// "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...], "edit": {class: {ref: {field:
-/// value} | null}}}`, of which only the hosts must be there: the first is the master, a host of its own is a
-/// pool without a name, and "edit" changes the finished database as `xcp_simulator_act` does. Or it is a
-/// database, `{"release", "database": {class: {ref: record}}}`, such as a saved snapshot.
+/// "memory_gib", "disks": [{"sr", "gib"}...], "networks": [name...]}...], "edit": {class: {ref:
+/// {field: value} | null}}}`, of which only the hosts must be there: the first is the master, a
+/// host of its own is a pool without a name, and "edit" changes the finished database as
+/// `xcp_simulator_act` does. Or it is a database, `{"release", "database": {class: {ref:
+/// record}}}`, such as a saved snapshot.
 ///
-/// `*simulator` is freed with `xcp_simulator_free`. From any thread. Fails with XCP_E_INVALID_INPUT if
-/// a pool names what it does not have, and for unknown fields.
+/// `*simulator` is freed with `xcp_simulator_free`. From any thread. Fails with XCP_E_INVALID_INPUT
+/// if a pool names what it does not have, and for unknown fields.
 ///
 /// # Safety
 /// `spec_json` ends with NUL; `simulator` can be written; `error` is NULL or can be written.
@@ -118,11 +120,12 @@ pub unsafe extern "C" fn xcp_simulator_new(
 
 /// Makes a transport to the hosts of a world.
 ///
-/// Hosts are reached at their names and addresses. Waits on it take no real time. `*transport` is freed
-/// with `xcp_transport_free`. From any thread.
+/// Hosts are reached at their names and addresses. Waits on it take no real time. `*transport` is
+/// freed with `xcp_transport_free`. From any thread.
 ///
 /// # Safety
-/// `simulator` came from this library; `transport` can be written; `error` is NULL or can be written.
+/// `simulator` came from this library; `transport` can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_transport_simulator(
     simulator: *const xcp_simulator,
@@ -140,9 +143,9 @@ pub unsafe extern "C" fn xcp_transport_simulator(
     }
 }
 
-/// Returns how many seconds have passed in the world since it began; 0 for what is no simulator.
+/// Returns how many seconds have passed in the world since it began.
 ///
-/// From any thread.
+/// 0 for what is no simulator. From any thread.
 ///
 /// # Safety
 /// `simulator` is NULL or came from this library.
@@ -243,13 +246,14 @@ pub unsafe extern "C" fn xcp_simulator_restart_toolstack(
     }
 }
 
-/// Cuts the network between two hosts; NULL stands for the tool that looks at the world from outside.
+/// Cuts the network between two hosts.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+/// NULL stands for the tool that looks at the world from outside. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for an unknown host.
 ///
 /// # Safety
-/// `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL or
-/// can be written.
+/// `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL
+/// or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_cut(
     simulator: *const xcp_simulator,
@@ -269,13 +273,14 @@ pub unsafe extern "C" fn xcp_simulator_cut(
     }
 }
 
-/// Mends the network between two hosts; NULL stands for the tool that looks at the world from outside.
+/// Mends the network between two hosts.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
+/// NULL stands for the tool that looks at the world from outside. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for an unknown host.
 ///
 /// # Safety
-/// `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL or
-/// can be written.
+/// `simulator` came from this library; `one` and `other` are NULL or end with NUL; `error` is NULL
+/// or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_heal(
     simulator: *const xcp_simulator,
@@ -297,19 +302,21 @@ pub unsafe extern "C" fn xcp_simulator_heal(
 
 /// Has requests go wrong.
 ///
-/// `rule_json` is `{"trouble": trouble, "host": name, "method": name, "skip": number, "times": number}`,
-/// all but the first optional: what befalls the next `times` (1) requests to that host (any) of that
-/// method (any), after `skip` (0) of them have passed. `trouble` is "kill-before" (the host's power
-/// fails before it looks at the request), "kill-after" (before it can answer), "lose-reply" (it is
-/// carried out, the connection breaks), "cut-reply" (it breaks in the middle of the reply), "refuse" (the connection is refused), "reset" (it breaks before
-/// the request was read), "silence" (it is carried out, no answer comes), `{"delay": seconds}` (it arrives
-/// later), `{"slow-reply": seconds}` (the reply comes in small pieces over that time) or `{"stall-reply":
+/// `rule_json` is `{"trouble": trouble, "host": name, "method": name, "skip": number, "times":
+/// number}`, all but the first optional: what befalls the next `times` (1) requests to that host
+/// (any) of that method (any), after `skip` (0) of them have passed. `trouble` is "kill-before"
+/// (the host's power fails before it looks at the request), "kill-after" (before it can answer),
+/// "lose-reply" (it is carried out, the connection breaks), "cut-reply" (it breaks in the middle of
+/// the reply), "refuse" (the connection is refused), "reset" (it breaks before the request was
+/// read), "silence" (it is carried out, no answer comes), `{"delay": seconds}` (it arrives later),
+/// `{"slow-reply": seconds}` (the reply comes in small pieces over that time) or `{"stall-reply":
 /// seconds}` (half of it comes, and the rest after that time).
 ///
 /// From any thread. Fails with XCP_E_INVALID_INPUT for unknown hosts, troubles and fields.
 ///
 /// # Safety
-/// `simulator` came from this library; `rule_json` ends with NUL; `error` is NULL or can be written.
+/// `simulator` came from this library; `rule_json` ends with NUL; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_trouble(
     simulator: *const xcp_simulator,
@@ -332,12 +339,12 @@ pub unsafe extern "C" fn xcp_simulator_trouble(
 
 /// Counts the objects of a class in the database that a host works on.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host; counts 0 for an unknown class,
-/// and if the host cannot reach its master.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host; counts 0 for an unknown
+/// class, and if the host cannot reach its master.
 ///
 /// # Safety
-/// `simulator` came from this library; `host` and `class_name` end with NUL; `count` can be written;
-/// `error` is NULL or can be written.
+/// `simulator` came from this library; `host` and `class_name` end with NUL; `count` can be
+/// written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_count(
     simulator: *const xcp_simulator,
@@ -361,14 +368,14 @@ pub unsafe extern "C" fn xcp_simulator_count(
 /// Tells what a host takes itself for, whatever the databases say.
 ///
 /// `*host_json` is `{"schema": 1, "role": "master" | "slave" | "broken", "master": address | null,
-/// "emergency": {"code", "params"} | null, "network_backend", "address", "power": bool, "running": bool,
-/// "configured": {"role", "master"}, "pool_uuid": uuid | null, "ha": {...} | null, "ignored_errors": [{"code",
-/// "params"}...]}`, freed with `xcp_string_free`. "running" is whether its toolstack runs, "configured" is
-/// what it will take itself for at its next start, "pool_uuid" is null while it cannot reach its master,
-/// "ignored_errors" are those of its last `pool.join` that nobody hears of. "ha", if its pool has HA, is
-/// `{"armed", "online", "live_set": [name...], "hears": [name...], "sees": [name...], "handles_fault",
-/// "without_storage", "holds_lock", "master": name | null}`. From any thread. Fails with
-/// XCP_E_INVALID_INPUT for an unknown host.
+/// "emergency": {"code", "params"} | null, "network_backend", "address", "power": bool, "running":
+/// bool, "configured": {"role", "master"}, "pool_uuid": uuid | null, "ha": {...} | null,
+/// "ignored_errors": [{"code", "params"}...]}`, freed with `xcp_string_free`. "running" is whether
+/// its toolstack runs, "configured" is what it will take itself for at its next start, "pool_uuid"
+/// is null while it cannot reach its master, "ignored_errors" are those of its last `pool.join`
+/// that nobody hears of. "ha", if its pool has HA, is `{"armed", "online", "live_set": [name...],
+/// "hears": [name...], "sees": [name...], "handles_fault", "without_storage", "holds_lock",
+/// "master": name | null}`. From any thread. Fails with XCP_E_INVALID_INPUT for an unknown host.
 ///
 /// # Safety
 /// `simulator` came from this library; `host` ends with NUL; `host_json` can be written; `error` is
@@ -409,12 +416,13 @@ pub unsafe extern "C" fn xcp_simulator_host_json(
 /// Tells the whole database that a host works on, as `{class: {ref: record}}`.
 ///
 /// It is a snapshot for `xcp_snapshot_from_json`, and a database for `xcp_simulator_new`.
-/// `*database_json` is freed with `xcp_string_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
-/// an unknown host, and with XCP_E_FAULT if the host cannot reach its master.
+/// `*database_json` is freed with `xcp_string_free`. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for an unknown host, and with XCP_E_FAULT if the host cannot reach its
+/// master.
 ///
 /// # Safety
-/// `simulator` came from this library; `host` ends with NUL; `database_json` can be written; `error` is
-/// NULL or can be written.
+/// `simulator` came from this library; `host` ends with NUL; `database_json` can be written;
+/// `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_database_json(
     simulator: *const xcp_simulator,

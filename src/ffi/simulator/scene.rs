@@ -17,25 +17,28 @@ use crate::simulator::{FenceCause, Fenced, Peer, Scene};
 
 /// Does something to a world, now or later; several things happen at one moment.
 ///
-/// `act_json` is an act or a list of acts; each may have `"after": seconds`, and then happens when that time
-/// has passed. Hosts are named by name or address; where a peer is asked for, null is the tool that looks at
-/// the world from outside. An act is one of
-/// - `{"act": "power-off", "host"}`, `{"act": "power-on", "host"}`, `{"act": "restart-toolstack", "host"}`;
-/// - `{"act": "cut", "one", "other"}`, `{"act": "heal", "one", "other"}`: the network between two, both ways;
-/// - `{"act": "cut-one-way", "from", "to"}`: no packet passes from one to the other, but still the other way;
-/// - `{"act": "cut-state-file", "host"}`, `{"act": "heal-state-file", "host"}`: the host's way to the state
-///   file of HA;
-/// - `{"act": "set-network-backend", "host", "backend"}`: what the network daemon uses, without a word in the
-///   host's records;
-/// - `{"act": "break-bridge-change", "host", "fault": {"code", "params"}}`: the host cannot rename the bridge of
-///   its management VLAN, at which its `pool.join` fails with this error;
-/// - `{"act": "edit", "host", "database": {class: {ref: {field: value} | null}}}`: writes the fields into the
-///   database that the host works on, past all checks; makes objects that are not there, and removes those
-///   with null.
+/// `act_json` is an act or a list of acts; each may have `"after": seconds`, and then happens when
+/// that time has passed. Hosts are named by name or address; where a peer is asked for, null is the
+/// tool that looks at the world from outside. An act is one of
+/// - `{"act": "power-off", "host"}`, `{"act": "power-on", "host"}`, `{"act": "restart-toolstack",
+///   "host"}`;
+/// - `{"act": "cut", "one", "other"}`, `{"act": "heal", "one", "other"}`: the network between two,
+///   both ways;
+/// - `{"act": "cut-one-way", "from", "to"}`: no packet passes from one to the other, but still the
+///   other way;
+/// - `{"act": "cut-state-file", "host"}`, `{"act": "heal-state-file", "host"}`: the host's way to
+///   the state file of HA;
+/// - `{"act": "set-network-backend", "host", "backend"}`: what the network daemon uses, without a
+///   word in the host's records;
+/// - `{"act": "break-bridge-change", "host", "fault": {"code", "params"}}`: the host cannot rename
+///   the bridge of its management VLAN, at which its `pool.join` fails with this error;
+/// - `{"act": "edit", "host", "database": {class: {ref: {field: value} | null}}}`: writes the
+///   fields into the database that the host works on, past all checks; makes objects that are not
+///   there, and removes those with null.
 ///
-/// From any thread. Fails with XCP_E_INVALID_INPUT for unknown acts, hosts, classes and fields and values of
-/// another type; nothing has happened then but what came before an edit that fails. An edit that fails later
-/// is not told.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for unknown acts, hosts, classes and fields and
+/// values of another type; nothing has happened then but what came before an edit that fails. An
+/// edit that fails later is not told.
 ///
 /// # Safety
 /// `simulator` came from this library; `act_json` ends with NUL; `error` is NULL or can be written.
@@ -70,11 +73,11 @@ pub unsafe extern "C" fn xcp_simulator_act(
     }
 }
 
-/// Does the next thing that is due in the world until a time, and tells whether there was one.
+/// Does the next thing that is due in the world, and tells whether there was one.
 ///
-/// `until` is in seconds since the world began (`xcp_simulator_now`). Called until `*done` is false this looks
-/// at the world after every single event. From any thread. Fails with XCP_E_INVALID_INPUT for a time that is
-/// negative or no number.
+/// `until` is in seconds since the world began (`xcp_simulator_now`). Called until `*done` is false
+/// this looks at the world after every single event. From any thread. Fails with
+/// XCP_E_INVALID_INPUT for a time that is negative or no number.
 ///
 /// # Safety
 /// `simulator` came from this library; `done` can be written; `error` is NULL or can be written.
@@ -101,15 +104,17 @@ pub unsafe extern "C" fn xcp_simulator_step(
 
 /// Tells the world from above.
 ///
-/// `*state_json` is `{"schema": 1, "now": seconds, "masters": [name...], "lock_holders": [name...], "fenced":
-/// [{"at": seconds, "host", "cause": "lost" | "requested" | "watchdog", "by": name | null}...], "requests":
-/// {method: number}, "sent", "writes", "sessions": [ref...]}`, freed with `xcp_string_free`: who serves as master
-/// (one for each pool, if all is well), who takes itself for the holder of the master lock of HA, whom HA
-/// fenced, requests that reached a host by method and those sent to anybody, how often objects were written
-/// (sessions and tasks left out), and the sessions that are open, local ones included. From any thread.
+/// `*state_json` is `{"schema": 1, "now": seconds, "masters": [name...], "lock_holders": [name...],
+/// "fenced": [{"at": seconds, "host", "cause": "lost" | "requested" | "watchdog", "by": name |
+/// null}...], "requests": {method: number}, "sent", "writes", "sessions": [ref...]}`, freed with
+/// `xcp_string_free`: who serves as master (one for each pool, if all is well), who takes itself
+/// for the holder of the master lock of HA, whom HA fenced, requests that reached a host by method
+/// and those sent to anybody, how often objects were written (sessions and tasks left out), and the
+/// sessions that are open, local ones included. From any thread.
 ///
 /// # Safety
-/// `simulator` came from this library; `state_json` can be written; `error` is NULL or can be written.
+/// `simulator` came from this library; `state_json` can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_simulator_state_json(
     simulator: *const xcp_simulator,

@@ -12,9 +12,9 @@ use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_MISUSE, XC
 use crate::ffi::transport::xcp_transport;
 use crate::transport::{Body, Cancel, Request, Transport};
 
-/// A request that a custom transport is to carry; it lives until the callback returns.
+/// A request that a custom transport is to carry.
 ///
-/// Threads: immutable; may be used by many at once.
+/// It lives until the callback returns. Threads: immutable; may be used by many at once.
 pub struct xcp_request {
     url: std::ffi::CString,
     body: Vec<u8>,
@@ -49,11 +49,13 @@ pub struct xcp_transport_callbacks {
     pub size: usize,
     /// Passed to the callbacks as it is.
     pub ctx: *mut c_void,
-    /// Carries the request: posts its body to its URL with the content type application/json, and
-    /// says what came of it by `xcp_reply_body` or `xcp_reply_error` before it returns.
+    /// Carries the request, and says what came of it.
+    ///
+    /// Posts the body of the request to its URL with the content type application/json, and calls
+    /// `xcp_reply_body` or `xcp_reply_error` before it returns.
     ///
     /// Called on whatever thread needs a reply, on many at once if many use the transport, threads
-    /// of the library included. It must not call on clients over this transport (they answer
+    /// of the library included. It must not call on clients over this transport (they return
     /// XCP_E_MISUSE), and must not let an exception of C++ pass.
     pub exchange: Option<
         unsafe extern "C" fn(
@@ -68,14 +70,16 @@ pub struct xcp_transport_callbacks {
 
 /// Makes a transport of the caller's callbacks.
 ///
-/// The table is copied. If the function fails, `release` is not called, and `ctx` stays the caller's.
+/// The table is copied. If the function fails, `release` is not called, and `ctx` stays the
+/// caller's.
 ///
-/// `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
-/// a table without `exchange` or with a wrong size.
+/// `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT
+/// for a table without `exchange` or with a wrong size.
 ///
 /// # Safety
-/// `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx` from
-/// every thread until `release` was; `transport` can be written; `error` is NULL or can be written.
+/// `callbacks` leads to as many bytes as its `size` says; the callbacks can be called with `ctx`
+/// from every thread until `release` was; `transport` can be written; `error` is NULL or can be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_transport_custom(
     callbacks: *const xcp_transport_callbacks,
@@ -98,10 +102,9 @@ pub unsafe extern "C" fn xcp_transport_custom(
     }
 }
 
-/// Returns where the request is to be posted, such as "https://10.0.0.1/jsonrpc"; NULL for what is no
-/// request (any more).
+/// Returns where the request is to be posted, such as "https://10.0.0.1/jsonrpc".
 ///
-/// Belongs to the request. From any thread.
+/// NULL for what is no request (any more). Belongs to the request. From any thread.
 ///
 /// # Safety
 /// `request` is NULL or came from this library.
@@ -110,11 +113,10 @@ pub unsafe extern "C" fn xcp_request_url(request: *const xcp_request) -> *const 
     quiet(std::ptr::null(), |call| Ok(call.object(request, "request")?.url.as_ptr()))
 }
 
-/// Returns the bytes to post, and how many there are in `*length`; NULL for what is no request (any
-/// more).
+/// Returns the bytes to post, and how many there are in `*length`.
 ///
-/// They do not end with NUL. They may hold a password: do not log them. Belongs to the request. From
-/// any thread.
+/// NULL for what is no request (any more). They do not end with NUL. They may hold a password: do
+/// not log them. Belongs to the request. From any thread.
 ///
 /// # Safety
 /// `request` is NULL or came from this library; `length` can be written.
@@ -131,10 +133,9 @@ pub unsafe extern "C" fn xcp_request_body(
     })
 }
 
-/// Returns how long the exchange may take from now to the last byte of the reply, in milliseconds; 0
-/// for what is no request (any more).
+/// Returns how many milliseconds the exchange may take from now on.
 ///
-/// From any thread.
+/// To the last byte of the reply; 0 for what is no request (any more). From any thread.
 ///
 /// # Safety
 /// `request` is NULL or came from this library.
@@ -154,10 +155,9 @@ pub unsafe extern "C" fn xcp_request_max_reply(request: *const xcp_request) -> u
     quiet(0, |call| Ok(call.object(request, "request")?.max_reply))
 }
 
-/// Returns whether the call was cancelled that needs the reply: give up. True for what is no request
-/// (any more).
+/// Returns whether the call was cancelled that needs the reply: then give up.
 ///
-/// From any thread.
+/// True for what is no request (any more). From any thread.
 ///
 /// # Safety
 /// `request` is NULL or came from this library.
@@ -166,15 +166,15 @@ pub unsafe extern "C" fn xcp_request_is_cancelled(request: *const xcp_request) -
     quiet(true, |call| Ok(call.object(request, "request")?.cancel.is_cancelled()))
 }
 
-/// Adds bytes to the body of a reply; may be called many times, as the body arrives.
+/// Adds bytes to the body of a reply.
 ///
-/// The bytes are copied. Call it once with length 0 for a body that is empty. From any thread. Fails
-/// with XCP_E_TOO_LARGE beyond the limit of the request, and with XCP_E_MISUSE after
-/// `xcp_reply_error`.
+/// It may be called many times, as the body arrives. The bytes are copied. Call it once with length
+/// 0 for a body that is empty. From any thread. Fails with XCP_E_TOO_LARGE beyond the limit of the
+/// request, and with XCP_E_MISUSE after `xcp_reply_error`.
 ///
 /// # Safety
-/// `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if there
-/// are none; `error` is NULL or can be written.
+/// `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if
+/// there are none; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_reply_body(
     reply: *const xcp_reply,
@@ -192,11 +192,11 @@ pub unsafe extern "C" fn xcp_reply_body(
     }
 }
 
-/// Says that there is no reply, and why; what `xcp_reply_body` was given before counts no more.
+/// Says that there is no reply, and why.
 ///
-/// `code` is what the call shall fail with: XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST,
-/// XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED. From any thread. Fails with
-/// XCP_E_INVALID_INPUT for another code.
+/// What `xcp_reply_body` was given before counts no more. `code` is what the call shall fail with:
+/// XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST, XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED.
+/// From any thread. Fails with XCP_E_INVALID_INPUT for another code.
 ///
 /// # Safety
 /// `reply` came from this library; `message` ends with NUL; `error` is NULL or can be written.

@@ -27,7 +27,7 @@ use crate::transport::{Http, Transport, Trust};
 /// used by many at once, and shared by many clients.
 pub struct xcp_transport {
     pub(super) transport: Carried,
-    /// The same, if it is HTTPS.
+    /// The transport once more, if it is HTTPS.
     http: Option<Http>,
 }
 
@@ -42,22 +42,22 @@ impl Object for xcp_transport {
     const NAME: &'static str = "xcp_transport";
 }
 
-/// Makes a transport to real hosts: JSON-RPC over HTTPS, with connections kept and shared.
+/// Makes a transport to real hosts: JSON-RPC over HTTPS.
 ///
-/// `trust` says which certificates are trusted; NULL means those of the system's authorities.
-/// `options_json` may be NULL. It is `{"connect_timeout": seconds, "stall_timeout": seconds,
-/// "timeout": seconds, "proxy_from_environment": bool, "danger_allow_plain_http": bool}`, all
-/// optional: how long a connection may take (10), how long a reply may stop in the middle (30), how
-/// long any request may take at most (as long as the call allows), and whether the proxy is taken from
-/// HTTPS_PROXY and its like (no), and whether addresses with http:// are allowed, on which everybody
-/// on the way can read the password (no).
+/// Connections are kept and shared. `trust` says which certificates are trusted; NULL means those
+/// of the system's authorities. `options_json` may be NULL. It is `{"connect_timeout": seconds,
+/// "stall_timeout": seconds, "timeout": seconds, "proxy_from_environment": bool,
+/// "danger_allow_plain_http": bool}`, all optional: how long a connection may take (10), how long a
+/// reply may stop in the middle (30), how long any request may take at most (as long as the call
+/// allows), and whether the proxy is taken from HTTPS_PROXY and its like (no), and whether
+/// addresses with http:// are allowed, on which everybody on the way can read the password (no).
 ///
 /// `*transport` is freed with `xcp_transport_free`. From any thread. Fails with XCP_E_INVALID_INPUT
 /// for unknown options, or if the system has no certificate authorities and they are wanted.
 ///
 /// # Safety
-/// `options_json` is NULL or ends with NUL; `trust` is NULL or came from this library; `transport` can
-/// be written; `error` is NULL or can be written.
+/// `options_json` is NULL or ends with NUL; `trust` is NULL or came from this library; `transport`
+/// can be written; `error` is NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_transport_https(
     options_json: *const c_char,
@@ -85,19 +85,19 @@ pub unsafe extern "C" fn xcp_transport_https(
     }
 }
 
-/// Remembers the certificates of all hosts that a snapshot has them of, and counts them.
+/// Remembers the certificates that a snapshot has of hosts, and counts the hosts.
 ///
-/// For trust on first use: the master, which is trusted already, vouches for its members before one of them
-/// has to be asked, in the hour when the master is gone. The snapshot is of scope "preflight" or "everything";
-/// hosts are remembered under their addresses and `port`, 443 for real ones. With any other trust, and for
-/// transports that are not HTTPS, there is nothing to remember.
+/// For trust on first use: the master, which is trusted already, vouches for its members before one
+/// of them has to be asked, in the hour when the master is gone. The snapshot is of scope
+/// "preflight" or "everything"; hosts are remembered under their addresses and `port`, 443 for real
+/// ones. With any other trust, and for transports that are not HTTPS, there is nothing to remember.
 ///
 /// From any thread. Fails with XCP_E_TRUST if another certificate is remembered of one of the hosts
 /// (`xcp_error_mismatch_json`); the others are remembered all the same.
 ///
 /// # Safety
-/// `transport` and `snapshot` came from this library; `count` can be written; `error` is NULL or can be
-/// written.
+/// `transport` and `snapshot` came from this library; `count` can be written; `error` is NULL or
+/// can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xcp_transport_remember_members(
     transport: *const xcp_transport,

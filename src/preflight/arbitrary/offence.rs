@@ -25,7 +25,8 @@ macro_rules! offences {
 
 offences! {
     PoolingUnlicensed => "pooling-unlicensed": "The joiner's licence forbids pools.",
-    PoolSizeRestricted => "pool-size-restricted": "The joiner's licence forbids large pools; the pool has three hosts.",
+    PoolSizeRestricted => "pool-size-restricted": "The joiner's licence forbids large pools; the \
+                                                   pool has three hosts.",
     JoinerHa => "joiner-ha-enabled": "HA is on on the joiner.",
     JoinerClustered => "joiner-clustering-enabled": "The joiner is in a cluster of its own.",
     ClusterOnVlan => "cluster-network-on-vlan": "The pool's cluster runs on a VLAN.",
@@ -42,7 +43,7 @@ offences! {
     Bond => "bonds": "The joiner has a bond.",
     Tunnel => "tunnels": "The joiner has a tunnel.",
     Sriov => "sriov-networks": "The joiner has an SR-IOV network.",
-    Vlan => "non-management-vlans": "The joiner has a VLAN for guests.",
+    Vlan => "non-management-vlans": "The joiner has a VLAN for VMs.",
     ManagementVlan => "management-vlan-differs": "The joiner is managed on a VLAN.",
     Domain => "external-auth-differs": "The joiner is in a domain.",
     Edition => "edition-differs": "The joiner has another edition, and nobody knows its rank.",
@@ -55,7 +56,8 @@ offences! {
     Nbd => "nbd-purpose-differs": "Networks are for different kinds of NBD.",
     Tls => "tls-verification-differs": "The joiner does not verify certificates.",
     CaCertificate => "ca-certificates-conflict": "Both trust another certificate under one name.",
-    TrustedCertificate => "trusted-certificates-conflict": "Both trust a certificate, the pool for more.",
+    TrustedCertificate => "trusted-certificates-conflict": "Both trust a certificate, the pool for \
+                                                            more.",
     JoinerUpdating => "joiner-updating": "The joiner is being updated.",
     PoolUpdating => "pool-updating": "The pool is being updated.",
     OldDriver => "storage-drivers-differ": "The joiner's NFS driver is old.",

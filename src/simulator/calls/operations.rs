@@ -99,7 +99,8 @@ pub(in crate::simulator) fn refresh_host(database: &mut Database, host: &str) {
     write(database, "host", host, &allowed);
 }
 
-/// Works out the pool's allowed operations (`xapi_pool_helpers.ml`): none while one runs.
+/// Works out the pool's allowed operations (`xapi_pool_helpers.ml`): no operation while
+/// one runs.
 pub(in crate::simulator) fn refresh_pool(database: &mut Database) {
     let Some(pool) = database.refs("pool").into_iter().next() else { return };
     let ha = database.flag("pool", &pool, "ha_enabled");
@@ -321,7 +322,7 @@ fn has_feature(database: &Database, kind: &str, feature: &str) -> bool {
     driver.is_some_and(|driver| driver.get("features").at(feature).is_some())
 }
 
-/// Whether the VM's guest says that it obeys (`feature-shutdown`, `feature-suspend`, …).
+/// Whether the VM's system says that it obeys (`feature-shutdown`, `feature-suspend`, …).
 pub(super) fn has_tools(database: &Database, vm: &Row<'_>) -> bool {
     let guest = vm.target("guest_metrics");
     let guest = guest.and_then(|guest| database.object("VM_guest_metrics", guest));

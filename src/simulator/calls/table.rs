@@ -13,7 +13,7 @@ pub(super) struct Method {
     /// `class.message`.
     pub name: &'static str,
     serves: Serves,
-    /// What it does, in a few words; none if it is not played.
+    /// What it does, in a few words, if it is played.
     what: Option<&'static str>,
     /// Carries it out. The parameters are those of the datamodel, the session left out.
     pub run: fn(&mut State, &Call, &Args) -> Answer,
@@ -144,7 +144,7 @@ static METHODS: &[Method] = &[
         network::create_vlan(s, c, a.text(0), a.int(1), a.text(2)).map(Value::Text).into()
     }),
     up("VLAN.destroy", "removes a VLAN", |s, c, a| network::destroy_vlan(s, c, a.text(0)).into()),
-    up("VM.clean_shutdown", "has the guest shut itself down", |s, c, a| {
+    up("VM.clean_shutdown", "has the VM shut itself down", |s, c, a| {
         vm::shutdown(s, c, a.text(0).into(), "clean_shutdown")
     }),
     up("VM.clone", "copies a halted VM or a template", |s, c, a| {

@@ -139,7 +139,7 @@ pub(in crate::simulator) fn start_now(
     Ok(())
 }
 
-/// Makes a VM run on a host: its devices are attached, its guest reports.
+/// Makes a VM run on a host: its devices are attached, its tools report.
 fn run_on(state: &mut State, call: &Call, vm: &str, host: &str, power: &str) -> Result<(), Fault> {
     let (guest, uuid) = (state.random.reference(), state.random.uuid());
     let domid = i64::try_from(state.random.next() % 1000).unwrap_or(0) + 1;
@@ -161,7 +161,7 @@ fn run_on(state: &mut State, call: &Call, vm: &str, host: &str, power: &str) -> 
     database.set("VM", vm, "guest_metrics", &guest)
 }
 
-/// What a guest with working tools reports.
+/// What a VM with working tools reports.
 pub(in crate::simulator) fn guest_values(uuid: String) -> [(&'static str, Value); 4] {
     let features = [
         ("feature-shutdown", "1"),
@@ -196,7 +196,7 @@ pub(super) fn shutdown(state: &mut State, call: &Call, vm: Ref, name: &'static s
     operation(state, call, vm, name, time, halt)
 }
 
-/// `VM.shutdown`: a clean one, if the guest obeys.
+/// `VM.shutdown`: a clean one, if its system obeys.
 pub(super) fn shutdown_somehow(state: &mut State, call: &Call, vm: Ref) -> Answer {
     let obeys = state.db(call.host).is_ok_and(|database| {
         let vm = database.object("VM", &vm);

@@ -60,8 +60,9 @@ impl Database {
         Ok(database)
     }
 
-    /// The database as JSON: every class whose records can be asked for, also those without any,
-    /// as asking for each of them would give.
+    /// The database as JSON, as asking for each class of records would give.
+    ///
+    /// Classes without any record are there, too.
     pub fn save(&self) -> Json {
         let classes = self.schema.classes().iter();
         classes
@@ -80,9 +81,10 @@ impl Database {
             .into()
     }
 
-    /// Writes into the database what JSON in the form of [`save`](Self::save) says: the given fields of
-    /// objects that are there, new objects with the rest completed as [`load`](Self::load) does, and
-    /// `null` for objects that shall not be there.
+    /// Changes the database by JSON in the form of [`save`](Self::save).
+    ///
+    /// It has the fields to be written of objects that are there, new objects, whose rest is completed
+    /// as [`load`](Self::load) does, and `null` for objects that shall not be there.
     ///
     /// # Errors
     /// `InvalidInput`, naming class, ref and field; what came before stays written.

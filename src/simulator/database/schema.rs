@@ -46,7 +46,9 @@ pub(in crate::simulator) struct Field {
 pub(in crate::simulator) enum Relation {
     /// It follows from a field of other objects and is never stored.
     Many,
-    /// It names objects of another class (an index), whose field (an index) follows from it.
+    /// It names objects of another class, whose field follows from it.
+    ///
+    /// Both are indices.
     One { class: usize, field: usize },
     /// Not at all.
     None,
@@ -97,7 +99,7 @@ impl Schema {
         self.class_index(name).map(|index| &self.classes[index])
     }
 
-    /// The values of an enum; none of an unknown one.
+    /// The values of an enum; an unknown one has no values.
     pub(crate) fn enum_values(&self, name: &str) -> &[&'static str] {
         self.enums.get(name).map_or(&[], Vec::as_slice)
     }
@@ -277,7 +279,9 @@ impl Field {
         &self.default
     }
 
-    /// What a stored row that lacks the field reads as: the default, but for some refs the empty text.
+    /// What a stored row that lacks the field reads as.
+    ///
+    /// The default, but for some refs the empty text.
     pub(crate) fn when_missing(&self) -> Value {
         if self.reads_empty { Value::void() } else { self.default.clone() }
     }

@@ -84,7 +84,9 @@ impl Database {
         self.generation
     }
 
-    /// How often objects were written since it was made or loaded, sessions and tasks left out.
+    /// How often objects were written, but for sessions and tasks.
+    ///
+    /// Since the database was made or loaded.
     pub fn writes(&self) -> u64 {
         self.writes
     }
@@ -162,7 +164,9 @@ impl Database {
         self.object(class, object).is_some_and(|object| object.flag(field))
     }
 
-    /// Writes a field. A field that the release lacks or that follows from others is left alone.
+    /// Writes a field.
+    ///
+    /// A field that the release lacks or that follows from others is left alone.
     ///
     /// # Errors
     /// `HANDLE_INVALID [class, ref]`.
@@ -198,8 +202,10 @@ impl Database {
         self.set(class, object, field, value)
     }
 
-    /// Makes an object. Fields that are not given begin with the datamodel's default, else with
-    /// the empty value of their type; a uuid that is not given is the text after `OpaqueRef:`.
+    /// Makes an object.
+    ///
+    /// Fields that are not given begin with the datamodel's default, else with the empty value of
+    /// their type; a uuid that is not given is the text after `OpaqueRef:`.
     ///
     /// # Errors
     /// `DB_UNIQUENESS_CONSTRAINT_VIOLATION [class, "_ref" or "uuid", value]`.
@@ -247,7 +253,9 @@ impl Database {
         Ok(())
     }
 
-    /// Removes an object, if it is there; answers whether it was. Refs to it stay, dangling.
+    /// Removes an object, if it is there; returns whether it was.
+    ///
+    /// Refs to it stay, dangling.
     pub fn destroy(&mut self, class: &str, object: &str) -> bool {
         let Ok((index, reference)) = self.locate(class, object) else { return false };
         self.count_write(index);
@@ -272,7 +280,9 @@ impl Database {
         Ok(())
     }
 
-    /// Forgets what a restart of the server loses: sessions, tasks and the log of deletions.
+    /// Forgets what a restart of the server loses.
+    ///
+    /// Sessions, tasks and the log of deletions.
     pub fn restart(&mut self) {
         for class in VOLATILE {
             for object in self.refs(class) {

@@ -93,7 +93,7 @@ impl Table {
         Some(row)
     }
 
-    /// Writes a field and answers what it held before.
+    /// Writes a field and returns what it held before.
     pub(super) fn write(
         &mut self,
         object: &str,
@@ -121,7 +121,9 @@ impl Table {
         }
     }
 
-    /// Sets when the object was made, as the server does for rows that it completes while loading.
+    /// Sets when the object was made.
+    ///
+    /// As the server does for rows that it completes while loading.
     pub(super) fn date(&mut self, object: &str, generation: u64) {
         if let Some(row) = self.rows.get_mut(object) {
             let row = Arc::make_mut(row);

@@ -78,12 +78,12 @@ impl Value {
         if let Self::Int(value) = self { Some(*value) } else { None }
     }
 
-    /// The elements of a set; none of anything else.
+    /// The elements of a set; anything else has no elements.
     pub fn elements(&self) -> &[Value] {
         if let Self::Set(elements) = self { elements } else { &[] }
     }
 
-    /// The pairs of a map; none of anything else.
+    /// The pairs of a map; anything else has no pairs.
     pub fn pairs(&self) -> &[(Arc<str>, Value)] {
         if let Self::Map(pairs) = self { pairs } else { &[] }
     }
@@ -98,7 +98,7 @@ impl Value {
         self.elements().iter().any(|element| element.as_str() == Some(text))
     }
 
-    /// The same value as JSON.
+    /// The value as JSON.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Bool(value) => Json::Bool(*value),

@@ -32,7 +32,9 @@ impl Backend {
         self.served.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether a request names a session that is open; other credentials are not looked at.
+    /// Whether a request names a session that is open.
+    ///
+    /// Other credentials are not looked at.
     pub(super) fn admits(&self, head: &Head) -> bool {
         let Some(session) = head.parameter("session_id") else { return false };
         self.world.observe(|state| {

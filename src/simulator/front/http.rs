@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn heads_are_read_as_the_server_reads_them() {
         let head = Head::parse(
-            b"POST /%6asonrpc?session_id=OpaqueRef%3Aa&x HTTP/1.1\r\nHost: h\r\nCONTENT-LENGTH: 7\r\n\
-              Content-Length: 12\r\nConnection: Close\r\nCookie: a=b; c=d\r\n\r\n",
+            b"POST /%6asonrpc?session_id=OpaqueRef%3Aa&x HTTP/1.1\r\nHost: h\r\nCONTENT-LENGTH: \
+              7\r\nContent-Length: 12\r\nConnection: Close\r\nCookie: a=b; c=d\r\n\r\n",
         );
         let head = head.unwrap();
         assert_eq!((head.method.as_str(), head.path.as_str()), ("POST", "/jsonrpc"));

@@ -208,8 +208,9 @@ impl Connections {
         }
     }
 
-    /// Waits until all connections have ended, and breaks off those that last. All threads have
-    /// ended then.
+    /// Waits until all connections have ended, and breaks off those that last.
+    ///
+    /// All threads have ended then.
     pub(super) fn wait_until_empty(&self) {
         let mut table = self.table();
         let wait = self.left.wait_timeout_while(table, GRACE, |table| !table.open.is_empty());

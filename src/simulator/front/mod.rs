@@ -30,9 +30,9 @@ use crate::text::quoted;
 use crate::transport::Fingerprint;
 use crate::transport::{Cancel, Endpoint};
 
-/// A [`World`] that is served on this machine's addresses until it is stopped or dropped.
+/// A [`World`] that is served on this machine's addresses.
 ///
-/// Each host listens for HTTP, for HTTPS or for both, and answers as xapi does: JSON-RPC
+/// Until it is stopped or dropped. Each host listens for HTTP, for HTTPS or for both, and answers as xapi does: JSON-RPC
 /// at `/jsonrpc`, XML-RPC everywhere else, API errors with status 200, and xapi's limits (about
 /// 1 KiB of headers, 300 KiB of body, 800 connections). A host without power refuses connections,
 /// and so does one whose xapi restarts; [`Trouble`](super::Trouble) befalls requests on real
@@ -126,7 +126,9 @@ impl Front {
         &self.hosts
     }
 
-    /// Where a host is served, by HTTPS if it has it; named as in the world, or by its address there.
+    /// Where a host is served, by HTTPS if it has it.
+    ///
+    /// It is named as in the world, or by its address there.
     pub fn endpoint(&self, host: &str) -> Option<Endpoint> {
         let known =
             |served: &&Served| served.name.eq_ignore_ascii_case(host) || served.address == host;
@@ -155,8 +157,10 @@ impl Front {
         self.connections.count()
     }
 
-    /// Ends it: calls that wait are broken off, replies on their way may arrive. Afterwards the
-    /// ports are free and all threads have ended, and the world's clock stands still again.
+    /// Ends it.
+    ///
+    /// Calls that wait are broken off, replies on their way may arrive. Afterwards the ports are free
+    /// and all threads have ended, and the world's clock stands still again.
     pub fn stop(self) {
         drop(self);
     }
@@ -247,8 +251,10 @@ impl FrontBuilder {
         self
     }
 
-    /// How long the head of a connection's first request may take, `each` until its next bytes;
-    /// as xapi 10 s and 60 s in all if not said. Always real time.
+    /// How long the head of a connection's first request may take.
+    ///
+    /// `each` is the time until its next bytes. As xapi 10 s, and 60 s in all, if not said; always
+    /// real time.
     pub fn header_timeouts(mut self, each: Duration, total: Duration) -> Self {
         self.header_timeout = each;
         self.total_header_timeout = total;

@@ -306,8 +306,9 @@ mod tests {
 
     #[test]
     fn a_call_may_be_laid_out_freely() {
-        let text = "<?xml version='1.0'?>\n<!-- a call -->\n<methodCall>\n <methodName>host.get_all</methodName>\n \
-                    <params>\n  <param>\n   <value><string>x</string></value>\n  </param>\n </params>\n</methodCall>\n";
+        let text = "<?xml version='1.0'?>\n<!-- a call -->\n<methodCall>\n \
+                    <methodName>host.get_all</methodName>\n <params>\n  <param>\n   \
+                    <value><string>x</string></value>\n  </param>\n </params>\n</methodCall>\n";
         let envelope = read(text.as_bytes()).unwrap();
         assert_eq!((envelope.method.as_str(), envelope.params), ("host.get_all", vec![json!("x")]));
         let bare = "<methodCall><methodName>m</methodName></methodCall>";

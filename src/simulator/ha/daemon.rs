@@ -32,7 +32,7 @@ pub(super) struct Daemon {
     pub lock_is_clean: bool,
     /// How far its start has come; none once it has joined.
     pub start: Option<Start>,
-    /// How far the handling of a fault has come; none if there is none.
+    /// How far the handling of a fault has come, if one is handled.
     pub handling: Option<Handling>,
     /// A fault was noticed that is not being handled yet.
     pub trouble: bool,
@@ -56,7 +56,7 @@ pub(super) struct Peer {
     sequence: Option<u64>,
     /// When that number was seen to change.
     changed_at: Option<Duration>,
-    /// The same, as far as it counts as a sign of life.
+    /// When that number was seen to change, as a sign of life.
     pub written_at: Option<Duration>,
     pub part: Part,
 }
@@ -180,7 +180,9 @@ impl Daemon {
         }
     }
 
-    /// Loses sight of those who were silent for too long; fault handling and the watchdog follow.
+    /// Loses sight of those who were silent for too long.
+    ///
+    /// Fault handling and the watchdog follow.
     pub(super) fn look(&mut self, now: Duration) -> Option<Cause> {
         if self.rule2 {
             self.fed = now;
@@ -330,8 +332,9 @@ impl Daemon {
         }
     }
 
-    /// Ends rule 2 once every visible host has storage again and the others are excluded
-    /// (`sm.c:1690-1741`).
+    /// Ends rule 2 once every visible host has storage and others are excluded.
+    ///
+    /// See `sm.c:1690-1741`.
     pub(super) fn leave_rule2(&mut self) {
         let excluded = self.excluded();
         let back = |host: usize| match host {

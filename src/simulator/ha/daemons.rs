@@ -44,7 +44,7 @@ impl Daemons {
         }
     }
 
-    /// One turn of a host's daemon: it reads and writes, looks, goes on, and tells the others.
+    /// One turn of a host's daemon: reads, writes, looks, goes on, tells the others.
     ///
     /// `storage` says whether it gets at the state file, `hears` whether packets of the first host
     /// get to the second. Who is to be fenced has no daemon afterwards.

@@ -7,7 +7,7 @@ use crate::simulator::calls::vm;
 use crate::simulator::database::Ref;
 use crate::simulator::state::{Call, HostId, HostRole, Power, State};
 
-/// Whether a host takes HA for enabled; none if it was never begun in its pool.
+/// Whether a host takes HA for enabled, if it was ever begun in its pool.
 pub(in crate::simulator) fn is_armed(state: &State, id: HostId) -> Option<bool> {
     let place = state.ha.place(id)?;
     Some(state.ha.pool(place)?.members[place.host].armed)

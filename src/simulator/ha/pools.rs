@@ -11,7 +11,7 @@ use crate::simulator::state::{HostId, Peer};
 /// All HA of a world.
 #[derive(Default)]
 pub(in crate::simulator) struct Ha {
-    /// Pools that have it; none where it was disabled.
+    /// Pools that have it; `None` takes the place of one where it was disabled.
     pub(super) pools: Vec<Option<HaPool>>,
     /// Hosts that cannot reach their state file.
     pub(super) cut: BTreeSet<HostId>,
@@ -67,9 +67,9 @@ impl Ha {
 pub(super) enum Agent {
     /// It does not run.
     Down,
-    /// It waits for the daemon before it starts; without one it starts that at this time.
+    /// It waits for the daemon before it starts, and starts that itself by then.
     Gate { retry_at: Duration },
-    /// It proposes itself as master, and does so again at this time if that was refused.
+    /// It proposes itself as master, again at this time if it was refused.
     Race { at_gate: bool, retry_at: Duration },
     /// It runs, and looks after its master at this time.
     Running { look_at: Duration },

@@ -27,7 +27,7 @@ pub struct HaState {
     pub master: Option<String>,
 }
 
-/// What HA is to a host; none if its pool has none.
+/// What HA is to a host, if its pool has it.
 pub(in crate::simulator) fn view(state: &State, id: HostId) -> Option<HaState> {
     let place = state.ha.place(id)?;
     let pool = state.ha.pool(place)?;

@@ -85,7 +85,7 @@ impl Merge {
         Self { joiner: joiner.clone(), steps, swallowed: Vec::new(), locations: Locations::new() }
     }
 
-    /// Sends the next object; answers how long that takes, or `None` if there was none.
+    /// Sends the next object; returns how long that takes, or `None` at the end.
     pub(super) fn step(
         &mut self,
         pool: &mut Database,

@@ -15,7 +15,7 @@ fn fresh_joiner_and_pool() -> (Database, Database) {
     (load("joiner_before"), load("pool_before"))
 }
 
-/// Runs a whole merge; answers what was swallowed beside what every join swallows.
+/// Runs a whole merge; returns what was swallowed beside what every join swallows.
 fn merge(joiner: &Database, pool: &mut Database) -> Vec<String> {
     let mut merge = Merge::new(joiner);
     let mut random = Random::new(1);

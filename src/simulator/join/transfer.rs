@@ -28,7 +28,9 @@ impl Transfer<'_> {
         Ok(reference)
     }
 
-    /// Whether the pool's licence has a feature: its restriction must be there and say `false`.
+    /// Whether the pool's licence has a feature.
+    ///
+    /// Its restriction must be there and say `false`.
     pub(super) fn licensed(&self, restriction: &str) -> bool {
         let allows = |pool: &Row<'_>| pool.entry("restrictions", restriction) == Some("false");
         self.pool.find("pool", allows).is_some()

@@ -250,7 +250,9 @@ impl Installation {
         state.after(pause, move |state| life::power_on(state, machine));
     }
 
-    /// The same machine, and certificates are not verified until somebody turns that on again.
+    /// Gives a new database the machine, and does not verify certificates.
+    ///
+    /// Until somebody turns that on again.
     fn adapt(&self, database: &mut Database) {
         for host in database.refs("host") {
             for (field, value) in &self.host {

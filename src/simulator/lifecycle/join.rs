@@ -70,7 +70,7 @@ enum Stage {
     Begin(Operation, Duration),
     /// Waits for an operation to end.
     End(Operation),
-    /// Logs in anew, over TLS that is verified now, and takes the master's settings over.
+    /// Logs in anew, over verified TLS, and takes the master's settings over.
     Adopt,
     /// Sends its objects, one by one.
     Merge(Box<Merge>),
@@ -425,7 +425,7 @@ fn adopt_settings(state: &mut State, joiner: HostId, master: HostId) -> Result<(
     Ok(())
 }
 
-/// Detaches all storage of a host, as far as that works; answers how many PBDs that were.
+/// Detaches all storage of a host, as far as that works; returns how many PBDs.
 fn detach(state: &mut State, host: HostId) -> Result<u32, Fault> {
     let me = state.me(host);
     let pbds = state.db(host)?.require("host", &me)?.refs("PBDs");

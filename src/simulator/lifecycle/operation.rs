@@ -12,8 +12,9 @@ use crate::simulator::state::{HostId, State};
 pub(super) enum Turn {
     /// The operation's: it runs.
     Ours,
-    /// That of others: the server waits by itself, to ask again after [`RETRY`] with this as the
-    /// time waited.
+    /// That of others: the server waits by itself.
+    ///
+    /// It asks again after [`RETRY`], with this as the time waited.
     Waiting(Duration),
 }
 

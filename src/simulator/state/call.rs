@@ -62,7 +62,7 @@ impl Answer {
         Self::Now(Err(Fault::new(code, params)))
     }
 
-    /// The same answer, but only after a time.
+    /// An answer that comes after a time.
     pub(crate) fn after(delay: Duration, result: Result<Value, Fault>) -> Self {
         Self::once(delay, move |_, _| result)
     }

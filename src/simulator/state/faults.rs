@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Somebody on the network: a host of the world, or the tool that looks at it from outside.
+/// Somebody on the network: a host of the world, or the tool that looks at it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Peer {
@@ -29,7 +29,7 @@ pub enum Trouble {
     Delay(Duration),
     /// The power of the host fails before the request is looked at.
     KillBefore,
-    /// The request is carried out, then the power of the host fails before it can answer.
+    /// The request is carried out, then power fails before the host can answer.
     KillAfter,
     /// The request is carried out, its reply is lost: the connection breaks.
     LoseReply,
@@ -37,11 +37,13 @@ pub enum Trouble {
     Refuse,
     /// The connection breaks before the host has read the request.
     Reset,
-    /// The request is carried out, but the answer never comes: the caller waits to its deadline.
+    /// The request is carried out, but the answer never comes.
+    ///
+    /// The caller waits to its deadline.
     Silence,
     /// The request is carried out, its reply comes in small pieces over that time.
     SlowReply(Duration),
-    /// The request is carried out, half of its reply comes, and the rest after that time.
+    /// The request is carried out; half of its reply comes, the rest after this.
     StallReply(Duration),
 }
 
@@ -98,7 +100,7 @@ impl Injection {
         self
     }
 
-    /// The same with its host, if it has one, by another name.
+    /// Gives the host that it befalls, if any, another name.
     pub(in crate::simulator) fn with_host(self, name: impl FnOnce(Peer) -> Peer) -> Self {
         Self { host: self.host.map(name), ..self }
     }

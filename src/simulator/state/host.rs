@@ -50,11 +50,15 @@ pub(in crate::simulator) struct Host {
     pub rebooted: bool,
     /// As master: the generation at which it last looked for orphans.
     pub collected: Option<u64>,
-    /// The backend of its network daemon, `openvswitch` or `bridge`, whatever its record says.
+    /// The backend of its network daemon, `openvswitch` or `bridge`.
+    ///
+    /// Whatever its record says.
     pub network_backend: String,
     /// As master: when each slave was last heard of.
     pub heartbeats: BTreeMap<Ref, Duration>,
-    /// The address that it agreed to take as its new master, and when (`propose_new_master`).
+    /// The address that it agreed to take as its new master, and when.
+    ///
+    /// By `propose_new_master`.
     pub proposal: Option<(String, Duration)>,
     /// The errors that its last `pool.join` ignored.
     pub ignored: Vec<Fault>,

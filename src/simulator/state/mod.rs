@@ -32,7 +32,7 @@ use crate::error::Fault;
 /// Everything in a world, behind its lock.
 pub(in crate::simulator) struct State {
     pub now: Duration,
-    /// What the clock follows by itself; nothing, unless the world is served to the outside.
+    /// What the clock follows by itself, if the world is served to the outside.
     pub real: Option<RealTime>,
     /// How many want it to follow real time.
     pub followers: usize,
@@ -91,8 +91,9 @@ impl State {
         self.next_timer += 1;
     }
 
-    /// Runs the next timer that is due by `until`, else moves the clock there; answers whether one
-    /// ran.
+    /// Runs the next timer that is due by `until`, else moves the clock there.
+    ///
+    /// Returns whether a timer ran.
     pub(super) fn step(&mut self, until: Duration) -> bool {
         match self.timers.first_entry().filter(|entry| entry.key().0 <= until) {
             Some(entry) => {
@@ -113,7 +114,7 @@ impl State {
         while self.step(until) {}
     }
 
-    /// Brings the clock to where real time is; answers whether anything was due.
+    /// Brings the clock to where real time is; returns whether anything was due.
     pub(super) fn catch_up(&mut self) -> bool {
         let Some(real) = self.real else { return false };
         let (until, mut any) = (real.now(), false);
@@ -123,8 +124,9 @@ impl State {
         any
     }
 
-    /// Differs from an earlier one if anything happened meanwhile that somebody may watch for:
-    /// writes to databases, sessions, hosts that come and go.
+    /// Differs from an earlier one if anything happened that somebody may watch for.
+    ///
+    /// Writes to databases, sessions, hosts that come and go.
     pub(super) fn version(&self) -> [u64; 4] {
         let mut version = [0; 4];
         for host in &self.hosts {
@@ -159,7 +161,9 @@ impl State {
         self.hosts.iter().position(known).map(HostId)
     }
 
-    /// Somebody on the network by the name that links know; hosts may be given by their address.
+    /// Somebody on the network by the name that links know.
+    ///
+    /// Hosts may be given by their address.
     pub(super) fn peer(&self, peer: Peer) -> Peer {
         match &peer {
             Peer::Host(name) => match self.find(name) {
@@ -187,7 +191,9 @@ impl State {
         from == to || (runs(from) && runs(to) && self.reaches(self.host(from).name.as_str(), to))
     }
 
-    /// The host whose database a host works on: itself, or its master if that can be reached.
+    /// The host whose database a host works on.
+    ///
+    /// Itself, or its master if that can be reached.
     pub(super) fn home(&self, id: HostId) -> Option<HostId> {
         match &self.host(id).role {
             HostRole::Master => Some(id),
@@ -218,7 +224,7 @@ impl State {
         self.host_mut(home).database.as_mut().ok_or_else(no_database)
     }
 
-    /// The ref of a host's own record in the database that it works on; empty without one.
+    /// The ref of a host's record in the database that it works on, else empty.
     pub(super) fn me(&self, id: HostId) -> Ref {
         let database = self.db(id).ok();
         database

@@ -26,7 +26,7 @@ pub struct Timings {
     pub start: Duration,
     /// From the start of a member's xapi to its first hello.
     pub start_member: Duration,
-    /// The same for a host that has just joined.
+    /// From the start of a new member's xapi to its first hello.
     pub start_new_member: Duration,
     /// Suspending and resuming a VM.
     pub suspend: Duration,

@@ -13,9 +13,9 @@ use crate::simulator::ha::{self, Fenced, HaState};
 use crate::simulator::state::{Host, HostId, HostRole, Injection, Power, RealTime, State};
 use crate::transport::Cancel;
 
-/// Hosts that answer XAPI calls, in memory; a clone is another handle on the same world.
+/// Hosts that answer XAPI calls, in memory.
 ///
-/// A world is deterministic: the same calls in the same order give the same answers, ids and dates
+/// A clone is another handle on the same world. A world is deterministic: the same calls in the same order give the same answers, ids and dates
 /// included. Time passes only when somebody waits: each request takes a moment, calls that take
 /// time take it, and [sleeping](crate::transport::Clock::sleep) on the world's clock moves it. What becomes due on
 /// the way (restarts, heartbeats, background tasks, [acts](Self::after)) happens on the way.
@@ -54,7 +54,7 @@ impl World {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The methods that hosts carry out by a function of their own, each with what it does.
+    /// The methods that hosts carry out, each with what it does.
     ///
     /// What every class has comes on top: records, getters, setters, queries. All other methods of
     /// the datamodel raise `NOT_IMPLEMENTED [method]`.
@@ -79,7 +79,7 @@ impl World {
         self.shared.changed.notify_all();
     }
 
-    /// Does the next thing that is due by then, and answers whether there was one.
+    /// Does the next thing that is due by then, and returns whether there was one.
     ///
     /// `while world.step(until) { … }` looks at the world after every single event.
     pub fn step(&self, until: Duration) -> bool {
@@ -128,7 +128,7 @@ impl World {
         state.find(host).map(|id| state.host(id).role.clone())
     }
 
-    /// What a host will take itself for at the next start of its xapi, by its `pool.conf`.
+    /// What a host will take itself for when its xapi starts, by its `pool.conf`.
     pub fn configured_role(&self, host: &str) -> Option<HostRole> {
         let state = self.state();
         state.find(host).map(|id| state.host(id).configured.clone())
@@ -152,7 +152,7 @@ impl World {
         state.find(host).is_some_and(|id| state.host(id).power == Power::Running)
     }
 
-    /// The uuid of the pool that a host works in; none while it cannot reach its master.
+    /// The uuid of the pool that a host works in, if it can reach its master.
     pub fn pool_uuid(&self, host: &str) -> Option<String> {
         let state = self.state();
         let id = state.find(host)?;
@@ -166,7 +166,7 @@ impl World {
         state.find(host).and_then(|id| state.host(id).emergency.clone())
     }
 
-    /// What HA is to a host; none if its pool has none, or for an unknown host.
+    /// What HA is to a host, if its pool has it; `None` for an unknown host.
     pub fn ha(&self, host: &str) -> Option<HaState> {
         let state = self.state();
         state.find(host).and_then(|id| ha::view(&state, id))
@@ -214,7 +214,7 @@ impl World {
         Ok(state.db(id)?.clone())
     }
 
-    /// How many objects of a class a host's database has; none if there is no such host.
+    /// How many objects of a class a host's database has; 0 for an unknown host.
     pub fn count(&self, host: &str, class: &str) -> usize {
         let state = self.state();
         let database = state.find(host).and_then(|id| state.db(id).ok());

@@ -99,7 +99,9 @@ impl Scene<'_> {
         self.change(host, |database| change(database).map_err(Error::from))
     }
 
-    /// Changes the database that a host works on by JSON, past all checks: see [`Database::patch`].
+    /// Changes the database that a host works on by JSON, past all checks.
+    ///
+    /// See [`Database::patch`].
     ///
     /// # Errors
     /// `InvalidInput` for an unknown host and what the database does not have, `Fault` if the host has

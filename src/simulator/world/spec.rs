@@ -10,7 +10,9 @@ use crate::text::quoted;
 
 type Edit = Box<dyn FnOnce(&mut Database) -> Result<(), Fault>>;
 
-/// A pool by what is special about it; everything else is as a fresh installation has it.
+/// A pool by what is special about it.
+///
+/// Everything else is as a fresh installation has it.
 ///
 /// Each host has "Local storage", "DVD drives" and "Removable storage"; the pool has the tools SR,
 /// a network for each NIC, the host internal management network and a default template.
@@ -53,7 +55,9 @@ impl PoolSpec {
         self
     }
 
-    /// How many NICs each host has, two if not said. The first one is the management interface.
+    /// How many NICs each host has, two if not said.
+    ///
+    /// The first one is the management interface.
     #[must_use]
     pub fn nics(mut self, nics: usize) -> Self {
         self.nics = nics.max(1);

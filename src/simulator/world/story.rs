@@ -4,7 +4,7 @@ use super::{PoolSpec, VmSpec, World, WorldBuilder};
 use crate::simulator::release::Release;
 
 impl World {
-    /// *Phantom*, master of a pool with six SRs, and *Ignite*, a host that should become a member.
+    /// *Phantom*, master of a pool with six SRs, and *Ignite*, which should join it.
     ///
     /// Ignite stands in its own way: it has a halted and a running VM, a network on a VLAN and an
     /// NFS SR. Both hosts run XCP-ng 8.3; `root`'s password is `xcp-test`.

@@ -41,7 +41,7 @@ impl VmSpec {
         self
     }
 
-    /// Puts it on the network with this label; on the first NIC's network if none is said.
+    /// Puts it on the network with this label; else on the first NIC's network.
     #[must_use]
     pub fn network(mut self, label: &str) -> Self {
         self.networks.push(label.to_owned());

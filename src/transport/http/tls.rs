@@ -183,7 +183,7 @@ fn explain(place: &str, error: io::Error) -> ureq::Error {
             })
         }
         Some(rustls::Error::InvalidCertificate(reason)) => {
-            log::warning!(transport, "the certificate of {place} is not valid: {reason:?}");
+            log::warning!(transport, "the certificate of {place} is not valid: {}", plain(reason));
             other(
                 Error::new(ErrorKind::Trust, format!("the certificate of {place} is not valid"))
                     .with_source(error),

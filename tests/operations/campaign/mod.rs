@@ -151,7 +151,7 @@ pub(crate) fn from_seed(seed: u64) -> Schedule {
     Schedule { operation, seed, faults }
 }
 
-/// Runs schedules on all processors; answers the failed ones with what was wrong, and totals.
+/// Runs schedules on all processors; returns the failed ones with what was wrong, and totals.
 pub(crate) fn run_all(
     schedules: &[Schedule],
     each: impl Fn(&Schedule, &Run) + Sync,

@@ -34,11 +34,11 @@ pub(crate) enum What {
     CrashAfter,
     /// The toolstack of the host that is asked restarts before it reads.
     Restart,
-    /// The same after it has answered.
+    /// The toolstack of the host that is asked restarts after it has answered.
     RestartAfter,
     /// The power of the host that is asked fails before it reads, and is back after so many seconds.
     KillBefore(u64),
-    /// The same before it answers.
+    /// The power of the host that is asked fails before it answers, and is back after so many seconds.
     KillAfter(u64),
     /// The power of the pool's master fails, and is back after so many seconds.
     KillMaster(u64),
