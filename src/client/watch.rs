@@ -244,7 +244,8 @@ impl Watch {
         let batch = client.first_batch(&self.classes, &mut fresh, client.bounds())?;
         self.session = client.shared.session();
         for class in &self.classes {
-            with_class!(*class, T => differences::<T>(*class, &self.snapshot, &fresh, &mut self.changes));
+            let changes = &mut self.changes;
+            with_class!(*class, T => differences::<T>(*class, &self.snapshot, &fresh, changes));
         }
         self.snapshot = fresh;
         self.batch = Some(batch);

@@ -270,7 +270,8 @@ impl FollowUp {
                 format!("switch HA off on {} (host.emergency_ha_disable)", name(host))
             }
             Self::IfBroken { host } => format!(
-                "if the hand-over leaves a host broken: promote {} by emergency, and recover the rest",
+                "if the hand-over leaves a host broken: promote {} by emergency, and recover the \
+                 rest",
                 name(host)
             ),
             Self::ProveOff { host } => {
@@ -323,8 +324,8 @@ impl Hazard {
                 "a hand-over that fails half-way leaves the new master broken".to_owned()
             }
             Self::VmsMayRunTwice { vms } => format!(
-                "VMs that may still run on the old master, and destroy their disks if they are started \
-                 elsewhere: {}",
+                "VMs that may still run on the old master, and destroy their disks if they are \
+                 started elsewhere: {}",
                 labels_at(pool, vms)
             ),
         }

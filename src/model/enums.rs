@@ -6,7 +6,10 @@ use super::ident::FromText;
 use super::record::{Completed, Written, always_written, completed_by_default};
 
 macro_rules! open_enum {
-    ($( $(#[$meta:meta])* $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $text:literal ),* $(,)? } )*) => {
+    ($(
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $text:literal ),* $(,)? }
+    )*) => {
         $(
             $(#[$meta])*
             ///
@@ -49,7 +52,10 @@ macro_rules! open_enum {
             }
 
             impl serde::Serialize for $name {
-                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                fn serialize<S>(&self, serializer: S) -> Result<S::Ok, S::Error>
+                where
+                    S: serde::Serializer,
+                {
                     serializer.serialize_str(self.as_str())
                 }
             }
@@ -75,7 +81,12 @@ macro_rules! open_enum {
 
 open_enum! {
     /// How NICs share the load of a bond.
-    BondMode { #[default] BalanceSlb = "balance-slb", ActiveBackup = "active-backup", Lacp = "lacp" }
+    BondMode {
+        #[default]
+        BalanceSlb = "balance-slb",
+        ActiveBackup = "active-backup",
+        Lacp = "lacp",
+    }
 
     /// What a certificate is for.
     CertificatePurpose { Ldaps = "ldaps", #[default] Licensing = "licensing" }
@@ -115,7 +126,13 @@ open_enum! {
     IpConfigurationMode { #[default] None = "None", Dhcp = "DHCP", Static = "Static" }
 
     /// How an interface gets its IPv6 address.
-    Ipv6ConfigurationMode { #[default] None = "None", Autoconf = "Autoconf", Dhcp = "DHCP", Static = "Static" }
+    Ipv6ConfigurationMode {
+        #[default]
+        None = "None",
+        Autoconf = "Autoconf",
+        Dhcp = "DHCP",
+        Static = "Static",
+    }
 
     /// What a network is used for, beside VM traffic.
     NetworkPurpose { InsecureNbd = "insecure_nbd", #[default] Nbd = "nbd" }
@@ -144,7 +161,13 @@ open_enum! {
     }
 
     /// Whether a VM runs.
-    PowerState { #[default] Halted = "Halted", Paused = "Paused", Running = "Running", Suspended = "Suspended" }
+    PowerState {
+        #[default]
+        Halted = "Halted",
+        Paused = "Paused",
+        Running = "Running",
+        Suspended = "Suspended",
+    }
 
     /// The address family of a management interface.
     PrimaryAddressType { #[default] Ipv4 = "IPv4", Ipv6 = "IPv6" }

@@ -49,7 +49,8 @@ record! {
         external_auth_configuration: BTreeMap<String, String>,
         edition: String,
         license_server: BTreeMap<String, String> =
-            [("address", "localhost"), ("port", "27000")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+            [("address", "localhost"), ("port", "27000")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned())),
         power_on_mode: String,
         power_on_config: BTreeMap<String, String>,
         local_cache_sr: Ref<Sr>,

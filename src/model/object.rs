@@ -197,9 +197,9 @@ macro_rules! named {
 
 named! {
     Bond, Certificate.fingerprint, Cluster, ClusterHost, Feature.name_label, Host.name_label,
-    HostMetrics, Network.name_label, NetworkSriov, Pbd, Pci.device_name, Pgpu, Pif.device, PifMetrics,
-    Pool.name_label, PoolUpdate.name_label, Pusb.description, SdnController.address, Sm.name_label,
-    Sr.name_label, Task.name_label, Tunnel, UsbGroup.name_label, Vbd, Vdi.name_label, Vgpu,
-    Vif.device, Vlan, Vm.name_label, VmAppliance.name_label, VmGroup.name_label, VmGuestMetrics,
-    VmMetrics, Vusb,
+    HostMetrics, Network.name_label, NetworkSriov, Pbd, Pci.device_name, Pgpu, Pif.device,
+    PifMetrics, Pool.name_label, PoolUpdate.name_label, Pusb.description, SdnController.address,
+    Sm.name_label, Sr.name_label, Task.name_label, Tunnel, UsbGroup.name_label, Vbd, Vdi.name_label,
+    Vgpu, Vif.device, Vlan, Vm.name_label, VmAppliance.name_label, VmGroup.name_label,
+    VmGuestMetrics, VmMetrics, Vusb,
 }

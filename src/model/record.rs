@@ -138,7 +138,10 @@ macro_rules! record {
     (
         $(#[$meta:meta])*
         $name:ident, $class:literal, $table:ident {
-            $( $(#[$fmeta:meta])* $field:ident $(as $wire:literal)? : $ty:ty $(= $default:expr)? ),* $(,)?
+            $(
+                $(#[$fmeta:meta])*
+                $field:ident $(as $wire:literal)? : $ty:ty $(= $default:expr)?
+            ),* $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -147,7 +150,10 @@ macro_rules! record {
         #[non_exhaustive]
         pub struct $name {
             $(
-                #[doc = concat!("XAPI's `", $class, ".", $crate::model::record::wire_name!($field $(as $wire)?), "`.")]
+                #[doc = concat!(
+                    "XAPI's `", $class, ".",
+                    $crate::model::record::wire_name!($field $(as $wire)?), "`."
+                )]
                 #[doc = ""]
                 $(#[$fmeta])*
                 pub $field: $ty,
@@ -191,7 +197,9 @@ macro_rules! record {
                 &snapshot.$table
             }
 
-            fn table_mut(snapshot: &mut $crate::model::Snapshot) -> &mut $crate::model::Table<Self> {
+            fn table_mut(
+                snapshot: &mut $crate::model::Snapshot,
+            ) -> &mut $crate::model::Table<Self> {
                 &mut snapshot.$table
             }
         }
@@ -235,10 +243,12 @@ macro_rules! record {
 
                 impl<'de> serde::Deserialize<'de> for Field {
                     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                        d.deserialize_identifier($crate::model::ident::FromText("a field name", |name: &str| match name {
-                            $($crate::model::record::wire_name!($field $(as $wire)?) => Field::$field,)*
+                        use $crate::model::{ident::FromText, record::wire_name};
+                        let field = |name: &str| match name {
+                            $(wire_name!($field $(as $wire)?) => Field::$field,)*
                             _ => Field::Unknown__,
-                        }))
+                        };
+                        d.deserialize_identifier(FromText("a field name", field))
                     }
                 }
 
@@ -251,21 +261,28 @@ macro_rules! record {
                         f.write_str(concat!("a record of class ", $class))
                     }
 
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                    fn visit_map<A>(self, mut map: A) -> Result<$name, A::Error>
+                    where
+                        A: serde::de::MapAccess<'de>,
+                    {
                         let mut record = $name {
                             absent: $crate::model::Absent::all(Field::Unknown__ as usize),
                             ..$name::default()
                         };
                         while let Some(field) = map.next_key::<Field>()? {
                             let n = field as usize;
-                            if n < 128.min(Field::Unknown__ as usize) && !record.absent.contains(n) {
+                            let known = 128.min(Field::Unknown__ as usize);
+                            if n < known && !record.absent.contains(n) {
                                 let name = <$name as $crate::model::Record>::FIELDS[n];
                                 return Err(serde::de::Error::duplicate_field(name));
                             }
                             match field {
                                 $(Field::$field => {
                                     record.$field = map.next_value().map_err(|error| {
-                                        $crate::model::record::at_field($crate::model::record::wire_name!($field $(as $wire)?), error)
+                                        $crate::model::record::at_field(
+                                            $crate::model::record::wire_name!($field $(as $wire)?),
+                                            error,
+                                        )
                                     })?;
                                 })*
                                 Field::Unknown__ => {
@@ -293,7 +310,10 @@ macro_rules! record {
                     if !self.absent.contains(Field::$field as usize)
                         && $crate::model::record::Written::is_written(&self.$field)
                     {
-                        map.serialize_entry($crate::model::record::wire_name!($field $(as $wire)?), &self.$field)?;
+                        map.serialize_entry(
+                            $crate::model::record::wire_name!($field $(as $wire)?),
+                            &self.$field,
+                        )?;
                     }
                 )*
                 map.end()

@@ -87,8 +87,8 @@ impl<'a> View<'a> {
                 let (reference, pool) = self.pool()?;
                 self.must_not_be_unreadable(&pool.master)?;
                 Err(Lost::dangling(&pool.master).because(format!(
-                    "the host does not exist to which `master` of {} leads: the pool is changing its \
-                     master, or its database is damaged",
+                    "the host does not exist to which `master` of {} leads: the pool is changing \
+                     its master, or its database is damaged",
                     object(reference, pool).label()
                 )))
             }

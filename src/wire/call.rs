@@ -59,7 +59,8 @@ impl Call {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "the request {method} has {} bytes, more than the {MAX_REQUEST} that a server reads",
+                    "the request {method} has {} bytes, more than the {MAX_REQUEST} that a server \
+                     reads",
                     body.0.len()
                 ),
             ));

@@ -254,9 +254,11 @@ mod tests {
         let (batch, changes) = events(
             &mut snapshot,
             r#"{"jsonrpc":"2.0","result":{"events":[
-                {"id":"1","timestamp":"0.0","class":"sr","operation":"add","ref":"OpaqueRef:s","snapshot":{"uuid":"s"}},
+                {"id":"1","timestamp":"0.0","class":"sr","operation":"add",
+                 "ref":"OpaqueRef:s","snapshot":{"uuid":"s"}},
                 {"snapshot":{"uuid":"p"},"ref":"OpaqueRef:p","operation":"add","class":"pbd"},
-                {"id":"2","class":"console","operation":"add","ref":"OpaqueRef:c","snapshot":{"x":[]}}],
+                {"id":"2","class":"console","operation":"add",
+                 "ref":"OpaqueRef:c","snapshot":{"x":[]}}],
                "valid_ref_counts":{"sr":1,"pbd":1,"console":1},"token":"7,0"},"id":1}"#,
         )
         .unwrap();
@@ -270,7 +272,8 @@ mod tests {
             &mut snapshot,
             r#"{"result":{"events":[
                 {"class":"sr","operation":"del","ref":"OpaqueRef:s"},
-                {"class":"pbd","operation":"mod","ref":"OpaqueRef:p","snapshot":{"currently_attached":5}}],
+                {"class":"pbd","operation":"mod",
+                 "ref":"OpaqueRef:p","snapshot":{"currently_attached":5}}],
                "token":"8,0"}}"#,
         )
         .unwrap();

@@ -29,8 +29,9 @@ impl Read for Pieces {
 fn replies() -> Vec<Vec<u8>> {
     let vm = |reference: &str, name: &str| {
         format!(
-            r#""OpaqueRef:{reference}":{{"uuid":"{reference}","name_label":"{name}","power_state":"Running",
-               "VCPUs_max":4,"VBDs":["OpaqueRef:x","OpaqueRef:y"],"other_config":{{"a":"b","c":"{name}"}},
+            r#""OpaqueRef:{reference}":{{"uuid":"{reference}","name_label":"{name}",
+               "power_state":"Running","VCPUs_max":4,"VBDs":["OpaqueRef:x","OpaqueRef:y"],
+               "other_config":{{"a":"b","c":"{name}"}},
                "start_delay":0,"NVRAM":{{"EFI-variables":"AAAA"}},"HVM_shadow_multiplier":1.0}}"#
         )
     };
@@ -40,11 +41,14 @@ fn replies() -> Vec<Vec<u8>> {
         vm("2", "")
     );
     let events = r#"{"jsonrpc":"2.0","result":{"events":[
-        {"id":"1","timestamp":"0.0","class":"vm","operation":"add","ref":"OpaqueRef:1","snapshot":{"uuid":"1","tags":["a"]}},
-        {"id":"2","timestamp":"0.0","class":"console","operation":"mod","ref":"OpaqueRef:2","snapshot":{"x":[{},[]]}},
+        {"id":"1","timestamp":"0.0","class":"vm","operation":"add",
+         "ref":"OpaqueRef:1","snapshot":{"uuid":"1","tags":["a"]}},
+        {"id":"2","timestamp":"0.0","class":"console","operation":"mod",
+         "ref":"OpaqueRef:2","snapshot":{"x":[{},[]]}},
         {"id":"3","timestamp":"0.0","class":"vm","operation":"del","ref":"OpaqueRef:1"}],
         "valid_ref_counts":{"vm":0,"console":1},"token":"1,2"},"id":1}"#;
-    let fault = r#"{"jsonrpc":"2.0","error":{"code":1,"message":"HANDLE_INVALID","data":["VM","x"]},"id":1}"#;
+    let fault = r#"{"jsonrpc":"2.0",
+        "error":{"code":1,"message":"HANDLE_INVALID","data":["VM","x"]},"id":1}"#;
     vec![table.into_bytes(), events.as_bytes().to_vec(), fault.as_bytes().to_vec()]
 }
 
@@ -112,7 +116,10 @@ proptest! {
     }
 
     #[test]
-    fn no_task_result_panics(text in "(</?(value|array|data|struct|member|name|int|boolean)/?>|&(lt|#x?[0-9]{1,8});|[a&<> ]){0,30}") {
+    fn no_task_result_panics(
+        text in "(</?(value|array|data|struct|member|name|int|boolean)/?>\
+            |&(lt|#x?[0-9]{1,8});|[a&<> ]){0,30}",
+    ) {
         let _ = decode_task_result::<Vec<i64>>(&text);
         let _ = decode_task_result::<std::collections::BTreeMap<String, String>>(&text);
     }

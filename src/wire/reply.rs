@@ -366,7 +366,9 @@ mod tests {
     fn every_shape_of_an_error_is_a_fault() {
         let expected = Fault::new("HANDLE_INVALID", ["host", "OpaqueRef:x"]);
         for body in [
-            r#"{"jsonrpc":"2.0","error":{"code":1,"message":"HANDLE_INVALID","data":["host","OpaqueRef:x"]},"id":1}"#,
+            r#"{"jsonrpc":"2.0",
+                "error":{"code":1,"message":"HANDLE_INVALID","data":["host","OpaqueRef:x"]},
+                "id":1}"#,
             r#"{"jsonrpc":"2.0","error":["HANDLE_INVALID","host","OpaqueRef:x"],"id":0}"#,
             r#"{"result":null,"error":["HANDLE_INVALID","host","OpaqueRef:x"],"id":1}"#,
             r#"{"error":["HANDLE_INVALID","host","OpaqueRef:x"],"result":null}"#,

@@ -556,7 +556,8 @@ mod tests {
     fn a_record_larger_than_the_window_is_decoded() {
         let name = "x".repeat(100_000);
         let text = format!(
-            r#"{{"result":{{"OpaqueRef:a":{{"uuid":"a","name_label":"{name}"}},"OpaqueRef:b":{{"uuid":"b"}}}}}}"#
+            r#"{{"result":{{"OpaqueRef:a":{{"uuid":"a","name_label":"{name}"}},
+                           "OpaqueRef:b":{{"uuid":"b"}}}}}}"#
         );
         let mut snapshot = Snapshot::new();
         reply(&text, 10_000).table(Class::Vm, &mut snapshot).unwrap();

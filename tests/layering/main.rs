@@ -241,6 +241,22 @@ fn every_file_belongs_to_the_crate() {
     assert_eq!(files, read);
 }
 
+/// A statement with a line that is too wide is left as it is by rustfmt, silently and as a whole.
+#[test]
+fn code_is_as_wide_as_rustfmt_makes_it() {
+    let mut files = Vec::new();
+    source_files(&src(), &mut files);
+    let mut wide = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = (1..).zip(text.lines());
+        let code = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let too_wide = code.filter(|(_, line)| line.chars().count() > 100);
+        wide.extend(too_wide.map(|(n, _)| format!("{}:{n}", file.display())));
+    }
+    assert!(wide.is_empty(), "break these lines:\n{}", wide.join("\n"));
+}
+
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

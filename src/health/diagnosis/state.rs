@@ -79,7 +79,8 @@ impl fmt::Display for PoolState {
             },
             Self::HalfHandedOver { broken } => write!(
                 f,
-                "a hand-over failed half-way: nobody is master; {} lost the role, or follow who did",
+                "a hand-over failed half-way: nobody is master; {} lost the role, or follow who \
+                 did",
                 broken.join(", ")
             ),
             Self::TwoMasters { masters } => {

@@ -104,8 +104,8 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
         PoolState::MasterStarting { master } => vec![
             format!("Wait: a toolstack is back in a minute or two, a host that boots in ten."),
             format!(
-                "If it does not come back, look at {master} itself (console, management board): its \
-                 VMs may well run. Do not promote another host while its machine is on."
+                "If it does not come back, look at {master} itself (console, management board): \
+                 its VMs may well run. Do not promote another host while its machine is on."
             ),
         ],
         PoolState::MasterAwayUnderHa { master } => vec![
@@ -139,20 +139,21 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
         PoolState::HalfHandedOver { broken } => vec![
             String::from("Wait two minutes and ask again: the hosts may still be changing roles."),
             format!(
-                "If it stays so, promote {} in an emergency (they have the newest database), best the \
-                 one that was to be master, and point the others to it: operations::recover does both.",
+                "If it stays so, promote {} in an emergency (they have the newest database), best \
+                 the one that was to be master, and point the others to it: operations::recover \
+                 does both.",
                 broken.join(" or ")
             ),
         ],
         PoolState::TwoMasters { masters } => vec![
             format!(
-                "Start nothing, stop nothing that writes to shared storage: VMs may run twice. Keep \
-                 people from working on {}.",
+                "Start nothing, stop nothing that writes to shared storage: VMs may run twice. \
+                 Keep people from working on {}.",
                 masters.join(" and ")
             ),
             String::from(
-                "Decide which of them has the newer records, switch the other one off, and only then \
-                 point the members to the first (pool.recover_slaves there).",
+                "Decide which of them has the newer records, switch the other one off, and only \
+                 then point the members to the first (pool.recover_slaves there).",
             ),
         ],
         PoolState::NotAsked => vec![String::from(
@@ -191,7 +192,8 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
                  while it was away; it has to join anew."
             )),
             (_, _, Some("HOST_MASTER_CANNOT_TALK_BACK")) => lines.push(format!(
-                "Mend the network from the master to {label}: it hears the master, but is not heard."
+                "Mend the network from the master to {label}: it hears the master, but is not \
+                 heard."
             )),
             (Contact::Answers, Some(Role::Slave(_)), _) if host.belongs == Some(true) => {
                 lines.push(format!("Wait for {label}: it is looking for the master."));

@@ -15,7 +15,8 @@ pub(in crate::preflight) const EXTERNAL_AUTH_DIFFERS: Check = Rule {
     side: Side::Both,
     compares: "joiner and master have the same `external_auth_type`, and the same service name but \
                for the case of ASCII letters",
-    remedy: "leave the joiner's domain where the pool has none; else by hand: join the pool's domain",
+    remedy: "leave the joiner's domain where the pool has none; else by hand: join the pool's \
+             domain",
     reads: &[
         Reads::joiner(
             Class::Host,

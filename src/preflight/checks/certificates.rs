@@ -53,7 +53,8 @@ pub(in crate::preflight) const CA_CERTIFICATES_CONFLICT: Check = Rule {
     error: Some("POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT"),
     since: Since::of(1, 302, 0),
     side: Side::Both,
-    compares: "no CA certificate has the same name on both sides and a different SHA-256 fingerprint",
+    compares: "no CA certificate has the same name on both sides and a different SHA-256 \
+               fingerprint",
     remedy: "uninstall the joiner's certificate; it gets the pool's",
     reads: &[
         Reads::joiner(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),
@@ -117,8 +118,8 @@ pub(in crate::preflight) const TRUSTED_CERTIFICATES_CONFLICT: Check = Rule {
     error: Some("POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT"),
     since: Since::of(26, 13, 0),
     side: Side::Both,
-    compares: "a trusted certificate (without a name) that both sides have is for the same purposes \
-               on both, or for none in common",
+    compares: "a trusted certificate (without a name) that both sides have is for the same \
+               purposes on both, or for none in common",
     remedy: "uninstall the joiner's certificate; it gets the pool's",
     reads: &[
         Reads::joiner(Class::Certificate, Which::Each, &["name", "type"]).since(1, 294, 0),

@@ -43,8 +43,11 @@ fn joiner_clustering_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
                 .actual("enabled")
                 .remedy(Remedy::default().or(disable))
         }
-        _ => facts.finding(format!("the joiner's database has {} cluster memberships for it", mine.len()),
-        )
+        _ => facts
+            .finding(format!(
+                "the joiner's database has {} cluster memberships for it",
+                mine.len()
+            ))
         .fault(Fault::new(
             "INTERNAL_ERROR",
             [format!("Multiple cluster_hosts found for host {} {me}", host.uuid)],
@@ -101,19 +104,23 @@ pub(in crate::preflight) const CLUSTER_NETWORK_ON_VLAN: Check = Rule {
 fn cluster_network_on_vlan(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     if let Some((object, pif)) = cluster_pif(facts)?.filter(|(_, pif)| on_a_vlan(pif)) {
         found.push(
-            facts.finding(format!("the pool's cluster runs on VLAN {}, which a joiner does not have", pif.VLAN),
-            )
-            .fault(Fault::new(
-                "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK",
-                [pif.VLAN.to_string()],
-            ))
-            .objects([object])
-            .expected("an untagged network, or the management network")
-            .actual(format!("VLAN {}", pif.VLAN))
-            .remedy(Remedy::by_person(
-                "put the pool's cluster on an untagged network or on the management network: destroy \
-                 it (xe cluster-pool-destroy, its GFS2 storage detached) and create it there",
-            )),
+            facts
+                .finding(format!(
+                    "the pool's cluster runs on VLAN {}, which a joiner does not have",
+                    pif.VLAN
+                ))
+                .fault(Fault::new(
+                    "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK",
+                    [pif.VLAN.to_string()],
+                ))
+                .objects([object])
+                .expected("an untagged network, or the management network")
+                .actual(format!("VLAN {}", pif.VLAN))
+                .remedy(Remedy::by_person(
+                    "put the pool's cluster on an untagged network or on the management network: \
+                     destroy it (xe cluster-pool-destroy, its GFS2 storage detached) and create it \
+                     there",
+                )),
         );
     }
     Ok(())
@@ -185,8 +192,8 @@ fn cluster_network_address(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
                 false => addresses.join(", "),
             })
             .remedy(Remedy::by_person(
-                "give exactly one of the joiner's interfaces on the cluster network an address \
-             (xe pif-reconfigure-ip), and take it from the others",
+                "give exactly one of the joiner's interfaces on the cluster network an address (xe \
+                 pif-reconfigure-ip), and take it from the others",
             )),
     );
     Ok(())

@@ -42,8 +42,8 @@ pub(in crate::preflight) const POOL_HA_ENABLED: Check = Rule {
 fn pool_ha_enabled(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, pool) = facts.pool.pool()?;
     if pool.ha_enabled {
-        let message = "HA is enabled in the pool; no host can join until it is off, and its VMs are \
-                       not restarted by themselves meanwhile";
+        let message = "HA is enabled in the pool; no host can join until it is off, and its VMs \
+                       are not restarted by themselves meanwhile";
         found.push(finding(facts, facts.pool, reference, pool, message));
     }
     Ok(())

@@ -98,7 +98,8 @@ pub(in crate::preflight) const JOINER_HAS_OTHER_HOSTS: Check = Rule {
     error: Some("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS"),
     side: Side::Joiner,
     compares: "the joiner's database has one host only",
-    remedy: "by hand: eject the other hosts, which wipes their local disks, or choose another joiner",
+    remedy: "by hand: eject the other hosts, which wipes their local disks, or choose another \
+             joiner",
     reads: &[Reads::joiner(Class::Host, Which::Each, &[])],
     ..Rule::of("joiner-has-other-hosts")
 }

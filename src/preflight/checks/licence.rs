@@ -62,18 +62,19 @@ fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
     let hosts = facts.pool.snapshot.host.len();
     if pool.restricts("restrict_pool_size") && hosts >= LIMIT {
         found.push(
-            facts.finding(format!(
+            facts
+                .finding(format!(
                     "the joiner's licence limits pools to {LIMIT} hosts, and the \
                      pool has {hosts}"
-                ),
-            )
-            .fault(Fault::new("LICENCE_RESTRICTION", ["Pool_size"]))
-            .objects([object(reference, pool)])
-            .expected(format!("restrict_pool_size = false, or fewer than {LIMIT} hosts"))
-            .actual(format!("{}, {hosts} hosts", stated(pool, "restrict_pool_size")))
-            .remedy(Remedy::by_person(
-                "apply a licence without a limit of pool size to the joiner (xe host-apply-edition)",
-            )),
+                ))
+                .fault(Fault::new("LICENCE_RESTRICTION", ["Pool_size"]))
+                .objects([object(reference, pool)])
+                .expected(format!("restrict_pool_size = false, or fewer than {LIMIT} hosts"))
+                .actual(format!("{}, {hosts} hosts", stated(pool, "restrict_pool_size")))
+                .remedy(Remedy::by_person(
+                    "apply a licence without a limit of pool size to the joiner (xe \
+                     host-apply-edition)",
+                )),
         );
     }
     Ok(())
@@ -90,8 +91,8 @@ pub(in crate::preflight) const EDITION_DIFFERS: Check = Rule {
     check: Some("assert_restrictions_match"),
     error: Some("LICENSE_HOST_POOL_MISMATCH"),
     side: Side::Both,
-    compares: "all hosts have the same `edition`, or the joiner's ranks with the lowest of the pool in \
-               the joiner's licence daemon",
+    compares: "all hosts have the same `edition`, or the joiner's ranks with the lowest of the \
+               pool in the joiner's licence daemon",
     remedy: "apply the pool's edition to the joiner",
     reads: &[
         Reads::joiner(Class::Host, Which::Local, &["edition"]),

@@ -27,16 +27,19 @@ fn management_interface_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Res
     let (reference, host) = facts.joiner.local()?;
     if facts.joiner.management_pif().is_none() {
         found.push(
-            facts.finding("the joiner has no management interface: it is still starting, or none is configured",
-            )
-            .refused()
-            .objects([crate::model::object(reference, host)])
-            .expected("one management interface")
-            .actual("none")
-            .remedy(Remedy::by_person(
-                "wait until the host has started; if that does not help, choose a management \
-                 interface on its console (xe host-management-reconfigure)",
-            )),
+            facts
+                .finding(
+                    "the joiner has no management interface: it is still starting, or none is \
+                     configured",
+                )
+                .refused()
+                .objects([crate::model::object(reference, host)])
+                .expected("one management interface")
+                .actual("none")
+                .remedy(Remedy::by_person(
+                    "wait until the host has started; if that does not help, choose a management \
+                     interface on its console (xe host-management-reconfigure)",
+                )),
         );
     }
     Ok(())
@@ -264,7 +267,8 @@ pub(in crate::preflight) const MANAGEMENT_VLAN_DIFFERS: Check = Rule {
     check: Some("assert_management_vlan_are_same"),
     error: Some("POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH"),
     side: Side::Both,
-    compares: "the management interfaces of joiner and master have the same VLAN tag (-1: untagged)",
+    compares: "the management interfaces of joiner and master have the same VLAN tag (-1: \
+               untagged)",
     remedy: "by hand: put the joiner's management interface on the pool's management VLAN",
     reads: &[
         MANAGEMENT[0],
@@ -313,8 +317,8 @@ pub(in crate::preflight) const PRIMARY_ADDRESS_TYPE_DIFFERS: Check = Rule {
     check: Some("assert_homogeneous_primary_address_type"),
     error: Some("OPERATION_NOT_ALLOWED"),
     side: Side::Both,
-    compares: "the management interfaces of joiner and master use the same kind of address, IPv4 or \
-               IPv6",
+    compares: "the management interfaces of joiner and master use the same kind of address, IPv4 \
+               or IPv6",
     remedy: "by hand: reconfigure the joiner's management interface",
     reads: &[
         MANAGEMENT[0],
@@ -343,8 +347,8 @@ fn primary_address_type_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Res
             .expected(&theirs.primary_address_type)
             .actual(&mine.primary_address_type)
             .remedy(Remedy::by_person(format!(
-                "manage the joiner over {} too (xe pif-set-primary-address-type, then \
-             xe host-management-reconfigure, on its console)",
+                "manage the joiner over {} too (xe pif-set-primary-address-type, then xe \
+                 host-management-reconfigure, on its console)",
                 theirs.primary_address_type
             ))),
     );

@@ -16,8 +16,8 @@ pub(in crate::preflight) const STORAGE_DRIVERS_DIFFER: Check = Rule {
     error: Some("POOL_JOINING_SM_FEATURES_INCOMPATIBLE"),
     since: Since::of(24, 37, 0),
     side: Side::Joiner,
-    compares: "for each storage driver of the pool the joiner has exactly one of the same type, with \
-               every feature in the same version or a newer one",
+    compares: "for each storage driver of the pool the joiner has exactly one of the same type, \
+               with every feature in the same version or a newer one",
     remedy: "by hand: install or update the joiner's storage drivers",
     reads: &[
         Reads::joiner(Class::Sm, Which::All, &["type", "features"]),

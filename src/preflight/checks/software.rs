@@ -51,8 +51,8 @@ pub(in crate::preflight) const PLATFORM_DIFFERS: Check = Rule {
     check: Some("assert_hosts_compatible"),
     error: Some("HOSTS_NOT_COMPATIBLE"),
     side: Side::Both,
-    compares: "`platform_version` and `product_brand` (else `platform_name`) of joiner and master are \
-               equal",
+    compares: "`platform_version` and `product_brand` (else `platform_name`) of joiner and master \
+               are equal",
     remedy: "by hand: install or upgrade one of them to the other's product version",
     reads: &SOFTWARE_VERSIONS,
     ..Rule::of("platform-differs")
@@ -152,16 +152,18 @@ fn cpu_vendor_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lo
     let (theirs, mine) = (vendor(&pool.cpu_info), vendor(&me.cpu_info));
     let finding = match (&theirs, &mine) {
         (Some(theirs), Some(mine)) if theirs == mine => return Ok(()),
-        (Some(theirs), Some(mine)) => facts.finding(format!(
+        (Some(theirs), Some(mine)) => facts
+            .finding(format!(
                 "the CPUs are of different vendors, {theirs} in the pool and {mine} in the joiner: \
                  VMs will never migrate between them while they run"
-            ),
-        )
-        .fault(Fault::new("HOSTS_NOT_HOMOGENEOUS", ["CPUs differ"])),
-        _ => facts.finding("the CPU vendor is not stated, on which XAPI stumbles; a host states it once it has \
-             started completely",
-        )
-        .fault(Fault::new("INTERNAL_ERROR", ["Not_found"])),
+            ))
+            .fault(Fault::new("HOSTS_NOT_HOMOGENEOUS", ["CPUs differ"])),
+        _ => facts
+            .finding(
+                "the CPU vendor is not stated, on which XAPI stumbles; a host states it once it \
+                 has started completely",
+            )
+            .fault(Fault::new("INTERNAL_ERROR", ["Not_found"])),
     };
     found.push(
         finding
@@ -262,7 +264,8 @@ pub(in crate::preflight) const UPDATES_DIFFER: Check = Rule {
     check: Some("assert_homogeneous_updates"),
     error: Some("HOSTS_NOT_HOMOGENEOUS"),
     side: Side::Both,
-    compares: "joiner and master have the same updates among those that enforce homogeneity, by uuid",
+    compares: "joiner and master have the same updates among those that enforce homogeneity, by \
+               uuid",
     remedy: "by hand: apply the missing updates",
     reads: &[
         Reads::joiner(Class::Host, Which::Local, &["updates"]),

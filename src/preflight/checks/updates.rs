@@ -76,8 +76,8 @@ fn pending_guidance(
     match side {
         Side::Pool if remedy.choices.is_empty() => {
             remedy.by_person = Some(
-                "put the pool's master into maintenance, move its VMs away, and reboot it: the pool \
-                 has no API meanwhile"
+                "put the pool's master into maintenance, move its VMs away, and reboot it: the \
+                 pool has no API meanwhile"
                     .to_owned(),
             );
         }

@@ -14,7 +14,8 @@ pub(in crate::preflight) const RUNNING_VMS: Check = Rule {
     check: Some("assert_no_running_vms_on_me"),
     error: Some("JOINING_HOST_CANNOT_HAVE_RUNNING_VMS"),
     side: Side::Joiner,
-    compares: "no VM of the joiner but its control domain is Running; Paused and Suspended ones pass",
+    compares: "no VM of the joiner but its control domain is Running; Paused and Suspended ones \
+               pass",
     remedy: "shut the VMs down, suspend them, move them into the pool, or delete them",
     reads: &[
         Reads::joiner(Class::Vm, Which::Each, &["power_state", "is_control_domain", "resident_on"]),
@@ -44,9 +45,9 @@ fn running_vms(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     }
     if !odd.is_empty() {
         remedy.by_person = Some(format!(
-            "{} cannot be shut down like a VM: a driver domain is stopped on the host; a template, a \
-             snapshot or a control domain that is recorded as running by mistake needs its record \
-             repaired (xe vm-reset-powerstate, or a restart of the toolstack)",
+            "{} cannot be shut down like a VM: a driver domain is stopped on the host; a template, \
+             a snapshot or a control domain that is recorded as running by mistake needs its \
+             record repaired (xe vm-reset-powerstate, or a restart of the toolstack)",
             names(odd.iter().map(|(reference, vm)| object(reference, vm)))
         ));
     }

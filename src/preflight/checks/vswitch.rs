@@ -49,20 +49,20 @@ fn network_backend_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(
         return Ok(());
     }
     found.push(
-        facts.finding(format!(
+        facts
+            .finding(format!(
                 "the network backends differ: {} in the pool, {} on the joiner",
                 quoted(theirs),
                 quoted(mine)
-            ),
-        )
-        .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Network backends differ"]))
-        .objects([object(reference, me)])
-        .expected(theirs)
-        .actual(mine)
-        .remedy(Remedy::by_person(format!(
-            "switch the joiner's network backend and reboot it (xe-switch-network-backend {theirs}, \
-             on its console)"
-        ))),
+            ))
+            .fault(Fault::new("OPERATION_NOT_ALLOWED", ["Network backends differ"]))
+            .objects([object(reference, me)])
+            .expected(theirs)
+            .actual(mine)
+            .remedy(Remedy::by_person(format!(
+                "switch the joiner's network backend and reboot it (xe-switch-network-backend \
+                 {theirs}, on its console)"
+            ))),
     );
     Ok(())
 }

@@ -56,7 +56,8 @@ impl Changes {
         for class in Class::ALL {
             with_class!(*class, T => {
                 let rows = T::table(&self.added).iter();
-                T::table_mut(&mut after).extend(rows.map(|(r, record)| (r.clone(), record.clone())));
+                let rows = rows.map(|(reference, record)| (reference.clone(), record.clone()));
+                T::table_mut(&mut after).extend(rows);
             });
         }
         link(&mut after, &self.added);

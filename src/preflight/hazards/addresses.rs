@@ -16,8 +16,8 @@ use crate::text::quoted;
 pub(in crate::preflight) const MANAGEMENT_BY_DHCP: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
-    compares: "the joiner's management address is not given by DHCP; the documents want a static one, \
-               or a static lease",
+    compares: "the joiner's management address is not given by DHCP; the documents want a static \
+               one, or a static lease",
     remedy: "by hand: make the address static, or its lease",
     reads: &[
         Reads::joiner(Class::Pif, Which::Each, &["host", "management"]),
@@ -26,29 +26,30 @@ pub(in crate::preflight) const MANAGEMENT_BY_DHCP: Check = Rule {
     ..Rule::of("management-by-dhcp")
 }
 .run::<Preflight>(|facts, found| {
-        let by_dhcp = |pif: &Pif| pif.ip_configuration_mode == IpConfigurationMode::Dhcp;
-        let management = facts.joiner.management_pif();
-        if let Some((reference, pif)) = management.filter(|(_, pif)| by_dhcp(pif)) {
-            let finding = facts.finding(format!("the joiner's management address, {}, is given by DHCP", pif.IP),
-            );
-            found.push(
-                finding
-                    .objects([object(reference, pif)])
-                    .expected("Static, or a static lease")
-                    .actual("DHCP")
-                    .remedy(Remedy::by_person(
-                        "make the lease static, or the address (xe pif-reconfigure-ip): members that \
-                         change their address lose their pool",
-                    )),
-            );
-        }
-        Ok(())
-    });
+    let by_dhcp = |pif: &Pif| pif.ip_configuration_mode == IpConfigurationMode::Dhcp;
+    let management = facts.joiner.management_pif();
+    if let Some((reference, pif)) = management.filter(|(_, pif)| by_dhcp(pif)) {
+        let finding =
+            facts.finding(format!("the joiner's management address, {}, is given by DHCP", pif.IP));
+        found.push(
+            finding
+                .objects([object(reference, pif)])
+                .expected("Static, or a static lease")
+                .actual("DHCP")
+                .remedy(Remedy::by_person(
+                    "make the lease static, or the address (xe pif-reconfigure-ip): members that \
+                     change their address lose their pool",
+                )),
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const MANAGEMENT_MTU: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "the management networks of joiner and master have an MTU of 1500; others break joins",
+    compares: "the management networks of joiner and master have an MTU of 1500; others break \
+               joins",
     remedy: "by hand: set the MTU to 1500 for the join",
     reads: &[
         Reads::joiner(Class::Pif, Which::Each, &["host", "management"]),
@@ -62,38 +63,38 @@ pub(in crate::preflight) const MANAGEMENT_MTU: Check = Rule {
     ..Rule::of("management-mtu")
 }
 .run::<Preflight>(|facts, found| {
-        /// What every switch carries.
-        const USUAL: i64 = 1500;
-        let network = |view: View<'_>| {
-            let (_, pif) = view.management_pif()?;
-            let network = view.snapshot.get(&pif.network)?;
-            Some((object(&pif.network, network), network.MTU))
+    /// What every switch carries.
+    const USUAL: i64 = 1500;
+    let network = |view: View<'_>| {
+        let (_, pif) = view.management_pif()?;
+        let network = view.snapshot.get(&pif.network)?;
+        Some((object(&pif.network, network), network.MTU))
+    };
+    let (theirs, mine) = (network(facts.pool), network(facts.joiner));
+    let odd = |side: &Option<(_, i64)>| side.as_ref().is_some_and(|(_, mtu)| *mtu != USUAL);
+    if odd(&theirs) || odd(&mine) {
+        let told = |side: &Option<(_, i64)>| match side {
+            Some((_, mtu)) => mtu.to_string(),
+            None => "not known".to_owned(),
         };
-        let (theirs, mine) = (network(facts.pool), network(facts.joiner));
-        let odd = |side: &Option<(_, i64)>| side.as_ref().is_some_and(|(_, mtu)| *mtu != USUAL);
-        if odd(&theirs) || odd(&mine) {
-            let told = |side: &Option<(_, i64)>| match side {
-                Some((_, mtu)) => mtu.to_string(),
-                None => "not known".to_owned(),
-            };
-            found.push(
-                facts.finding(format!(
-                        "the MTU of the management network is {} in the pool and {} on the joiner; \
-                         where they are not 1500, joins were seen to break",
-                        told(&theirs),
-                        told(&mine)
-                    ),
-                )
+        found.push(
+            facts
+                .finding(format!(
+                    "the MTU of the management network is {} in the pool and {} on the joiner; \
+                     where they are not 1500, joins were seen to break",
+                    told(&theirs),
+                    told(&mine)
+                ))
                 .expected(told(&theirs))
                 .actual(told(&mine))
                 .objects([mine, theirs].into_iter().flatten().map(|(object, _)| object))
                 .remedy(Remedy::by_person(
                     "set the MTU of both management networks to 1500, at least for the join",
                 )),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const ADDRESSES_CLASH: Check = Rule {
     severity: Severity::Hazard,
@@ -176,28 +177,28 @@ pub(in crate::preflight) const HOST_NAME_TAKEN: Check = Rule {
 pub(in crate::preflight) const MASTER_ADDRESS_BY_NAME: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
-    compares: "the master's address, as evidence gives it, is an IP address; the joiner resolves a name \
-               once and keeps the address",
+    compares: "the master's address, as evidence gives it, is an IP address; the joiner resolves a \
+               name once and keeps the address",
     remedy: "give the master's management address",
     reads: &[],
     ..Rule::of("master-address-by-name")
 }
 .run::<Preflight>(|facts, found| {
-        let given = facts.evidence.master_address.as_ref();
-        if let Some(given) = given.filter(|given| ip(given).is_none()) {
-            found.push(
-                facts.finding(format!(
-                        "the joiner must be able to resolve {}, and will keep the address",
-                        quoted(given)
-                    ),
-                )
+    let given = facts.evidence.master_address.as_ref();
+    if let Some(given) = given.filter(|given| ip(given).is_none()) {
+        found.push(
+            facts
+                .finding(format!(
+                    "the joiner must be able to resolve {}, and will keep the address",
+                    quoted(given)
+                ))
                 .expected("an IP address")
                 .actual(given)
                 .remedy(Remedy::by_person("give the master's management IP address")),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const MASTER_ADDRESS_ELSEWHERE: Check = Rule {
     severity: Severity::Hazard,
@@ -228,7 +229,7 @@ pub(in crate::preflight) const MASTER_ADDRESS_ELSEWHERE: Check = Rule {
             facts
                 .finding(format!(
                     "{given} is no address of the master: the joiner will look for its pool there \
-                         from now on"
+                     from now on"
                 ))
                 .objects([object(reference, master)])
                 .expected(&master.address)
@@ -248,7 +249,8 @@ fn ip(text: &str) -> Option<IpAddr> {
 pub(in crate::preflight) const CLOCKS_DIFFER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "the clocks of joiner and master, as evidence gives them, are less than a minute apart",
+    compares: "the clocks of joiner and master, as evidence gives them, are less than a minute \
+               apart",
     remedy: "by hand: let both use the same time servers",
     reads: &[],
     ..Rule::of("clocks-differ")
@@ -263,8 +265,8 @@ fn clocks_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let evidence = facts.evidence;
     let (Some(theirs), Some(mine)) = (evidence.master_time, evidence.joiner_time) else {
         return Err(Lost::unknown(
-            "no evidence gives the clocks of both sides (evidence: master_time, joiner_time), so they \
-             cannot be compared",
+            "no evidence gives the clocks of both sides (evidence: master_time, joiner_time), so \
+             they cannot be compared",
         ));
     };
     let skew = mine.0.saturating_sub(theirs.0);

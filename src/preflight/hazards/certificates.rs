@@ -15,8 +15,8 @@ use crate::rules::{Found, Lost, Reads, Rule, Severity, View, Which};
 pub(in crate::preflight) const CERTIFICATES_OUT_OF_DATE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "no certificate of a host is expired or not yet valid, by evidence of the time, or by the \
-               pool's latest measurements",
+    compares: "no certificate of a host is expired or not yet valid, by evidence of the time, or \
+               by the pool's latest measurements",
     remedy: "by hand: refresh the certificate, or set the clocks",
     reads: &[
         Reads::joiner(Class::Certificate, Which::Each, &["host", "not_before", "not_after"]),
@@ -60,8 +60,9 @@ fn certificates_out_of_date(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
         finding.expected(format!("valid at {now}")).actual(actual.join(", ")).remedy(
             Remedy::by_person(
                 "check the clocks; refresh the certificates of hosts (xe \
-                 host-refresh-server-certificate, xe host-reset-server-certificate on an unreachable \
-                 one), and replace those of authorities (xe pool-certificate-sync afterwards)",
+                 host-refresh-server-certificate, xe host-reset-server-certificate on an \
+                 unreachable one), and replace those of authorities (xe pool-certificate-sync \
+                 afterwards)",
             ),
         )
     }));
@@ -81,8 +82,8 @@ fn name(view: View<'_>, certificate: &Certificate) -> String {
 pub(in crate::preflight) const HOST_CERTIFICATES_MISSING: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "the joiner and all hosts of the pool have a certificate for calls within the pool; one \
-               that the pool's bundle lacks fails the join halfway",
+    compares: "the joiner and all hosts of the pool have a certificate for calls within the pool; \
+               one that the pool's bundle lacks fails the join halfway",
     remedy: "by hand: refresh the host's certificate",
     reads: &[
         Reads::joiner(Class::Certificate, Which::Each, &["host", "type"]).since(1, 294, 0),
@@ -112,8 +113,8 @@ fn host_certificates_missing(facts: &Facts<'_>, found: &mut Found<'_>) -> Result
     });
     found.extend(finding.map(|finding| {
         finding.remedy(Remedy::by_person(
-            "make the certificate anew on that host (xe host-refresh-server-certificate), then give it \
-             to all (xe pool-certificate-sync)",
+            "make the certificate anew on that host (xe host-refresh-server-certificate), then \
+             give it to all (xe pool-certificate-sync)",
         ))
     }));
     Ok(())
@@ -133,28 +134,27 @@ pub(in crate::preflight) const TLS_VERIFICATION_UNEVEN: Check = Rule {
     ..Rule::of("tls-verification-uneven")
 }
 .run::<Preflight>(|facts, found| {
-        let (_, pool) = facts.pool.pool()?;
-        let (_, mine) = facts.joiner.pool()?;
-        let (me_ref, me) = facts.joiner.local()?;
-        let differs = |host: &Host, pool: &Pool| {
-            host.tls_verification_enabled != pool.tls_verification_enabled
-        };
-        let objects = facts
-            .pool
-            .each::<Host>()
-            .filter(|(_, host)| differs(host, pool))
-            .map(|(reference, host)| object(reference, host))
-            .chain(differs(me, mine).then(|| object(me_ref, me)))
-            .collect();
-        let finding = about(facts, objects, |_, names| {
-            format!("whether they verify certificates differs from what their pool says: {names}")
-        });
-        found.extend(finding.map(|finding| {
-            finding.remedy(Remedy::by_person(
-                "enable verification in the whole pool and on the joiner (xe \
-                 pool-enable-tls-verification); on a host where it was switched off in an emergency: xe \
-                 host-emergency-reenable-tls-verification",
-            ))
-        }));
-        Ok(())
+    let (_, pool) = facts.pool.pool()?;
+    let (_, mine) = facts.joiner.pool()?;
+    let (me_ref, me) = facts.joiner.local()?;
+    let differs =
+        |host: &Host, pool: &Pool| host.tls_verification_enabled != pool.tls_verification_enabled;
+    let objects = facts
+        .pool
+        .each::<Host>()
+        .filter(|(_, host)| differs(host, pool))
+        .map(|(reference, host)| object(reference, host))
+        .chain(differs(me, mine).then(|| object(me_ref, me)))
+        .collect();
+    let finding = about(facts, objects, |_, names| {
+        format!("whether they verify certificates differs from what their pool says: {names}")
     });
+    found.extend(finding.map(|finding| {
+        finding.remedy(Remedy::by_person(
+            "enable verification in the whole pool and on the joiner (xe \
+             pool-enable-tls-verification); on a host where it was switched off in an emergency: \
+             xe host-emergency-reenable-tls-verification",
+        ))
+    }));
+    Ok(())
+});

@@ -46,8 +46,8 @@ fn deleted<'a>(facts: &Facts<'_>, vms: impl Iterator<Item = (&'a Ref<Vm>, &'a Vm
 pub(in crate::preflight) const VM_IMPORT_FAILS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "no VM of the joiner has the uuid of a pool's VM that is not Halted, or whose `version` \
-               is not lower; one such VM keeps all VMs of the joiner out",
+    compares: "no VM of the joiner has the uuid of a pool's VM that is not Halted, or whose \
+               `version` is not lower; one such VM keeps all VMs of the joiner out",
     remedy: "delete the joiner's VM, or by hand: import it under a new uuid",
     reads: SAME_UUID,
     ..Rule::of("vm-import-fails")
@@ -60,8 +60,8 @@ fn vm_import_fails(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     let objects = clashing.iter().map(|((reference, vm), _)| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |_, names| {
         format!(
-            "the pool has VMs with the uuid of {names}: the join will succeed, and not one VM of the \
-             joiner will be in the pool"
+            "the pool has VMs with the uuid of {names}: the join will succeed, and not one VM of \
+             the joiner will be in the pool"
         )
     });
     found.extend(finding.map(|finding| {
@@ -82,8 +82,8 @@ fn vm_import_fails(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
 pub(in crate::preflight) const VM_REPLACES_ANOTHER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "no VM of the joiner has the uuid of a Halted VM of the pool and a higher `version`; it \
-               would take that VM's place",
+    compares: "no VM of the joiner has the uuid of a Halted VM of the pool and a higher `version`; \
+               it would take that VM's place",
     remedy: "delete the joiner's VM, or by hand: import it under a new uuid",
     reads: SAME_UUID,
     ..Rule::of("vm-replaces-another")
@@ -103,7 +103,8 @@ fn vm_replaces_another(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
         let names: Vec<_> =
             replacing.iter().take(5).map(|(_, (_, vm))| vm.name_label.as_str()).collect();
         format!(
-            "{} of the pool will be replaced by the joiner's VMs of the same uuid, without a word: {}",
+            "{} of the pool will be replaced by the joiner's VMs of the same uuid, without a word: \
+             {}",
             super::count(n / 2, "VM"),
             names.join(", ")
         )
@@ -118,8 +119,8 @@ fn vm_replaces_another(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
 pub(in crate::preflight) const MAC_SEEDS_CLASH: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "no VM of the joiner has the `mac_seed` of a pool's VM with another uuid; one such VM \
-               keeps all VMs of the joiner out",
+    compares: "no VM of the joiner has the `mac_seed` of a pool's VM with another uuid; one such \
+               VM keeps all VMs of the joiner out",
     remedy: "remove the seed from the joiner's VM: the import gives it a new one",
     reads: &[
         Reads::joiner(Class::Vm, Which::Each, VM_KIND),
@@ -150,8 +151,8 @@ fn mac_seeds_clash(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     let objects = clashing.iter().map(|(reference, (vm, _))| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |_, names| {
         format!(
-            "the pool has VMs with the MAC seed of {names}: the join will succeed, and not one VM of \
-             the joiner will be in the pool"
+            "the pool has VMs with the MAC seed of {names}: the join will succeed, and not one VM \
+             of the joiner will be in the pool"
         )
     });
     found.extend(finding.map(|finding| {

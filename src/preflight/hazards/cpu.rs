@@ -59,8 +59,9 @@ fn told(lacking: &[(&str, &str, Features)]) -> String {
 pub(in crate::preflight) const POOL_CPU_LEVEL_DROPS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "the joiner's CPU has all features of the pool's level; else the level goes down, and \
-               VMs that run with more cannot migrate to it until they are shut down and started",
+    compares: "the joiner's CPU has all features of the pool's level; else the level goes down, \
+               and VMs that run with more cannot migrate to it until they are shut down and \
+               started",
     remedy: "by hand: shut the affected VMs down and start them after the join",
     reads: &[
         Reads::joiner(Class::Host, Which::Local, &["cpu_info"]),
@@ -120,8 +121,8 @@ fn pool_cpu_level_drops(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
         .expected("all features of the pool")
         .actual(format!("without {}", told(&lost)))
         .remedy(Remedy::by_person(
-            "after the join, shut the affected VMs down and start them again: they then run with what \
-             all hosts have; the level rises again once the joiner leaves the pool",
+            "after the join, shut the affected VMs down and start them again: they then run with \
+             what all hosts have; the level rises again once the joiner leaves the pool",
         )),
     );
     Ok(())

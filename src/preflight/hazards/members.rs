@@ -15,8 +15,8 @@ use crate::text::quoted;
 pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
-    compares: "the pool has no member with the joiner's uuid; its stale record would be used, with a \
-               second set of interfaces",
+    compares: "the pool has no member with the joiner's uuid; its stale record would be used, with \
+               a second set of interfaces",
     remedy: "forget the stale host in the pool",
     reads: &[
         Reads::joiner(Class::Host, Which::Local, &["uuid"]),
@@ -26,41 +26,41 @@ pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
     ..Rule::of("host-already-in-pool")
 }
 .run::<Preflight>(|facts, found| {
-        let (_, me) = facts.joiner.local()?;
-        let (master, _) = facts.pool.local()?;
-        let stale = facts
-            .pool
-            .each::<Host>()
-            .filter(|(reference, host)| host.uuid == me.uuid && *reference != master);
-        for (reference, host) in stale {
-            let object = object(reference, host);
-            let forget = Choice::new("forget", "forget the stale host (host.destroy)").with(
-                &object,
-                facts.pool.snapshot,
-                facts.joiner.snapshot,
-                [Action::HostDestroy { host: reference.clone() }],
-            );
-            found.push(
-                facts.finding(format!(
-                        "the pool has the joiner on record already, as {}: the join would keep that \
-                         record's old fields and interfaces",
-                        quoted(&host.name_label)
-                    ),
-                )
+    let (_, me) = facts.joiner.local()?;
+    let (master, _) = facts.pool.local()?;
+    let stale = facts
+        .pool
+        .each::<Host>()
+        .filter(|(reference, host)| host.uuid == me.uuid && *reference != master);
+    for (reference, host) in stale {
+        let object = object(reference, host);
+        let forget = Choice::new("forget", "forget the stale host (host.destroy)").with(
+            &object,
+            facts.pool.snapshot,
+            facts.joiner.snapshot,
+            [Action::HostDestroy { host: reference.clone() }],
+        );
+        found.push(
+            facts
+                .finding(format!(
+                    "the pool has the joiner on record already, as {}: the join would keep that \
+                     record's old fields and interfaces",
+                    quoted(&host.name_label)
+                ))
                 .objects([object])
                 .expected("no host with this uuid")
                 .actual(&host.uuid)
                 .remedy(Remedy::default().or(forget)),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const POOL_SIZE_LIMIT: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
-    compares: "the master's licence permits one more host; else the join succeeds, and the pool has no \
-               record of the joiner",
+    compares: "the master's licence permits one more host; else the join succeeds, and the pool \
+               has no record of the joiner",
     remedy: "by hand: apply a licence without this limit to the pool",
     reads: &[
         Reads::pool(Class::Pool, Which::All, &["restrictions"]),
@@ -70,27 +70,28 @@ pub(in crate::preflight) const POOL_SIZE_LIMIT: Check = Rule {
     ..Rule::of("pool-size-limit")
 }
 .run::<Preflight>(|facts, found| {
-        let (reference, pool) = facts.pool.pool()?;
-        let (_, me) = facts.joiner.local()?;
-        let others = facts.pool.snapshot.host.records().filter(|host| host.uuid != me.uuid).count();
+    let (reference, pool) = facts.pool.pool()?;
+    let (_, me) = facts.joiner.local()?;
+    let others = facts.pool.snapshot.host.records().filter(|host| host.uuid != me.uuid).count();
     let limit = Pool::RESTRICTED_SIZE;
     if pool.restricts("restrict_pool_size") && others >= limit {
-            found.push(
-                facts.finding(format!(
-                        "the pool's licence limits it to {limit} hosts, and it has {others}: the join would \
-                         succeed, and leave the joiner without a pool"
-                    ),
-                )
+        found.push(
+            facts
+                .finding(format!(
+                    "the pool's licence limits it to {limit} hosts, and it has {others}: the join \
+                     would succeed, and leave the joiner without a pool"
+                ))
                 .objects([object(reference, pool)])
                 .expected(format!("restrict_pool_size = false, or fewer than {limit} hosts"))
                 .actual(format!("{others} hosts"))
                 .remedy(Remedy::by_person(
-                    "apply a licence without a limit of pool size to the pool (xe host-apply-edition)",
+                    "apply a licence without a limit of pool size to the pool (xe \
+                     host-apply-edition)",
                 )),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const MEMBERS_DEAD: Check = Rule {
     severity: Severity::Hazard,
@@ -115,7 +116,7 @@ pub(in crate::preflight) const MEMBERS_DEAD: Check = Rule {
     let finding = about(facts, dead, |n, names| {
         format!(
             "{} of the pool not live: {names}; a member that is not gone for good gets the \
-                 joiner's certificate later, and one that dies unnoticed costs a join minutes",
+             joiner's certificate later, and one that dies unnoticed costs a join minutes",
             count(n, "host")
         )
     });
@@ -244,7 +245,7 @@ pub(in crate::preflight) const POOL_OPERATIONS: Check = Rule {
             facts
                 .finding(format!(
                     "the join will wait, for up to two hours, for what is in progress in the pool: \
-                         {}",
+                     {}",
                     operations.join(", ")
                 ))
                 .objects([object])
@@ -259,33 +260,35 @@ pub(in crate::preflight) const POOL_OPERATIONS: Check = Rule {
 pub(in crate::preflight) const SECRET_ROTATION_PENDING: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Pool,
-    compares: "no rotation of the pool secret is pending; the join would pass its checks and then fail",
+    compares: "no rotation of the pool secret is pending; the join would pass its checks and then \
+               fail",
     remedy: "by hand: finish the rotation",
     reads: &[Reads::pool(Class::Pool, Which::All, &["is_psr_pending"]).since(1, 250, 0)],
     ..Rule::of("secret-rotation-pending")
 }
 .run::<Preflight>(|facts, found| {
-        let (reference, pool) = facts.pool.pool()?;
-        if pool.is_psr_pending == Some(true) {
-            found.push(
-                facts.finding(format!(
-                        "a rotation of the pool secret is half done: the join would fail with {}",
-                        Fault::bare("POOL_SECRET_ROTATION_PENDING")
-                    ),
-                )
+    let (reference, pool) = facts.pool.pool()?;
+    if pool.is_psr_pending == Some(true) {
+        found.push(
+            facts
+                .finding(format!(
+                    "a rotation of the pool secret is half done: the join would fail with {}",
+                    Fault::bare("POOL_SECRET_ROTATION_PENDING")
+                ))
                 .objects([object(reference, pool)])
                 .remedy(Remedy::by_person(
                     "bring all members back and rotate the secret again (xe pool-secret-rotate)",
                 )),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});
 
 pub(in crate::preflight) const MEMBERS_PENDING_GUIDANCE: Check = Rule {
     severity: Severity::Notice,
     side: Side::Pool,
-    compares: "no member but the master has mandatory guidance pending; XAPI looks at the master's only",
+    compares: "no member but the master has mandatory guidance pending; XAPI looks at the master's \
+               only",
     remedy: "by hand: restart the members as the guidance asks",
     reads: &[
         Reads::pool(Class::Pool, Which::All, &["master"]),
@@ -294,19 +297,19 @@ pub(in crate::preflight) const MEMBERS_PENDING_GUIDANCE: Check = Rule {
     ..Rule::of("members-pending-guidance")
 }
 .run::<Preflight>(|facts, found| {
-        let (master, _) = facts.pool.local()?;
-        let pending = facts.pool.each::<Host>().filter(|(reference, host)| {
-            *reference != master && host.pending_guidances.iter().flatten().next().is_some()
-        });
-        let objects = pending.map(|(reference, host)| object(reference, host)).collect();
-        let finding = about(facts, objects, |n, names| {
-            format!("updates of {} are not in force yet: {names}", count(n, "member"))
-        });
-        found.extend(finding.map(|finding| {
-            finding.remedy(Remedy::by_person("restart the members as their guidance asks"))
-        }));
-        Ok(())
+    let (master, _) = facts.pool.local()?;
+    let pending = facts.pool.each::<Host>().filter(|(reference, host)| {
+        *reference != master && host.pending_guidances.iter().flatten().next().is_some()
     });
+    let objects = pending.map(|(reference, host)| object(reference, host)).collect();
+    let finding = about(facts, objects, |n, names| {
+        format!("updates of {} are not in force yet: {names}", count(n, "member"))
+    });
+    found.extend(finding.map(|finding| {
+        finding.remedy(Remedy::by_person("restart the members as their guidance asks"))
+    }));
+    Ok(())
+});
 
 pub(in crate::preflight) const RECOMMENDED_GUIDANCE: Check = Rule {
     severity: Severity::Notice,
@@ -344,14 +347,17 @@ pub(in crate::preflight) const RELEASE_UNSTATED: Check = Rule {
     ..Rule::of("release-unstated")
 }
 .run::<Preflight>(|facts, found| {
-        let (reference, host) = facts.joiner.local()?;
-        if facts.joiner.release().is_none() {
-            found.push(
-                facts.finding("the joiner does not state its release of XAPI: the checks of the newest are taken",
+    let (reference, host) = facts.joiner.local()?;
+    if facts.joiner.release().is_none() {
+        found.push(
+            facts
+                .finding(
+                    "the joiner does not state its release of XAPI: the checks of the newest are \
+                     taken",
                 )
                 .objects([Object::of(reference, host, host.name_label.as_str())])
                 .expected("software_version: xapi"),
-            );
-        }
-        Ok(())
-    });
+        );
+    }
+    Ok(())
+});

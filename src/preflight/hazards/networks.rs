@@ -21,8 +21,8 @@ const NETWORK_FATE: [Reads; 3] = [
 pub(in crate::preflight) const VIFS_MOVE: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "interfaces of the joiner's VMs stay on their network; the import follows a network's \
-               label first, then its bridge",
+    compares: "interfaces of the joiner's VMs stay on their network; the import follows a \
+               network's label first, then its bridge",
     remedy: "by hand: give networks labels that say the same on both sides, or move the interfaces \
              after the join",
     reads: &[

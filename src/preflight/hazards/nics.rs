@@ -50,15 +50,15 @@ pub(in crate::preflight) const NICS_MISSING: Check = Rule {
     let objects = missing.map(|(_, (reference, pif))| object(*reference, *pif)).collect();
     let finding = about(facts, objects, |_, names| {
         format!(
-            "the joiner has no {names}, which the master has: VMs on those networks will not \
-                 run on it"
+            "the joiner has no {names}, which the master has: VMs on those networks will not run \
+             on it"
         )
     });
     found.extend(finding.map(|finding| {
         let told = |nics: &Nics<'_>| nics.keys().copied().collect::<Vec<_>>().join(", ");
         finding.expected(told(&theirs)).actual(told(&mine)).remedy(Remedy::by_person(
             "install the missing NIC; if it is there under another name, order the joiner's NICs \
-                 like the master's (interface-rename, then a reboot)",
+             like the master's (interface-rename, then a reboot)",
         ))
     }));
     Ok(())
@@ -67,8 +67,8 @@ pub(in crate::preflight) const NICS_MISSING: Check = Rule {
 pub(in crate::preflight) const NIC_BRIDGES_DIFFER: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Both,
-    compares: "the same NIC is on the same bridge on joiner and master; networks become one by bridge, \
-               whatever the NIC",
+    compares: "the same NIC is on the same bridge on joiner and master; networks become one by \
+               bridge, whatever the NIC",
     remedy: "by hand: order the joiner's NICs like the master's",
     reads: &[
         NICS[0],
@@ -82,33 +82,31 @@ pub(in crate::preflight) const NIC_BRIDGES_DIFFER: Check = Rule {
     ..Rule::of("nic-bridges-differ")
 }
 .run::<Preflight>(|facts, found| {
-        let (mine, theirs) = both(facts)?;
-        let bridge = |view: View<'_>, pif: &Pif| {
-            view.snapshot.get(&pif.network).map(|network| network.bridge.clone())
-        };
-        let (mut objects, mut expected, mut actual) = (Vec::new(), Vec::new(), Vec::new());
-        for (device, (reference, pif)) in &mine {
-            let Some((_, their_pif)) = theirs.get(device) else { continue };
-            let bridges = bridge(facts.joiner, pif).zip(bridge(facts.pool, their_pif));
-            if let Some((mine, theirs)) = bridges.filter(|(mine, theirs)| mine != theirs) {
-                objects.push(object(*reference, *pif));
-                expected.push(format!("{device} on {theirs}"));
-                actual.push(format!("{device} on {mine}"));
-            }
+    let (mine, theirs) = both(facts)?;
+    let bridge = |view: View<'_>, pif: &Pif| {
+        view.snapshot.get(&pif.network).map(|network| network.bridge.clone())
+    };
+    let (mut objects, mut expected, mut actual) = (Vec::new(), Vec::new(), Vec::new());
+    for (device, (reference, pif)) in &mine {
+        let Some((_, their_pif)) = theirs.get(device) else { continue };
+        let bridges = bridge(facts.joiner, pif).zip(bridge(facts.pool, their_pif));
+        if let Some((mine, theirs)) = bridges.filter(|(mine, theirs)| mine != theirs) {
+            objects.push(object(*reference, *pif));
+            expected.push(format!("{device} on {theirs}"));
+            actual.push(format!("{device} on {mine}"));
         }
-        let finding = about(facts, objects, |_, names| {
-            format!("{names} of the joiner will be on another network than the master's")
-        });
-        found.extend(finding.map(|finding| {
-            finding.expected(expected.join(", ")).actual(actual.join(", ")).remedy(
-                Remedy::by_person(
-                    "order the joiner's NICs like the master's (interface-rename, then a reboot), or \
-                     check the wires of those networks",
-                ),
-            )
-        }));
-        Ok(())
+    }
+    let finding = about(facts, objects, |_, names| {
+        format!("{names} of the joiner will be on another network than the master's")
     });
+    found.extend(finding.map(|finding| {
+        finding.expected(expected.join(", ")).actual(actual.join(", ")).remedy(Remedy::by_person(
+            "order the joiner's NICs like the master's (interface-rename, then a reboot), or check \
+             the wires of those networks",
+        ))
+    }));
+    Ok(())
+});
 
 pub(in crate::preflight) const BONDS_CANNOT_FOLLOW: Check = Rule {
     severity: Severity::Hazard,
@@ -256,8 +254,8 @@ pub(in crate::preflight) const NIC_SPEEDS_DIFFER: Check = Rule {
 pub(in crate::preflight) const SECONDARY_ADDRESSES_MISSING: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
-    compares: "the joiner has an address on each network, beside the management network, on which the \
-               master has one, for storage say",
+    compares: "the joiner has an address on each network, beside the management network, on which \
+               the master has one, for storage say",
     remedy: "by hand: give the joiner addresses there, before or after the join",
     reads: &[
         Reads::joiner(Class::Pif, Which::All, &["host", "IP", "network"]),
@@ -269,35 +267,35 @@ pub(in crate::preflight) const SECONDARY_ADDRESSES_MISSING: Check = Rule {
     ..Rule::of("secondary-addresses-missing")
 }
 .run::<Preflight>(|facts, found| {
-        let (me, _) = facts.joiner.local()?;
-        let (master, _) = facts.pool.local()?;
-        let bridge = |view: View<'_>, pif: &Pif| {
-            view.snapshot.get(&pif.network).map(|network| network.bridge.clone())
-        };
-        let mine: Vec<_> = facts
-            .joiner
-            .each::<Pif>()
-            .filter(|(_, pif)| pif.host == *me && !pif.IP.is_empty())
-            .filter_map(|(_, pif)| bridge(facts.joiner, pif))
-            .collect();
-        let missing = facts.pool.each::<Pif>().filter(|(_, pif)| {
-            pif.host == *master
-                && !pif.management
-                && !pif.IP.is_empty()
-                && bridge(facts.pool, pif).is_some_and(|bridge| !mine.contains(&bridge))
-        });
-        let objects = missing.map(|(reference, pif)| object(reference, pif)).collect();
-        let finding = about(facts, objects, |_, names| {
-            format!(
-                "the joiner has no address on the network of the master's {names}; storage that is \
-                 reached over it will not attach"
-            )
-        });
-        found.extend(finding.map(|finding| {
-            finding.remedy(Remedy::by_person(
-                "give the joiner's interface on that network an address (xe pif-reconfigure-ip); on \
-                 bonds and VLANs that it gets by the join, afterwards",
-            ))
-        }));
-        Ok(())
+    let (me, _) = facts.joiner.local()?;
+    let (master, _) = facts.pool.local()?;
+    let bridge = |view: View<'_>, pif: &Pif| {
+        view.snapshot.get(&pif.network).map(|network| network.bridge.clone())
+    };
+    let mine: Vec<_> = facts
+        .joiner
+        .each::<Pif>()
+        .filter(|(_, pif)| pif.host == *me && !pif.IP.is_empty())
+        .filter_map(|(_, pif)| bridge(facts.joiner, pif))
+        .collect();
+    let missing = facts.pool.each::<Pif>().filter(|(_, pif)| {
+        pif.host == *master
+            && !pif.management
+            && !pif.IP.is_empty()
+            && bridge(facts.pool, pif).is_some_and(|bridge| !mine.contains(&bridge))
     });
+    let objects = missing.map(|(reference, pif)| object(reference, pif)).collect();
+    let finding = about(facts, objects, |_, names| {
+        format!(
+            "the joiner has no address on the network of the master's {names}; storage that is \
+             reached over it will not attach"
+        )
+    });
+    found.extend(finding.map(|finding| {
+        finding.remedy(Remedy::by_person(
+            "give the joiner's interface on that network an address (xe pif-reconfigure-ip); on \
+             bonds and VLANs that it gets by the join, afterwards",
+        ))
+    }));
+    Ok(())
+});

@@ -55,8 +55,8 @@ pub(in crate::preflight) const TAGS_LOST: Check = Rule {
 pub(in crate::preflight) const POOL_SETTINGS_LOST: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
-    compares: "the joiner's own pool has no name, description, tags or GUI settings, and no default SR \
-               but its local storage; its subjects and roles are lost as well",
+    compares: "the joiner's own pool has no name, description, tags or GUI settings, and no \
+               default SR but its local storage; its subjects and roles are lost as well",
     remedy: "by hand: set in the pool what is still needed",
     reads: &[
         Reads::joiner(
@@ -69,24 +69,24 @@ pub(in crate::preflight) const POOL_SETTINGS_LOST: Check = Rule {
     ..Rule::of("pool-settings-lost")
 }
 .run::<Preflight>(|facts, found| {
-        let (reference, pool) = facts.joiner.pool()?;
-        let default_sr = facts.joiner.snapshot.get(&pool.default_SR).filter(|sr| sr.shared);
-        let lost = [
-            (!pool.name_label.is_empty()).then(|| format!("its name {}", quoted(&pool.name_label))),
-            (!pool.name_description.is_empty()).then(|| "its description".to_owned()),
-            (!pool.tags.is_empty()).then(|| format!("its tags {}", pool.tags.join(", "))),
-            (!pool.gui_config.is_empty()).then(|| "its GUI settings".to_owned()),
-            default_sr.map(|sr| format!("its default SR {}", quoted(&sr.name_label))),
-            pool.wlb_enabled.then(|| "its workload balancing".to_owned()),
-        ];
-        let finding = of_settings(facts, object(reference, pool), lost, |lost| {
-            format!("the joiner's own pool goes, and with it {lost}")
-        });
-        let how = "set in the pool, after the join, what of it is still needed; subjects and their \
-                   roles too (xe subject-add)";
-        found.extend(finding.map(|finding| finding.remedy(Remedy::by_person(how))));
-        Ok(())
+    let (reference, pool) = facts.joiner.pool()?;
+    let default_sr = facts.joiner.snapshot.get(&pool.default_SR).filter(|sr| sr.shared);
+    let lost = [
+        (!pool.name_label.is_empty()).then(|| format!("its name {}", quoted(&pool.name_label))),
+        (!pool.name_description.is_empty()).then(|| "its description".to_owned()),
+        (!pool.tags.is_empty()).then(|| format!("its tags {}", pool.tags.join(", "))),
+        (!pool.gui_config.is_empty()).then(|| "its GUI settings".to_owned()),
+        default_sr.map(|sr| format!("its default SR {}", quoted(&sr.name_label))),
+        pool.wlb_enabled.then(|| "its workload balancing".to_owned()),
+    ];
+    let finding = of_settings(facts, object(reference, pool), lost, |lost| {
+        format!("the joiner's own pool goes, and with it {lost}")
     });
+    let how = "set in the pool, after the join, what of it is still needed; subjects and their \
+               roles too (xe subject-add)";
+    found.extend(finding.map(|finding| finding.remedy(Remedy::by_person(how))));
+    Ok(())
+});
 
 pub(in crate::preflight) const HOST_SETTINGS_LOST: Check = Rule {
     severity: Severity::Notice,

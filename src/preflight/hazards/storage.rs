@@ -74,8 +74,8 @@ fn extra_local_storage(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), L
 pub(in crate::preflight) const STORAGE_SECRETS_LOST: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
-    compares: "no connection (PBD) of the joiner's SRs has a secret in its `device_config`; it would \
-               be lost, and its SR stay unconnected",
+    compares: "no connection (PBD) of the joiner's SRs has a secret in its `device_config`; it \
+               would be lost, and its SR stay unconnected",
     remedy: "by hand: connect the SR again after the join",
     reads: &[
         Reads::joiner(Class::Pbd, Which::Each, &["device_config", "SR"]),
@@ -134,7 +134,7 @@ pub(in crate::preflight) const STORAGE_ALREADY_KNOWN: Check = Rule {
     found.extend(finding.map(|finding| {
         finding.remedy(Remedy::by_person(
             "if the records are stale, of an earlier membership say, forget those SRs in the pool \
-                 first (xe sr-forget)",
+             first (xe sr-forget)",
         ))
     }));
     Ok(())

@@ -187,7 +187,8 @@ pub(in crate::preflight) const VM_SNAPSHOTS: Check = Rule {
     severity: Severity::Hazard,
     side: Side::Joiner,
     documented: true,
-    compares: "no VM of the joiner has snapshots; their disks lose the link to the disk they are of",
+    compares: "no VM of the joiner has snapshots; their disks lose the link to the disk they are \
+               of",
     remedy: "delete the snapshots",
     reads: VMS,
     ..Rule::of("vm-snapshots")
@@ -199,7 +200,8 @@ fn vm_snapshots(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let objects = snapshots.iter().map(|(reference, vm)| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |n, names| {
         format!(
-            "{} will move into the pool, but `snapshot_of` of their disks will lead nowhere: {names}",
+            "{} will move into the pool, but `snapshot_of` of their disks will lead nowhere: \
+             {names}",
             count(n, "VM snapshot")
         )
     });

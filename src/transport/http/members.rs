@@ -70,10 +70,13 @@ mod tests {
         let (a, b) = (Fingerprint::of(b"a").to_string(), Fingerprint::of(b"b").to_string());
         let snapshot = Snapshot::from_json(
             format!(
-                r#"{{"host":{{"OpaqueRef:a":{{"address":"10.0.0.1"}},"OpaqueRef:b":{{"address":"10.0.0.2"}}}},
+                r#"{{"host":{{"OpaqueRef:a":{{"address":"10.0.0.1"}},
+                          "OpaqueRef:b":{{"address":"10.0.0.2"}}}},
                  "Certificate":{{
-                  "OpaqueRef:1":{{"type":"host","host":"OpaqueRef:a","fingerprint_sha256":"{}","fingerprint":"x"}},
-                  "OpaqueRef:2":{{"type":"host_internal","host":"OpaqueRef:a","fingerprint_sha256":"{b}"}},
+                  "OpaqueRef:1":{{"type":"host","host":"OpaqueRef:a",
+                                 "fingerprint_sha256":"{}","fingerprint":"x"}},
+                  "OpaqueRef:2":{{"type":"host_internal","host":"OpaqueRef:a",
+                                 "fingerprint_sha256":"{b}"}},
                   "OpaqueRef:3":{{"host":"OpaqueRef:b","fingerprint":"{b}"}},
                   "OpaqueRef:4":{{"type":"host","host":"OpaqueRef:gone","fingerprint":"{b}"}},
                   "OpaqueRef:5":{{"type":"ca","fingerprint":"{b}"}}}}}}"#,
