@@ -31,7 +31,8 @@ pub use ident::{Ref, Uuid};
 pub use network::{Bond, Network, NetworkSriov, Pif, PifMetrics, SdnController, Tunnel, Vif, Vlan};
 pub use object::Object;
 pub(crate) use object::{
-    fault_with_names, label_at, labels_at, name_at, names_at, object, object_at, object_of_class,
+    fault_with_names, label_at, labels_at, labels_in, name_at, names_at, object, object_at,
+    object_of_class,
 };
 pub use overview::Overview;
 pub use pool::{Cluster, ClusterHost, Pool, Task};

@@ -158,21 +158,22 @@ pub(crate) fn label_at<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> Str
 
 /// A fault as the server words it, and the names of the objects that its parameters lead to.
 pub(crate) fn fault_with_names(snapshot: &Snapshot, fault: &Fault) -> String {
-    let names: Vec<_> = fault
-        .params
-        .iter()
-        .filter(|param| param.starts_with("OpaqueRef:"))
-        .filter_map(|param| {
-            let classes = Class::ALL.iter();
-            let objects = classes.map(|class| object_of_class(snapshot, *class, param));
-            objects.into_iter().find(|object| !object.name.is_empty())
-        })
-        .map(|object| object.label().to_string())
-        .collect();
-    match names.is_empty() {
-        true => fault.to_string(),
-        false => format!("{fault}: {}", names.join(", ")),
+    match labels_in(snapshot, fault) {
+        names if names.is_empty() => fault.to_string(),
+        names => format!("{fault}: {}", names.join(", ")),
     }
+}
+
+/// Class and name of the objects that a fault's parameters lead to, of those that have a name.
+pub(crate) fn labels_in(snapshot: &Snapshot, fault: &Fault) -> Vec<String> {
+    let refs = fault.params.iter().filter(|param| param.starts_with("OpaqueRef:"));
+    refs.filter_map(|reference| {
+        let mut objects =
+            Class::ALL.iter().map(|class| object_of_class(snapshot, *class, reference));
+        objects.find(|object| !object.name.is_empty())
+    })
+    .map(|object| object.label().to_string())
+    .collect()
 }
 
 /// The object that a class and a ref lead to; by its ref alone if it is not there.

@@ -144,7 +144,7 @@ impl Leaving<'_> {
             self.may_be_leaving(run)?;
         }
         let heard = steps::order(self.pool, METHOD, &(reference,), run)?;
-        self.look(&heard, &attached, run).map_err(|stop| stop.after(heard.error()))
+        self.look(&heard, &attached, run).map_err(|stop| stop.after(heard.error(), &[&now]))
     }
 
     /// Whether the host may leave as things stand now, and destroy no more than was agreed to.
@@ -225,8 +225,7 @@ impl Leaving<'_> {
             None => Ok(()),
             Some(Stand::Member) => {
                 let again = self.attach_again(attached, run);
-                let why = Why::new(format!("{} is still a member", self.plan.host.name));
-                Err(Stop::NotDone(why.seen(again)))
+                Err(Stop::NotDone(Why::new("the host is still a member").seen(again)))
             }
             Some(Stand::Alone(own)) => Err(self.left_its_record(&own)),
             Some(Stand::Stranger(other) | Stand::Silent(other)) => {

@@ -215,7 +215,7 @@ impl HandOver<'_> {
         run.step_of(self.plan, 0)?;
         // The task stays, for others to see that the hosts are about to change their roles.
         let heard = steps::order_and_keep(self.pool, METHOD, &(target,), run)?;
-        self.look(&heard, run).map_err(|stop| stop.after(heard.error()))?;
+        self.look(&heard, run).map_err(|stop| stop.after(heard.error(), &[now]))?;
         Ok(before)
     }
 

@@ -203,7 +203,8 @@ impl Joining<'_> {
             };
             Stop::NotDone(why.seen(self.take_back(std::mem::take(&mut done), run)))
         })?;
-        self.look(&heard, run).map_err(|stop| stop.after(heard.error()))?;
+        self.look(&heard, run)
+            .map_err(|stop| stop.after(heard.error(), &[before.pool(), before.joiner()]))?;
         Ok(before)
     }
 

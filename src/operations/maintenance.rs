@@ -194,7 +194,8 @@ impl Maintenance<'_> {
     }
 
     fn evacuate(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
-        if self.residents(&self.pool.snapshot(Scope::Failover)?).is_empty() {
+        let now = self.pool.snapshot(Scope::Failover)?;
+        if self.residents(&now).is_empty() {
             return Ok(());
         }
         let heard = steps::order(self.pool, "host.evacuate", &(&self.host,), run)?;
@@ -212,7 +213,7 @@ impl Maintenance<'_> {
             return Ok(());
         }
         let why = Why::new("not all VMs left the host").seen(left.into_values());
-        Err(Stop::NotDone(why.after(heard.error())))
+        Err(Stop::NotDone(why.after(heard.error(), &[&now])))
     }
 
     fn reboot(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
@@ -240,13 +241,11 @@ impl Maintenance<'_> {
                 false => Look::Awaited(String::from("a sign of the reboot")),
             })
         })?;
-        match (accepted, heard.error()) {
-            (false, Some(error)) => {
-                let why = Why::new(format!("{} was not rebooted", self.plan.host.name));
-                Err(Stop::NotDone(why.error(error)))
-            }
-            _ => Ok(()),
+        if accepted {
+            return Ok(());
         }
+        let why = Why::new("the host was not rebooted");
+        Err(Stop::NotDone(why.after(heard.error(), &[&now])))
     }
 
     /// Waits until the host is back, then enables it.

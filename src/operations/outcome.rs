@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
+use crate::model::{Snapshot, labels_in};
 use crate::plan::Plan;
 use crate::text::{line, plain};
 
@@ -58,10 +59,12 @@ pub(super) enum Stop {
 
 impl Stop {
     /// With the error of the call that it came to, if that had one.
-    pub(super) fn after(self, error: Option<Error>) -> Self {
+    ///
+    /// What its fault is about is named from the first of these snapshots that knows it.
+    pub(super) fn after(self, error: Option<Error>, known: &[&Snapshot]) -> Self {
         match self {
-            Self::NotDone(why) => Self::NotDone(why.after(error)),
-            Self::Unknown(why) => Self::Unknown(why.after(error)),
+            Self::NotDone(why) => Self::NotDone(why.after(error, known)),
+            Self::Unknown(why) => Self::Unknown(why.after(error, known)),
             Self::Error(error) => Self::Error(error),
         }
     }
@@ -137,12 +140,14 @@ impl Why {
         self
     }
 
-    /// With the error of a call, if it had one.
-    pub(super) fn after(self, error: Option<Error>) -> Self {
-        match error {
-            Some(error) => self.error(error),
-            None => self,
-        }
+    /// With the error of a call, if it had one, and the names of what its fault is about.
+    pub(super) fn after(self, error: Option<Error>, known: &[&Snapshot]) -> Self {
+        let Some(error) = error else { return self };
+        let names = error.fault().and_then(|fault| {
+            known.iter().map(|known| labels_in(known, fault)).find(|names| !names.is_empty())
+        });
+        let names = names.map(|names| format!("the server means {}", names.join(", ")));
+        self.error(error).seen(names)
     }
 
     fn into_error(self, kind: ErrorKind) -> Error {

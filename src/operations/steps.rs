@@ -75,7 +75,7 @@ pub(super) fn act(
             return Ok(Did::Nothing);
         }
         Some(Heard::Done) => None,
-        Some(Heard::Fault(error)) => return Err(error),
+        Some(Heard::Fault(error)) => return Err(error.context(&step.summary)),
         Some(Heard::Nothing(error)) => Some(error),
     };
     let called = run.now();

@@ -15,5 +15,5 @@ mod readiness;
 mod recover;
 mod support;
 mod under_faults;
-#[path = "../support/words.rs"]
-mod words;
+
+use campaign::words;

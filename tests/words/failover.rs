@@ -25,7 +25,9 @@ pub fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
                 Err(error) => read(error.to_string()),
             }
         }
-        if let Ok(Ok(outcome)) = Planner::new(pool).map(|p| p.failure(&[reference.clone()])) {
+        if let Ok(Ok(outcome)) =
+            Planner::new(pool).map(|p| p.failure(std::slice::from_ref(reference)))
+        {
             for left in outcome.not_restarted {
                 read(left.why.describe(pool));
             }

@@ -73,10 +73,11 @@ impl Recovery<'_> {
                     true => "HA is armed on the host, so it must not be promoted by hand",
                     false => "the host refuses to become master",
                 });
-                return Err(Stop::NotDone(why.after(answer)));
+                return Err(Stop::NotDone(why.after(answer, &[self.last])));
             }
             run.step_of(self.plan, 1)?;
-            self.await_master(answer.is_some(), run).map_err(|stop| stop.after(answer))?;
+            self.await_master(answer.is_some(), run)
+                .map_err(|stop| stop.after(answer, &[self.last]))?;
             return Ok(false);
         }
     }

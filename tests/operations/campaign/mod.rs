@@ -9,7 +9,7 @@
 pub(crate) mod cases;
 mod wire;
 #[path = "../../support/words.rs"]
-mod words;
+pub mod words;
 
 use std::fmt;
 use std::time::Duration;
