@@ -183,7 +183,11 @@ macro_rules! record {
             }
 
             fn complete(&mut self) {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
+                #[allow(
+                    non_camel_case_types,
+                    clippy::upper_case_acronyms,
+                    reason = "the names are XAPI's"
+                )]
                 enum Field { $($field),* }
                 $(
                     if self.absent.contains(Field::$field as usize) {
@@ -207,7 +211,11 @@ macro_rules! record {
         #[cfg(any(test, feature = "proptest"))]
         impl $crate::model::arbitrary::Drawn for $name {
             fn drawn(source: &mut $crate::model::arbitrary::Source<'_>) -> Self {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
+                #[allow(
+                    non_camel_case_types,
+                    clippy::upper_case_acronyms,
+                    reason = "the names are XAPI's"
+                )]
                 enum Field { $($field),* }
                 let absent = source.absent(<Self as $crate::model::Record>::FIELDS.len());
                 Self {
@@ -224,7 +232,11 @@ macro_rules! record {
         impl $name {
             /// Takes away fields, given as bits, as if the source had not had them.
             pub(crate) fn lose(&mut self, fields: u128) {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
+                #[allow(
+                    non_camel_case_types,
+                    clippy::upper_case_acronyms,
+                    reason = "the names are XAPI's"
+                )]
                 enum Field { $($field),* }
                 $(
                     if fields & (1 << Field::$field as usize) != 0 {
@@ -237,7 +249,11 @@ macro_rules! record {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
+                #[allow(
+                    non_camel_case_types,
+                    clippy::upper_case_acronyms,
+                    reason = "the names are XAPI's"
+                )]
                 #[derive(Clone, Copy)]
                 enum Field { $($field,)* Unknown__ }
 
@@ -303,7 +319,11 @@ macro_rules! record {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap;
-                #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "the names are XAPI's")]
+                #[allow(
+                    non_camel_case_types,
+                    clippy::upper_case_acronyms,
+                    reason = "the names are XAPI's"
+                )]
                 enum Field { $($field),* }
                 let mut map = serializer.serialize_map(None)?;
                 $(

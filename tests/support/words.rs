@@ -8,15 +8,15 @@ use xcp_pool::model::Snapshot;
 
 /// What the objects of some databases are called, by ref; an empty text is an object without a name.
 #[derive(Clone, Debug, Default)]
-pub struct Names(BTreeMap<String, String>);
+pub(crate) struct Names(BTreeMap<String, String>);
 
 impl Names {
     /// For texts about objects that are not at hand; no ref may be shown.
-    pub fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self::default()
     }
 
-    pub fn of(snapshots: &[&Snapshot]) -> Self {
+    pub(crate) fn of(snapshots: &[&Snapshot]) -> Self {
         let mut names = Self::default();
         for snapshot in snapshots {
             names.add(&serde_json::from_str(&snapshot.to_json()).unwrap());
@@ -26,14 +26,14 @@ impl Names {
 
     /// Adds what the hosts of a world have in their databases now.
     #[cfg(feature = "simulator")]
-    pub fn add_world(&mut self, world: &xcp_pool::simulator::World, hosts: &[String]) {
+    pub(crate) fn add_world(&mut self, world: &xcp_pool::simulator::World, hosts: &[String]) {
         for database in hosts.iter().filter_map(|host| world.database(host).ok()) {
             self.add(&database.save());
         }
     }
 
     /// Adds a database as it is saved.
-    pub fn add(&mut self, database: &Json) {
+    pub(crate) fn add(&mut self, database: &Json) {
         for rows in database.as_object().unwrap().values() {
             for (reference, row) in rows.as_object().unwrap() {
                 let name = row["name_label"].as_str().unwrap_or_default();
@@ -44,7 +44,7 @@ impl Names {
 }
 
 /// What is wrong with a text; nothing if a person can read it.
-pub fn complaints(text: &str, names: &Names) -> Vec<String> {
+pub(crate) fn complaints(text: &str, names: &Names) -> Vec<String> {
     let mut wrong = Vec::new();
     let unseen = |c: char| {
         (c.is_control() && c != '\n')
@@ -83,7 +83,7 @@ pub fn complaints(text: &str, names: &Names) -> Vec<String> {
 }
 
 #[track_caller]
-pub fn assert_words(text: &str, names: &Names) {
+pub(crate) fn assert_words(text: &str, names: &Names) {
     let wrong = complaints(text, names);
     assert!(wrong.is_empty(), "{wrong:#?}\nin the text:\n{text}");
 }

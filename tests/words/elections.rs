@@ -11,7 +11,7 @@ use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// What may be known of the hosts, from nothing to too much.
-pub fn evidence(pool: &Snapshot) -> Vec<Evidence> {
+pub(crate) fn evidence(pool: &Snapshot) -> Vec<Evidence> {
     let role = |n: usize| match n % 5 {
         0 => Some(Role::Master),
         1 => Some(Role::Slave("10.0.0.1".into())),
@@ -70,7 +70,7 @@ fn decisions(pool: &Snapshot) -> Vec<Decision> {
 }
 
 /// Reads all decisions about a pool.
-pub fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
+pub(crate) fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
     for decision in decisions(pool) {
         for candidate in &decision.ranked {
             read(candidate.describe(pool));

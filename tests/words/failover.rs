@@ -7,7 +7,7 @@ use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// Reads what HA says of a pool, and of what may happen to it.
-pub fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
+pub(crate) fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
     let mut assessments = Vec::new();
     match assess(pool) {
         Ok(assessment) => assessments.push((pool.clone(), assessment)),

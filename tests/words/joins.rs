@@ -12,7 +12,12 @@ use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// Reads everything that is said of a join.
-pub fn texts(pool: &Snapshot, joiner: &Snapshot, options: &Options, read: &mut impl FnMut(String)) {
+pub(crate) fn texts(
+    pool: &Snapshot,
+    joiner: &Snapshot,
+    options: &Options,
+    read: &mut impl FnMut(String),
+) {
     let (pool, joiner) = (Arc::new(pool.clone()), Arc::new(joiner.clone()));
     let report = evaluate(pool.clone(), joiner.clone(), options);
     read(report.to_string());

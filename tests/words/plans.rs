@@ -9,7 +9,7 @@ use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// Reads the plans for each host of a pool.
-pub fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
+pub(crate) fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
     if let Ok(overview) = Overview::of(pool) {
         read(overview.to_string());
     }

@@ -9,7 +9,7 @@
 pub(crate) mod cases;
 mod wire;
 #[path = "../../support/words.rs"]
-pub mod words;
+pub(crate) mod words;
 
 use std::fmt;
 use std::time::Duration;
