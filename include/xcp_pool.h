@@ -1961,12 +1961,12 @@ xcp_status xcp_front_start(const xcp_simulator *simulator,
 /**
  * Tells where the hosts are served.
  *
- * `*hosts_json` is `{"schema": 1, "hosts": [{"name", "address", "http": "ip:port" | null, "https":
- * "ip:port"
- * | null, "url", "fingerprint": "SHA256:..." | null}...], "addresses": {address: url}}`, freed with
- * `xcp_string_free`: "url" is what `xcp_client_connect` takes, "fingerprint" what
- * `xcp_trust_store_pins` takes, and "addresses" what clients take as an option of that name, since
- * hosts name each other by their addresses in the world. From any thread.
+ * `*hosts_json` is `{"schema": 1, "hosts": [{"name", "address", "http": "ip:port" | null,
+ * "https": "ip:port" | null, "url", "fingerprint": "SHA256:..." | null}...],
+ * "addresses": {address: url}}`, freed with `xcp_string_free`: "url" is what `xcp_client_connect`
+ * takes, "fingerprint" what `xcp_trust_store_pins` takes, and "addresses" what clients take as an
+ * option of that name, since hosts name each other by their addresses in the world. From any
+ * thread.
  *
  * Safety:
  * `front` came from this library; `hosts_json` can be written; `error` is NULL or can be written.

@@ -1,8 +1,8 @@
 //! Resource pools of XCP-ng and XenServer hosts: decide, then act.
 //!
 //! # Example
-//! May *Ignite* join *Phantom*'s pool, and what must be done first? Here on the simulator; for real hosts the
-//! transport is an [`Http`](transport::Http).
+//! May *Ignite* join *Phantom*'s pool, and what must be done first? Here on the simulator; for real
+//! hosts the transport is an [`Http`](transport::Http).
 //! ```
 //! # #[cfg(feature = "simulator")] {
 //! use xcp_pool::client::{Client, Credentials};
@@ -49,16 +49,18 @@
 //! The [`manual`] shows how they hang together and how to add to them.
 //!
 //! # Logging
-//! With the feature `log` (default) the shell tells the program's logger, through the crate `log`, what
-//! it does, under the targets `xcp_pool::client`, `xcp_pool::operations` and `xcp_pool::transport`:
-//! - *warn*: a lost connection, a session that is gone, a call whose outcome is unknown, an operation
-//!   that was not done, a certificate that is seen first or is not the expected one;
-//! - *info*: logins, the way to the master, renewed sessions, the steps of operations and their ends;
+//! With the feature `log` (default) the shell tells the program's logger, through the crate `log`,
+//! what it does, under the targets `xcp_pool::client`, `xcp_pool::operations` and
+//! `xcp_pool::transport`:
+//! - *warn*: a lost connection, a session that is gone, a call whose outcome is unknown, an
+//!   operation that was not done, a certificate that is seen first or is not the expected one;
+//! - *info*: logins, the way to the master, renewed sessions, the steps of operations and their
+//!   ends;
 //! - *debug*: each request with its method, host, time, size and end; what is waited for.
 //!
 //! A line holds methods, addresses, times, names of objects and error codes; never parameters,
-//! passwords, refs of sessions, pool secrets, nor the bodies of requests and replies. Without a logger,
-//! or below its level, nothing is formatted or measured. The core logs nothing. A logger
+//! passwords, refs of sessions, pool secrets, nor the bodies of requests and replies. Without a
+//! logger, or below its level, nothing is formatted or measured. The core logs nothing. A logger
 //! must not call on the client that tells it something: that client may be waiting for it.
 //!
 //! The HTTP library is not as careful: at level *trace* `ureq_proto` logs the bytes of requests and

@@ -1,9 +1,11 @@
-//! What the shell tells the program's log, through the facade crate `log`; nothing without the feature.
+//! What the shell tells the program's log, through the facade crate `log`; nothing without the
+//! feature.
 //!
-//! For transport, client and operations; the core decides and says nothing. Each macro takes the room
-//! first, whose name is the target's: `debug!(client, "…")` is told under `xcp_pool::client`. Method
-//! names, endpoints, times and error codes may be told; parameters, replies, session refs, passwords
-//! and pool secrets never. Whatever a server or a person wrote goes through [`plain`] or [`brief`].
+//! For transport, client and operations; the core decides and says nothing. Each macro takes the
+//! room first, whose name is the target's: `debug!(client, "…")` is told under `xcp_pool::client`.
+//! Method names, endpoints, times and error codes may be told; parameters, replies, session refs,
+//! passwords and pool secrets never. Whatever a server or a person wrote goes through [`plain`] or
+//! [`brief`].
 
 use std::fmt;
 

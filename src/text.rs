@@ -1,8 +1,8 @@
 //! How words from outside are shown: so that they can neither move the cursor nor forge a line.
 //!
-//! Names, addresses and messages in a pool's database are whatever somebody wrote there. What a person
-//! reads shows them through [`quoted`] where they stand in a sentence as a name, and through [`plain`]
-//! where they stand alone.
+//! Names, addresses and messages in a pool's database are whatever somebody wrote there. What a
+//! person reads shows them through [`quoted`] where they stand in a sentence as a name, and through
+//! [`plain`] where they stand alone.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -70,8 +70,8 @@ impl Write for Escape<'_, '_> {
 
 /// Whether a character is not seen itself, but changes how or where others are.
 ///
-/// Control characters, the marks, embeddings, overrides and isolates of bidirectional text, line and
-/// paragraph separators, characters without width, and tags.
+/// Control characters, the marks, embeddings, overrides and isolates of bidirectional text, line
+/// and paragraph separators, characters without width, and tags.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,10 +1,11 @@
-//! Single XAPI calls as data: what must hold before, what holds after, what is lost, how to go back.
+//! Single XAPI calls as data: what must hold before, what holds after, what is lost, how to go
+//! back.
 //!
-//! An [`Action`] is one call to one server, or one wait; it says of itself what it needs and what it
-//! does, as [`Condition`]s that a snapshot can confirm, and what it destroys, as [`Loss`]es: one row each,
-//! of which no column has a default. A
-//! [`Remedy`] is what can be done about a finding: [`Choice`]s of actions, or advice to a person.
-//! Plans, operations and all sets of rules share them.
+//! An [`Action`] is one call to one server, or one wait; it says of itself what it needs and what
+//! it does, as [`Condition`]s that a snapshot can confirm, and what it destroys, as [`Loss`]es: one
+//! row each, of which no column has a default. A [`Remedy`] is what can be done about a finding:
+//! [`Choice`]s of actions, or advice to a person. Plans, operations and all sets of rules share
+//! them.
 
 mod action;
 mod condition;

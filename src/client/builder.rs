@@ -117,7 +117,8 @@ impl ClientBuilder {
     /// `xcp_pool/` and the version if not given.
     ///
     /// A server keeps 500 sessions of root per originator and drops the oldest beyond (xen-api
-    /// `Db_gc_util.timeout_sessions_common`): programs that log in often should have one of their own.
+    /// `Db_gc_util.timeout_sessions_common`): programs that log in often should have one of their
+    /// own.
     #[must_use]
     pub fn originator(mut self, originator: impl Into<String>) -> Self {
         self.options.originator = originator.into();

@@ -21,11 +21,11 @@ impl Client {
     ///
     /// Methods and parameters are XAPI's; `()` is the type of "no result".
     ///
-    /// A read is sent once more if the connection breaks, and then to the master that is found among
-    /// the pool's hosts. Reads, changes of single fields and `Async` calls are sent once more with a
-    /// new session if the server does not know the session, or is no longer the master. Other
-    /// writes are sent exactly once: after `SESSION_INVALID` the session is renewed, but whether to
-    /// try again is for the caller to decide.
+    /// A read is sent once more if the connection breaks, and then to the master that is found
+    /// among the pool's hosts. Reads, changes of single fields and `Async` calls are sent once more
+    /// with a new session if the server does not know the session, or is no longer the master.
+    /// Other writes are sent exactly once: after `SESSION_INVALID` the session is renewed, but
+    /// whether to try again is for the caller to decide.
     ///
     /// ```no_run
     /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {

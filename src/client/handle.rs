@@ -20,10 +20,10 @@ use crate::transport::{Cancel, Clock, Endpoint, Limits};
 /// follows a redirect or renews its session into another pool.
 ///
 /// # Other limits, and an end, for some calls
-/// [`with_limits`](Self::with_limits) and [`with_cancel`](Self::with_cancel) give views: clones whose
-/// calls have other limits, or end with a cancel token. Whatever a call leads to is under them: a
-/// renewed login, a redirect, the search for a new master, the wait for another thread that is
-/// searching already. Nobody else who uses the session is disturbed.
+/// [`with_limits`](Self::with_limits) and [`with_cancel`](Self::with_cancel) give views: clones
+/// whose calls have other limits, or end with a cancel token. Whatever a call leads to is under
+/// them: a renewed login, a redirect, the search for a new master, the wait for another thread that
+/// is searching already. Nobody else who uses the session is disturbed.
 ///
 /// ```no_run
 /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {

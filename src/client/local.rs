@@ -43,11 +43,11 @@ struct Shared {
 impl LocalSession {
     /// Logs in at this very host (`session.slave_local_login_with_password`).
     ///
-    /// The host does not end such sessions by itself: one whose reply is lost on its way stays until
-    /// its toolstack restarts.
+    /// The host does not end such sessions by itself: one whose reply is lost on its way stays
+    /// until its toolstack restarts.
     ///
-    /// The limits are those of each call, and `cancel` cancels whatever the session is doing; it still
-    /// logs out.
+    /// The limits are those of each call, and `cancel` cancels whatever the session is doing; it
+    /// still logs out.
     ///
     /// # Errors
     /// `Fault` with `SESSION_AUTHENTICATION_FAILED` for another password; `Transport`, `Timeout`,

@@ -31,13 +31,12 @@
 //! time was over, the caller cancelled, the search found the master elsewhere meanwhile), leaves a
 //! session behind that nobody knows. It cannot be found again: the class `session` has neither
 //! `get_all` nor `get_all_records` and sends no events, and a session is addressed by its ref or
-//! uuid, which only the lost reply had.
-//! `session.logout_subject_identifier` would not do: it ends *all* other sessions of a user from a
-//! directory, those of other programs included, and a local user such as root is no such subject.
-//! The server itself drops a session after 24 hours without a call, and the oldest of an originator
-//! beyond 500 (xen-api `Xapi_globs`, `Db_gc_util`). That is why the originator does not differ from
-//! login to login: a program that fails again and again is then bounded by its own 500, and costs no
-//! other program its sessions.
+//! uuid, which only the lost reply had. `session.logout_subject_identifier` would not do: it ends
+//! *all* other sessions of a user from a directory, those of other programs included, and a local
+//! user such as root is no such subject. The server itself drops a session after 24 hours without a
+//! call, and the oldest of an originator beyond 500 (xen-api `Xapi_globs`, `Db_gc_util`). That is
+//! why the originator does not differ from login to login: a program that fails again and again is
+//! then bounded by its own 500, and costs no other program its sessions.
 
 mod beside;
 mod bounds;

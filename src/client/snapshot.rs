@@ -19,8 +19,8 @@ impl Client {
     /// Reads the records of a scope, in one request.
     ///
     /// The server takes the list of objects at once, but reads the records one after another and
-    /// leaves out those that vanished meanwhile: the snapshot is *nearly* a cut. Where that matters,
-    /// before an act, use [`Self::settled_snapshot`].
+    /// leaves out those that vanished meanwhile: the snapshot is *nearly* a cut. Where that
+    /// matters, before an act, use [`Self::settled_snapshot`].
     ///
     /// A class that the server's release lacks is not covered. A record that cannot be decoded is
     /// told in [`Snapshot::problems`].

@@ -30,8 +30,8 @@ impl ClockReading {
 impl Client {
     /// Reads a host's clock (`host.get_servertime`).
     ///
-    /// The answer is as old as its way here took, of which nobody knows more than the round trip: it
-    /// counts as given in the middle of that.
+    /// The answer is as old as its way here took, of which nobody knows more than the round trip:
+    /// it counts as given in the middle of that.
     ///
     /// # Errors
     /// As [`Self::call`].

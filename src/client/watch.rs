@@ -19,7 +19,8 @@ use crate::wire::{Batch, Change, Operation};
 ///
 /// An iterator over changes; [`snapshot`](Self::snapshot) is the pool as it was after the change
 /// that came last, or a little later: the server sends changes in batches, and leaves out what was
-/// undone within one. It ends when its [`canceller`](Self::canceller) is cancelled, from any thread.
+/// undone within one. It ends when its [`canceller`](Self::canceller) is cancelled, from any
+/// thread.
 ///
 /// An error does not end it: the next item is the next try, after a pause that grows. When the
 /// session or the master changed, or the server lost track of what was deleted, the whole is read
@@ -147,7 +148,8 @@ impl Watch {
 
     /// Returns the next change, but waits no longer than until `cancel` is cancelled.
     ///
-    /// That ends this wait alone, with the error `Cancelled`; nothing that happens meanwhile is lost.
+    /// That ends this wait alone, with the error `Cancelled`; nothing that happens meanwhile is
+    /// lost.
     pub fn next_under(&mut self, cancel: &Cancel) -> Option<Result<Change>> {
         loop {
             if self.client.cancel.is_cancelled() {

@@ -24,13 +24,14 @@ const COPY_PAUSE: u64 = 300;
 /// so everything newer comes as evidence. The server checks nothing but the local `ha_armed`; that
 /// the old master is really off, only a person can say.
 ///
-/// What hosts say of themselves counts more than the snapshot: if the recorded master follows another
-/// host, that one is the master that is gone; if it has lost its role, a hand-over failed half-way, nobody
-/// is master, and every member is a candidate, the old master included.
+/// What hosts say of themselves counts more than the snapshot: if the recorded master follows
+/// another host, that one is the master that is gone; if it has lost its role, a hand-over failed
+/// half-way, nobody is master, and every member is a candidate, the old master included.
 ///
 /// Ranked by: eligible, without a role after a hand-over (others follow it already), highest known
-/// generation of the database (unless the pool had two masters and generations mean nothing), newest
-/// version, most shared storage attached, most members reached, enabled, no guidance pending, uuid.
+/// generation of the database (unless the pool had two masters and generations mean nothing),
+/// newest version, most shared storage attached, most members reached, enabled, no guidance
+/// pending, uuid.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.

@@ -13,13 +13,14 @@ use crate::model::{Host, Ref, Snapshot};
 /// Whom the master should hand over to (`pool.designate_new_master`).
 ///
 /// The server demands little of the new master and everything of the others: every host must be up,
-/// as each gets a copy of the database first. What it does not test (versions, storage, maintenance)
-/// is held against a candidate here: a new master older than a member loses that member.
+/// as each gets a copy of the database first. What it does not test (versions, storage,
+/// maintenance) is held against a candidate here: a new master older than a member loses that
+/// member.
 ///
-/// Ranked by: eligible, fewest warnings, newest version, most shared storage attached, enabled, uuid.
-/// A version that is not known has to be confirmed. Other missing evidence does not rule a host out,
-/// since the server asks all hosts itself before anything changes; but it keeps the verdict from
-/// being safe.
+/// Ranked by: eligible, fewest warnings, newest version, most shared storage attached, enabled,
+/// uuid. A version that is not known has to be confirmed. Other missing evidence does not rule a
+/// host out, since the server asks all hosts itself before anything changes; but it keeps the
+/// verdict from being safe.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.

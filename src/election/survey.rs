@@ -86,9 +86,9 @@ impl<'a> Survey<'a> {
 
     /// The survey by what hosts say of themselves, which is newer than the snapshot.
     ///
-    /// The master is whom the recorded one follows. Nobody is if that host has lost its role, or follows
-    /// one that has: a hand-over failed half-way (`xapi_pool_transition.ml:148-192`), and whoever agreed
-    /// to it never takes itself for the master again.
+    /// The master is whom the recorded one follows. Nobody is if that host has lost its role, or
+    /// follows one that has: a hand-over failed half-way (`xapi_pool_transition.ml:148-192`), and
+    /// whoever agreed to it never takes itself for the master again.
     pub(super) fn by_their_word(mut self) -> Self {
         // Whoever follows each other in a circle is found out after a round.
         for _ in 0..self.members.len() {

@@ -130,8 +130,8 @@ impl<'a> Sharing<'a> {
 
     /// Why a VM is not agile, unless it is.
     ///
-    /// Like the server this stops at the first reason: GPUs, USB, disks, then networks. A PIF need not
-    /// be attached. Dead hosts count while they are enabled.
+    /// Like the server this stops at the first reason: GPUs, USB, disks, then networks. A PIF need
+    /// not be attached. Dead hosts count while they are enabled.
     pub fn not_agile(&self, vm: &Vm) -> Option<NotAgile> {
         if !vm.VGPUs.is_empty() {
             return Some(NotAgile::HasVgpu);

@@ -197,7 +197,8 @@ impl Packing {
         }
     }
 
-    /// Lets each host fail in turn, then each of the rest; the first sequence that cannot be survived.
+    /// Lets each host fail in turn, then each of the rest; the first sequence that cannot be
+    /// survived.
     ///
     /// The server plays each sequence from the start; sequences with the same start share it here.
     fn fail(

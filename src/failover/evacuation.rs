@@ -41,8 +41,9 @@ impl Planner<'_> {
     /// agile, or `HOST_NOT_ENOUGH_FREE_MEMORY`.
     ///
     /// # Errors
-    /// `Fault` `HANDLE_INVALID` for an unknown VM; `INTERNAL_ERROR` for one of an unspecified domain
-    /// type, and where the server gives up over anti-affinity groups: see [`Planner::evacuation`].
+    /// `Fault` `HANDLE_INVALID` for an unknown VM; `INTERNAL_ERROR` for one of an unspecified
+    /// domain type, and where the server gives up over anti-affinity groups: see
+    /// [`Planner::evacuation`].
     pub fn vm_failover_plan(
         &self,
         failed_hosts: &[Ref<Host>],
@@ -79,9 +80,9 @@ impl Planner<'_> {
     /// anti-affinity group evenly, then at least over two hosts, then forgets about groups.
     ///
     /// # Errors
-    /// `Fault` as for [`Planner::vm_failover_plan`]. The server has a flaw here: if spreading evenly
-    /// fails for any but the last (largest) VM of the groups, it raises `INTERNAL_ERROR` instead of
-    /// going on with the second plan.
+    /// `Fault` as for [`Planner::vm_failover_plan`]. The server has a flaw here: if spreading
+    /// evenly fails for any but the last (largest) VM of the groups, it raises `INTERNAL_ERROR`
+    /// instead of going on with the second plan.
     pub fn evacuation(
         &self,
         targets: &[Ref<Host>],

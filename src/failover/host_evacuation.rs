@@ -24,8 +24,8 @@ impl Planner<'_> {
     ///
     /// Its obstacles are the answer to `host.get_vms_which_prevent_evacuation`. VMs go to any other
     /// enabled host whose software is not older, and must be able to run on each of those. With HA
-    /// enabled, a VM that HA does not protect stays. What keeps a VM from migrating at all wins over
-    /// what keeps it from those hosts; a lack of memory wins over both.
+    /// enabled, a VM that HA does not protect stays. What keeps a VM from migrating at all wins
+    /// over what keeps it from those hosts; a lack of memory wins over both.
     ///
     /// Beyond what the planner needs this reads the classes VM_metrics and VM_guest_metrics: a VM
     /// whose guest metrics are not there counts as one without drivers, as on the server.

@@ -44,8 +44,8 @@ impl<'a> Planner<'a> {
     /// (`pool.ha_compute_hypothetical_max_host_failures_to_tolerate`).
     ///
     /// # Errors
-    /// `Fault` `INVALID_VALUE` for a priority that is none of [`RESTART_PRIORITIES`], `HANDLE_INVALID`
-    /// for an unknown VM that would be protected.
+    /// `Fault` `INVALID_VALUE` for a priority that is none of [`RESTART_PRIORITIES`],
+    /// `HANDLE_INVALID` for an unknown VM that would be protected.
     pub fn hypothetical_maximum(&self, priorities: &BTreeMap<Ref<Vm>, String>) -> Result<Maximum> {
         for priority in priorities.values() {
             if !RESTART_PRIORITIES.contains(&priority.as_str()) {
@@ -68,7 +68,8 @@ impl<'a> Planner<'a> {
         Maximum { value, limit, probes }
     }
 
-    /// The halving search of `Helpers.bisect`, which is taken for exact where the question is monotone.
+    /// The halving search of `Helpers.bisect`, which is taken for exact where the question is
+    /// monotone.
     fn bisect(
         &self,
         restarting: &Result<Restarting<'a>, Fault>,

@@ -38,8 +38,8 @@ pub(super) struct TiedVm<'a> {
 impl Restarting<'_> {
     /// Offline protected VMs that are not in the agile plan.
     ///
-    /// The server counts *every* offline VM that is not agile among them, though it starts those that
-    /// it can tie to a host.
+    /// The server counts *every* offline VM that is not agile among them, though it starts those
+    /// that it can tie to a host.
     pub(super) fn not_restarted(&self) -> Vec<NotRestarted> {
         let tied = self.tied.iter().filter(|tied| tied.offline).map(|tied| NotRestarted {
             vm: tied.vm.clone(),

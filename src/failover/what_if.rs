@@ -68,8 +68,8 @@ impl WhatIf {
     /// What HA would say about the pool of a snapshot after this.
     ///
     /// # Errors
-    /// `InvalidInput` if the snapshot has no pool record, or more than one; `Fault` `HANDLE_INVALID`
-    /// for an unknown host or VM.
+    /// `InvalidInput` if the snapshot has no pool record, or more than one; `Fault`
+    /// `HANDLE_INVALID` for an unknown host or VM.
     pub fn ask(&self, snapshot: &Snapshot) -> Result<WhatIfOutcome> {
         let planner = Planner::new(snapshot)?;
         let before = planner.maximum().value;

@@ -36,8 +36,8 @@ impl Calls {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fails if this thread is in a callback for which a call on the client waits: each would wait for
-    /// the other.
+    /// Fails if this thread is in a callback for which a call on the client waits: each would wait
+    /// for the other.
     pub(super) fn are_free_here(&self) -> Result<(), Failure> {
         BUSY.with_borrow(|busy| self.not_waited_for(busy))
     }
@@ -91,8 +91,8 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Runs something as calls on some clients, under a token that their cancels, the given one and some
-/// others end.
+/// Runs something as calls on some clients, under a token that their cancels, the given one and
+/// some others end.
 ///
 /// # Safety
 /// `cancel` is NULL or came from this library.

@@ -1,9 +1,9 @@
 //! The C ABI: what `include/xcp_pool.h` declares.
 //!
 //! The header is the documentation for C; it is made from this module. Whoever changes a function
-//! here keeps four rules: arguments are checked before anything is done, outputs are written last and
-//! only on success, no panic crosses, and nothing is read through a pointer that the registry of
-//! living objects does not know.
+//! here keeps four rules: arguments are checked before anything is done, outputs are written last
+//! and only on success, no panic crosses, and nothing is read through a pointer that the registry
+//! of living objects does not know.
 
 #![allow(non_camel_case_types, reason = "types are named as in C")]
 #![allow(

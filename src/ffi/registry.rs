@@ -1,9 +1,9 @@
 //! Everything that was handed out to C and not yet given back.
 //!
 //! A pointer that comes back from C is looked up here before anything is read through it. So a
-//! pointer that was freed, that never was ours or that has another type is an error and no undefined
-//! behaviour, as long as no new object took its address; and freeing an object in the middle of
-//! another thread's call only ends it when that call does.
+//! pointer that was freed, that never was ours or that has another type is an error and no
+//! undefined behaviour, as long as no new object took its address; and freeing an object in the
+//! middle of another thread's call only ends it when that call does.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;

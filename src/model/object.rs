@@ -64,8 +64,8 @@ impl Object {
         Label(self)
     }
 
-    /// The object in a list of its kind: what people named it between quotation marks, what is named
-    /// by rule, such as a device, without; else its uuid, or ref.
+    /// The object in a list of its kind: what people named it between quotation marks, what is
+    /// named by rule, such as a device, without; else its uuid, or ref.
     pub(crate) fn word(&self) -> impl fmt::Display {
         Word(self)
     }

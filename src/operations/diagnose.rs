@@ -14,8 +14,8 @@ use crate::transport::Endpoint;
 /// Says in what state a pool is, also when no master answers.
 ///
 /// Every known host is asked for itself, at the same time, [a while](Members::patience) at most:
-/// those that were given, those of the last snapshot, those of the master's records, and the masters
-/// that members name. Nothing is changed, and no session is left behind.
+/// those that were given, those of the last snapshot, those of the master's records, and the
+/// masters that members name. Nothing is changed, and no session is left behind.
 ///
 /// # Errors
 /// `Cancelled`. A host that does not answer is part of the diagnosis.
@@ -55,9 +55,9 @@ pub fn diagnose(members: &Members) -> Result<Diagnosis> {
 
 /// Asks every host of a snapshot what it is, all at the same time.
 ///
-/// For [`election`](crate::election): who answers, who follows whom, who is in emergency mode. A host
-/// that says nothing for certain, as one whose certificate is not trusted, has no evidence; one that is
-/// not there costs 15 s.
+/// For [`election`](crate::election): who answers, who follows whom, who is in emergency mode. A
+/// host that says nothing for certain, as one whose certificate is not trusted, has no evidence;
+/// one that is not there costs 15 s.
 ///
 /// # Errors
 /// `Cancelled`.

@@ -61,11 +61,12 @@ const ROLE_GRACE: Duration = Duration::from_secs(300);
 /// Storage that a failed attempt detached is attached again.
 ///
 /// The outcome is `Done` once the pool does not know the host and the host answers as a pool of its
-/// own; `NotDone` if it stays a member; `Unknown` if the deadline passed before, with what was seen.
+/// own; `NotDone` if it stays a member; `Unknown` if the deadline passed before, with what was
+/// seen.
 ///
 /// # Errors
-/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
-/// to a person, `Cancelled`; what keeps a server from being asked at all.
+/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves
+/// something to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn eject(
     pool: &Client,
     plan: &Plan,
@@ -163,8 +164,8 @@ impl Leaving<'_> {
         Ok(())
     }
 
-    /// Asks a host without attached storage whether it is leaving already, as one does that a call of
-    /// somebody else has detached.
+    /// Asks a host without attached storage whether it is leaving already, as one does that a call
+    /// of somebody else has detached.
     ///
     /// The master may have died in between, and know nothing of that call.
     fn may_be_leaving(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {

@@ -68,18 +68,18 @@ const SILENCE_GRACE: Duration = Duration::from_secs(90);
 /// Sees for itself that it did, and that all others follow.
 ///
 /// `pool` is a client of the pool. If the host is master already nothing is called. Before the call
-/// every host is asked what it is, and [`election::planned`] decides anew; while another hand-over is
-/// under way, or so fresh that the hosts still have their old roles, it is waited for. The call is made
-/// once: what became of it is seen, at the new master.
+/// every host is asked what it is, and [`election::planned`] decides anew; while another hand-over
+/// is under way, or so fresh that the hosts still have their old roles, it is waited for. The call
+/// is made once: what became of it is seen, at the new master.
 ///
-/// The outcome is `Done` once the host is master, answers logins, and all members that the plan lists
-/// follow it, live and enabled; `NotDone` if the old master stays, or if the hand-over left the pool
-/// without a master (`HOST_BROKEN`), with what each host says and how to recover; `Unknown` if the
-/// deadline passed before.
+/// The outcome is `Done` once the host is master, answers logins, and all members that the plan
+/// lists follow it, live and enabled; `NotDone` if the old master stays, or if the hand-over left
+/// the pool without a master (`HOST_BROKEN`), with what each host says and how to recover;
+/// `Unknown` if the deadline passed before.
 ///
 /// # Errors
-/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
-/// to a person, `Cancelled`; what keeps a server from being asked at all.
+/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves
+/// something to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn hand_over(
     pool: &Client,
     plan: &Plan,
@@ -192,8 +192,8 @@ impl HandOver<'_> {
         self.members.iter().find(starts).map(|member| member.name.as_str())
     }
 
-    /// Asks every host what it is, and hands over if nothing stands against it; returns the pool as it
-    /// was.
+    /// Asks every host what it is, and hands over if nothing stands against it; returns the pool as
+    /// it was.
     fn designate(&self, now: &Snapshot, run: &mut Run<'_, '_>) -> Result<Overview, Stop> {
         let mut evidence = evidence(self.pool, now)?;
         run.check()?;

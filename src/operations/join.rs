@@ -52,20 +52,21 @@ impl fmt::Display for Joined {
 
 /// How long the pool may take to show a host whose join raised a fault.
 ///
-/// A fault may come after the deed, as one of the last steps; the record of the host is in the pool's
-/// database by then, which a master that is just busy shows a little later.
+/// A fault may come after the deed, as one of the last steps; the record of the host is in the
+/// pool's database by then, which a master that is just busy shows a little later.
 const FAULT_GRACE: Duration = Duration::from_secs(15);
 
-/// How long a host that the pool knows may still be its own master after a join that raised a fault.
+/// How long a host that the pool knows may still be its own master after a join that raised a
+/// fault.
 ///
-/// A host that follows is gone from its own pool with the restart of its toolstack. A join that fails
-/// in its last steps leaves the host's records behind, and the host never follows.
+/// A host that follows is gone from its own pool with the restart of its toolstack. A join that
+/// fails in its last steps leaves the host's records behind, and the host never follows.
 const HALF_WAY_GRACE: Duration = Duration::from_secs(60);
 
 /// How long a joiner may answer as its own master after a join whose reply was lost.
 ///
-/// A member keeps its old role until its toolstack restarts; a join that waits for unreachable members
-/// shows itself in 200 s each, so this is generous.
+/// A member keeps its old role until its toolstack restarts; a join that waits for unreachable
+/// members shows itself in 200 s each, so this is generous.
 const SILENCE_GRACE: Duration = Duration::from_secs(300);
 
 /// Makes a host a member of a pool, as planned; sees for itself that it became one.
@@ -150,8 +151,8 @@ enum Settled {
 }
 
 impl Joining<'_> {
-    /// Waits for a join that somebody else ordered, or this caller before it was interrupted. Two joins
-    /// of one host at a time would spoil each other.
+    /// Waits for a join that somebody else ordered, or this caller before it was interrupted. Two
+    /// joins of one host at a time would spoil each other.
     fn stand(&self, run: &mut Run<'_, '_>) -> Result<Stand, Stop> {
         let mut waited = false;
         let first = run.until(|_| {
@@ -188,7 +189,8 @@ impl Joining<'_> {
         Ok(Stand::Alone)
     }
 
-    /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not join.
+    /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not
+    /// join.
     ///
     /// Returns the preflight's report on the databases just before the join.
     fn arrive(&self, run: &mut Run<'_, '_>) -> Result<Report, Stop> {
@@ -248,8 +250,8 @@ impl Joining<'_> {
         Ok((report, heard))
     }
 
-    /// Sees what became of a call that failed, as far as was heard: that the host joined all the same, or
-    /// why not.
+    /// Sees what became of a call that failed, as far as was heard: that the host joined all the
+    /// same, or why not.
     fn look(&self, heard: &Heard, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         let grace = match heard {
             Heard::Done => return Ok(()),

@@ -84,17 +84,17 @@ impl fmt::Display for JoinAttempt {
 ///
 /// Never two at once.
 ///
-/// `joiners` are clients of the hosts, in the order of the plans. All are looked at before the first one
-/// joins. Before each further join the pool has to be at rest: nothing is under way, the last host is
-/// live and enabled. A host that is a member already only waits for that. The deadline is that of all
-/// joins together.
+/// `joiners` are clients of the hosts, in the order of the plans. All are looked at before the
+/// first one joins. Before each further join the pool has to be at rest: nothing is under way, the
+/// last host is live and enabled. A host that is a member already only waits for that. The deadline
+/// is that of all joins together.
 ///
 /// After a join of which it is not known whether it was done nobody else joins, whatever
 /// `on_failure` says. Calling again goes on where this ended.
 ///
 /// # Errors
-/// `InvalidInput` if the clients are not those of the plans, `State` if a plan leaves something to a
-/// person, `Cancelled`; what keeps the pool from being asked at all.
+/// `InvalidInput` if the clients are not those of the plans, `State` if a plan leaves something to
+/// a person, `Cancelled`; what keeps the pool from being asked at all.
 pub fn join_many(
     pool: &Client,
     joiners: &[&Client],

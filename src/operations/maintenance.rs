@@ -49,18 +49,19 @@ impl fmt::Display for Maintained {
 ///
 /// The member is disabled, its VMs move away, it reboots, is waited for and enabled again.
 ///
-/// `pool` is a client of the pool's master. Before anything is done the server is asked which VMs keep
-/// the host from being emptied; it is not rebooted while a VM is on it. If a step before the reboot
-/// fails, the host is enabled again; VMs that have moved stay where they are, which is told. Calling
-/// again goes on where this ended: whether the host has rebooted is seen by the time of its last boot.
+/// `pool` is a client of the pool's master. Before anything is done the server is asked which VMs
+/// keep the host from being emptied; it is not rebooted while a VM is on it. If a step before the
+/// reboot fails, the host is enabled again; VMs that have moved stay where they are, which is told.
+/// Calling again goes on where this ended: whether the host has rebooted is seen by the time of its
+/// last boot.
 ///
-/// The outcome is `Done` once the host is back after another boot, live, with its storage attached, and
-/// enabled if it was; `NotDone` if it was not rebooted, or cannot be enabled; `Unknown` if the
+/// The outcome is `Done` once the host is back after another boot, live, with its storage attached,
+/// and enabled if it was; `NotDone` if it was not rebooted, or cannot be enabled; `Unknown` if the
 /// deadline passed while something was under way.
 ///
 /// # Errors
-/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves something
-/// to a person, `Cancelled`; what keeps a server from being asked at all.
+/// `InvalidInput` if the plan is for something else or of another pool, `State` if it leaves
+/// something to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn maintenance(
     pool: &Client,
     plan: &Plan,
@@ -116,8 +117,8 @@ struct Maintenance<'a> {
     boot_time: Option<&'a str>,
 }
 
-/// What an error in a stage means: a step that failed, or that the time is over while something may be
-/// under way.
+/// What an error in a stage means: a step that failed, or that the time is over while something may
+/// be under way.
 fn broken_off(stop: Stop, run: &Run<'_, '_>) -> Stop {
     match stop {
         Stop::Error(error)

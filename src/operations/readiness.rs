@@ -7,8 +7,9 @@ use crate::preflight::{self, Evidence, Options, Report};
 
 /// Reads a pool and a host, and tells whether the host may join.
 ///
-/// The evidence that no database has is read, too. `pool` is a client of the pool's master, `joiner` one of the host that is to join. What `options`
-/// has of the evidence stays as it is; the rest is that of [`join_evidence`].
+/// The evidence that no database has is read, too. `pool` is a client of the pool's master,
+/// `joiner` one of the host that is to join. What `options` has of the evidence stays as it is; the
+/// rest is that of [`join_evidence`].
 ///
 /// ```no_run
 /// # fn example(pool: &xcp_pool::client::Client, host: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
@@ -42,8 +43,8 @@ pub fn preflight(pool: &Client, joiner: &Client, options: &Options) -> Result<Re
 /// * Both clocks (`host.get_servertime`), right after one another. The joiner's is that of its
 ///   answer; the master's is carried on to that moment. Either counts as read in the middle of its
 ///   round trip, so they are comparable to a second and half of both round trips.
-/// * The address that the pool knows its master by, which [`join`](crate::operations::join) gives to
-///   `pool.join`.
+/// * The address that the pool knows its master by, which [`join`](crate::operations::join) gives
+///   to `pool.join`.
 ///
 /// What is left out:
 /// * The editions of the licence daemon. `host.editions`, in the database, has their names; the

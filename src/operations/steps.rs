@@ -45,7 +45,8 @@ pub(super) enum Did {
     It,
 }
 
-/// Runs one action, unless its effect holds already; stops before it destroys what nobody agreed to.
+/// Runs one action, unless its effect holds already; stops before it destroys what nobody agreed
+/// to.
 pub(super) fn act(
     sides: Sides<'_>,
     plan: &Plan,
@@ -95,14 +96,14 @@ pub(super) fn act(
     }
 }
 
-/// Whether the server does something else with the object, which it may have been told by this caller
-/// before it was interrupted.
+/// Whether the server does something else with the object, which it may have been told by this
+/// caller before it was interrupted.
 fn is_busy(error: &Error) -> bool {
     error.is_fault("OTHER_OPERATION_IN_PROGRESS")
 }
 
-/// How long something else may go on with the object of an action: the shutdown of a VM, for example,
-/// takes minutes.
+/// How long something else may go on with the object of an action: the shutdown of a VM, for
+/// example, takes minutes.
 const BUSY_GRACE: Duration = Duration::from_secs(300);
 
 /// How long the effect of a call that got no answer may take to show.

@@ -11,9 +11,9 @@
 //! an object             { and how many entries it has, then each name and its value: {2
 //! ```
 //!
-//! A line feed ends each of these. Entries are in the order of the bytes of their names. Since lengths and
-//! counts come first, no text can pass for the end of one thing and the beginning of another,
-//! whatever it has in it.
+//! A line feed ends each of these. Entries are in the order of the bytes of their names. Since
+//! lengths and counts come first, no text can pass for the end of one thing and the beginning of
+//! another, whatever it has in it.
 
 use std::fmt;
 

@@ -27,7 +27,8 @@ impl Digest {
 
 /// The text that a digest is of: what kind of thing it is of, and that in canonical form.
 ///
-/// The first line keeps one kind's digests from passing for another's, and an older form's for a newer.
+/// The first line keeps one kind's digests from passing for another's, and an older form's for a
+/// newer.
 pub(super) fn text(kind: &str, value: &(impl Serialize + ?Sized)) -> String {
     // Plans are made of types whose `Serialize` is derived, or writes a string: none refuses.
     let value = canonical(value).expect("all of a plan can be written");

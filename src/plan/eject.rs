@@ -24,9 +24,10 @@ const NEEDED: &[Class] = &[
 ///
 /// The plan tells what that destroys, and what stands in the way.
 ///
-/// The snapshot is the pool's, of [`Scope::Failover`](crate::client::Scope::Failover) or more. Every
-/// precondition of `pool.eject` that does not hold is in [`Plan::unsolved`], all of them at once;
-/// [`Purpose::Eject`] tells what goes with the host, [`Plan::losses`] what is destroyed thereby.
+/// The snapshot is the pool's, of [`Scope::Failover`](crate::client::Scope::Failover) or more.
+/// Every precondition of `pool.eject` that does not hold is in [`Plan::unsolved`], all of them at
+/// once; [`Purpose::Eject`] tells what goes with the host, [`Plan::losses`] what is destroyed
+/// thereby.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no single pool with a master, or not this host.
@@ -60,7 +61,8 @@ pub fn eject(pool: &Snapshot, host: &Ref<Host>) -> Result<Plan> {
     })
 }
 
-/// Every reason for which `pool.eject` would refuse, or get stuck half-way (`xapi_pool.ml`, `eject`).
+/// Every reason for which `pool.eject` would refuse, or get stuck half-way (`xapi_pool.ml`,
+/// `eject`).
 fn refusals(pool: &Snapshot, host: &Ref<Host>, record: &Host) -> Vec<Unsolved> {
     let mut refusals = missing_classes(pool, NEEDED);
     let mut refuse = |rule: &str, message: String, by_person: &str| {

@@ -36,9 +36,10 @@ const NEEDED: &[Class] = &[Class::Pool, Class::Host, Class::HostMetrics];
 ///
 /// The snapshot is the pool's, of [`Scope::Overview`](crate::client::Scope::Overview) or more; the
 /// evidence is what is known of the hosts beside it, see
-/// [`operations::evidence`](crate::operations::evidence). Everything that [`election::planned`] holds
-/// against the host and that rules it out is in [`Plan::unsolved`], all of it at once; what only
-/// speaks against it is a warning of [`Purpose::HandOver`]. A plan for the present master does nothing.
+/// [`operations::evidence`](crate::operations::evidence). Everything that [`election::planned`]
+/// holds against the host and that rules it out is in [`Plan::unsolved`], all of it at once; what
+/// only speaks against it is a warning of [`Purpose::HandOver`]. A plan for the present master does
+/// nothing.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no single pool with a master, or not this host.

@@ -73,8 +73,8 @@ impl Report {
     /// Plans the join that the report was made for: remedies, the join, the wait.
     ///
     /// Findings that stand in the way get the steps of the chosen remedy; those without one, and
-    /// those for which evidence is missing, are [`Plan::unsolved`]. Overridden findings get no steps;
-    /// if one of them is what only `pool.join_force` passes, the plan calls that.
+    /// those for which evidence is missing, are [`Plan::unsolved`]. Overridden findings get no
+    /// steps; if one of them is what only `pool.join_force` passes, the plan calls that.
     ///
     /// # Errors
     /// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist.
@@ -130,8 +130,9 @@ impl Report {
 
 /// When an action has its turn: whatever uses something goes before what it uses.
 ///
-/// XAPI checks in another order, in which HA keeps its storage, a VM its disks and networks, and the
-/// storage of a cluster keeps the cluster (`HA_IS_ENABLED`, `VDI_IN_USE`, `CLUSTER_STACK_IN_USE`).
+/// XAPI checks in another order, in which HA keeps its storage, a VM its disks and networks, and
+/// the storage of a cluster keeps the cluster (`HA_IS_ENABLED`, `VDI_IN_USE`,
+/// `CLUSTER_STACK_IN_USE`).
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     Ha,

@@ -35,12 +35,13 @@ pub struct Joins {
 
 /// Plans that hosts join a pool, one after the other.
 ///
-/// For each host there is a report, with the choices for it. Each is held against the pool as it will be by then: with the hosts before it as members, and what
-/// they bring along. So two joiners that clash with each other, and not with the pool, are found before
-/// the first one joins.
+/// For each host there is a report, with the choices for it. Each is held against the pool as it
+/// will be by then: with the hosts before it as members, and what they bring along. So two joiners
+/// that clash with each other, and not with the pool, are found before the first one joins.
 ///
 /// # Errors
-/// `InvalidInput` as for [`Report::plan`], or for a report of another pool; the error names the joiner.
+/// `InvalidInput` as for [`Report::plan`], or for a report of another pool; the error names the
+/// joiner.
 pub fn join_many<'a>(
     joiners: impl IntoIterator<Item = (&'a Report, &'a Choices)>,
 ) -> Result<Joins> {
@@ -108,7 +109,8 @@ impl Joins {
     /// Fails unless all plans can run as they are.
     ///
     /// # Errors
-    /// As [`Plan::check`], for the first plan that cannot; `InvalidInput` for no or different pools.
+    /// As [`Plan::check`], for the first plan that cannot; `InvalidInput` for no or different
+    /// pools.
     pub fn check(&self) -> Result<()> {
         let Some(first) = self.plans.first() else {
             return Err(Error::new(ErrorKind::InvalidInput, "the plan has no joins"));
@@ -155,7 +157,8 @@ fn after(report: &Report, plan: &Plan) -> (Snapshot, Vec<String>) {
     (after, open)
 }
 
-/// Lets new members come up: they are live and enabled with their storage before the next host joins.
+/// Lets new members come up: they are live and enabled with their storage before the next host
+/// joins.
 fn start(after: &mut Snapshot, joiner: &Snapshot) {
     let new: Vec<_> = after.host.refs().filter(|host| Changes::is_new(host)).cloned().collect();
     for reference in new {

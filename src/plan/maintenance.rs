@@ -43,9 +43,10 @@ const NEEDED: &[Class] = &[
 
 /// Plans that a member is disabled, emptied, rebooted, awaited and enabled again.
 ///
-/// The snapshot is the pool's, of [`Scope::Failover`](crate::client::Scope::Failover) or more. VMs that
-/// cannot move, each with its reason, and whatever else is in the way are in [`Plan::unsolved`], all of it
-/// at once. The master has to hand over first. A host that is disabled already stays so afterwards.
+/// The snapshot is the pool's, of [`Scope::Failover`](crate::client::Scope::Failover) or more. VMs
+/// that cannot move, each with its reason, and whatever else is in the way are in
+/// [`Plan::unsolved`], all of it at once. The master has to hand over first. A host that is
+/// disabled already stays so afterwards.
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no single pool with a master, or not this host.

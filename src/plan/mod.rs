@@ -1,8 +1,8 @@
 //! What to do, as data: steps that can be printed, reviewed, hashed, saved and replayed.
 //!
-//! A [`Plan`] decides everything beforehand: running it leaves no choice open. What stands in its way
-//! is listed as [`Unsolved`], all of it at once, and so is what it destroys: nothing of that happens
-//! without a [`Consent`] to that very list.
+//! A [`Plan`] decides everything beforehand: running it leaves no choice open. What stands in its
+//! way is listed as [`Unsolved`], all of it at once, and so is what it destroys: nothing of that
+//! happens without a [`Consent`] to that very list.
 //!
 //! | to | plan | operation |
 //! |---|---|---|
@@ -94,11 +94,11 @@ impl Plan {
 
     /// The text that the plan's digest is of: everything that it says, in one way only.
     ///
-    /// Its first line is `xcp_pool plan v1`. What follows is the plan's JSON in another notation, each
-    /// part on a line of its own: `null`, `true` or `false`; an integer as `i` and its digits; a string
-    /// as its length in bytes, a colon and its bytes; a list as `[` and how many items it has, then the
-    /// items; an object as `{` and how many entries it has, then their names and values, in the order
-    /// of the names' bytes.
+    /// Its first line is `xcp_pool plan v1`. What follows is the plan's JSON in another notation,
+    /// each part on a line of its own: `null`, `true` or `false`; an integer as `i` and its digits;
+    /// a string as its length in bytes, a colon and its bytes; a list as `[` and how many items it
+    /// has, then the items; an object as `{` and how many entries it has, then their names and
+    /// values, in the order of the names' bytes.
     pub fn canonical(&self) -> String {
         digest::text("plan", self)
     }

@@ -13,10 +13,10 @@ use crate::model::{Host, PowerState, Ref, Snapshot, Vm, name_at};
 /// Plans the promotion that [`election::emergency`](crate::election::emergency) decided on.
 ///
 /// The snapshot and the evidence are those that the decision was made from. What a person has not
-/// confirmed, and what makes the change unsafe, is in [`Plan::unsolved`]; that the old master is off
-/// is bound to that very host. The plan promotes the recommended host, else the best that could be
-/// eligible, points the members to it and checks each of them. Once the old master is known to be
-/// off it also declares it dead if VMs are still shown there: the only step that needs
+/// confirmed, and what makes the change unsafe, is in [`Plan::unsolved`]; that the old master is
+/// off is bound to that very host. The plan promotes the recommended host, else the best that could
+/// be eligible, points the members to it and checks each of them. Once the old master is known to
+/// be off it also declares it dead if VMs are still shown there: the only step that needs
 /// [consent](super::Consent), since it resets their power state.
 ///
 /// # Errors

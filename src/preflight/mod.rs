@@ -8,7 +8,8 @@
 //! [`Remedy`](crate::actions::Remedy).
 //!
 //! Evaluation is pure: no clock, no network; the same snapshots give the same report. What the
-//! snapshots do not tell is a finding of severity [`Unknown`](crate::rules::Severity::Unknown), never a silent pass.
+//! snapshots do not tell is a finding of severity [`Unknown`](crate::rules::Severity::Unknown),
+//! never a silent pass.
 //!
 //! # Example
 //! ```
@@ -17,9 +18,11 @@
 //! use xcp_pool::rules::Severity;
 //!
 //! // Hand-written records are completed; those of real servers are complete as they are.
-//! let mut pool = Snapshot::from_json(br#"{"pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
+//! let mut pool = Snapshot::from_json(br#"{
+//!     "pool": {"OpaqueRef:p": {"master": "OpaqueRef:phantom"}},
 //!     "host": {"OpaqueRef:phantom": {"name_label": "Phantom"}}}"#)?;
-//! let mut joiner = Snapshot::from_json(br#"{"pool": {"OpaqueRef:q": {"master": "OpaqueRef:ignite"}},
+//! let mut joiner = Snapshot::from_json(br#"{
+//!     "pool": {"OpaqueRef:q": {"master": "OpaqueRef:ignite"}},
 //!     "host": {"OpaqueRef:ignite": {"name_label": "Ignite"}},
 //!     "SR": {"OpaqueRef:nfs": {"name_label": "NFS", "shared": true}}}"#)?;
 //! pool.complete();
@@ -61,8 +64,9 @@ use crate::model::Snapshot;
 
 /// Evaluates all rules for a join.
 ///
-/// Both snapshots come from the masters' databases: the pool's, and the joiner's own. Owned ones and
-/// shared ones (`Arc`) do alike; the report keeps them. Never fails; what cannot be read is a finding.
+/// Both snapshots come from the masters' databases: the pool's, and the joiner's own. Owned ones
+/// and shared ones (`Arc`) do alike; the report keeps them. Never fails; what cannot be read is a
+/// finding.
 pub fn evaluate(
     pool: impl Into<Arc<Snapshot>>,
     joiner: impl Into<Arc<Snapshot>>,

@@ -23,8 +23,8 @@ use crate::rules::Policy;
 pub struct Options {
     /// Whether the call will be `pool.join_force`.
     ///
-    /// Forceable findings stay, but stand in nobody's way. Overriding the single rule by name in the
-    /// policy says more, and leaves a reason.
+    /// Forceable findings stay, but stand in nobody's way. Overriding the single rule by name in
+    /// the policy says more, and leaves a reason.
     pub force: bool,
     /// Which rules are overridden, and why.
     pub policy: Policy<Preflight>,

@@ -15,8 +15,9 @@ use crate::rules::{self, Finding, Severity, push_markdown, write_findings};
 
 /// What an evaluation found, in XAPI's order first.
 ///
-/// It keeps what it was made from, and whatever follows is asked of it: its [`consequences`](Self::consequences), the
-/// [plan](Report::plan) of the join, the [pool afterwards](Self::pool_after). Cheap to clone.
+/// It keeps what it was made from, and whatever follows is asked of it: its
+/// [`consequences`](Self::consequences), the [plan](Report::plan) of the join, the [pool
+/// afterwards](Self::pool_after). Cheap to clone.
 ///
 /// As JSON: `{"schema": 1, "verdict", "force", "predicted_fault": {"code", "params"} | null,
 /// "findings": […]}`.
@@ -168,8 +169,8 @@ impl Report {
 
     /// The pool as it will be once the host has been admitted.
     ///
-    /// As far as that is foretold. It can be asked further questions, such as how many host failures the larger pool tolerates.
-    /// Refs of new objects are told by [`Changes::is_new`].
+    /// As far as that is foretold. It can be asked further questions, such as how many host
+    /// failures the larger pool tolerates. Refs of new objects are told by [`Changes::is_new`].
     pub fn pool_after(&self) -> Snapshot {
         self.changes_once_admitted().apply(self.pool())
     }

@@ -1,4 +1,5 @@
-//! The table of all rules, in the order of the report: XAPI's checks in XAPI's order, then the rest.
+//! The table of all rules, in the order of the report: XAPI's checks in XAPI's order, then the
+//! rest.
 
 use super::checks::*;
 use super::facts::{Check, Facts, World};
@@ -106,8 +107,8 @@ const CHECKS: &[Check] = &numbered([
 /// All rules, in the order of reports.
 pub static RULES: &[&Rule] = &rules_of::<_, { CHECKS.len() }>(CHECKS);
 
-/// The classes that decide whether and how a host joins: those that rules, remedies and consequences
-/// read.
+/// The classes that decide whether and how a host joins: those that rules, remedies and
+/// consequences read.
 pub(crate) const CLASSES: &[Class] = &[
     Class::Pool,
     Class::Host,

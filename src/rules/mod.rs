@@ -1,16 +1,17 @@
 //! What every check is made of: rules as data, findings, policies, and the engine that runs them.
 //!
-//! A [`Rule`] says in data what it compares, what it reads and since which release, what it mirrors of
-//! XAPI and how much it weighs. A [`RuleSet`] is an ordered table of rules about one question, such as
-//! [`Preflight`](crate::preflight::Preflight): may this host join that pool? Evaluating a set runs all
-//! its rules, never stops at the first that objects, and collects what each has to say as a
-//! [`Finding`]: which objects offend, what was expected and what is there, the error that XAPI would
-//! raise, and the [`Remedy`](crate::actions::Remedy).
+//! A [`Rule`] says in data what it compares, what it reads and since which release, what it mirrors
+//! of XAPI and how much it weighs. A [`RuleSet`] is an ordered table of rules about one question,
+//! such as [`Preflight`](crate::preflight::Preflight): may this host join that pool? Evaluating a
+//! set runs all its rules, never stops at the first that objects, and collects what each has to say
+//! as a [`Finding`]: which objects offend, what was expected and what is there, the error that XAPI
+//! would raise, and the [`Remedy`](crate::actions::Remedy).
 //!
-//! A rule sees only the fields that it declares to read. Where one of them is missing, the finding has
-//! the severity [`Unknown`](Severity::Unknown); it is never taken for a pass.
+//! A rule sees only the fields that it declares to read. Where one of them is missing, the finding
+//! has the severity [`Unknown`](Severity::Unknown); it is never taken for a pass.
 //!
-//! A [`Policy`] overrides single rules of its set by code, with a reason that stays with the finding.
+//! A [`Policy`] overrides single rules of its set by code, with a reason that stays with the
+//! finding.
 //!
 //! # Example
 //! ```

@@ -43,7 +43,8 @@ impl<S: RuleSet> Policy<S> {
     /// Overrides the rule with this code, for a reason that stays with the finding.
     ///
     /// # Errors
-    /// `InvalidInput` if the set has no such rule (with the codes that come near), or for no reason.
+    /// `InvalidInput` if the set has no such rule (with the codes that come near), or for no
+    /// reason.
     pub fn overriding(mut self, code: &str, reason: &str) -> Result<Self> {
         let rule = RuleCode::of::<S>(code)?;
         if reason.trim().is_empty() {

@@ -1,7 +1,7 @@
 //! What holds for each rule of any set, as functions for its tests (feature `proptest`).
 //!
-//! A rule set that brings a world for each of its rules, in which that rule objects, proves with them
-//! that no missing fact is taken for a pass, and that no rule reads what it does not declare.
+//! A rule set that brings a world for each of its rules, in which that rule objects, proves with
+//! them that no missing fact is taken for a pass, and that no rule reads what it does not declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 

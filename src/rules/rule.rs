@@ -9,8 +9,8 @@ use crate::actions::Side;
 /// One rule of a set, as data.
 ///
 /// As JSON: `{"rule", "compares", "remedy", "severity", "side", "xapi_check", "error", "since",
-/// "documented", "reads": [{"side", "class", "records", "fields", "since"}…]}`; `since` is null where
-/// every supported release has it.
+/// "documented", "reads": [{"side", "class", "records", "fields", "since"}…]}`; `since` is null
+/// where every supported release has it.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Rule {

@@ -110,7 +110,8 @@ impl<'a> View<'a> {
         self.snapshot.management_pif(host)
     }
 
-    /// The records of a class that can be read as far as the rule needs, in the order of their refs.
+    /// The records of a class that can be read as far as the rule needs, in the order of their
+    /// refs.
     pub(crate) fn each<T: Record>(
         &self,
     ) -> impl DoubleEndedIterator<Item = (&'a Ref<T>, &'a T)> + use<'a, T> {

@@ -42,14 +42,14 @@
 //!   comes. There are users of the host only, no external directory.
 //! * *Joins.* The VMs arrive at one moment, where the real master is seen to make them one by one.
 //!   GPUs, USB devices and PVS proxies of imported VMs are left out, certificate revocation lists
-//!   and the `ldaps` setting are not exchanged, no messages are made. The ids by which dangling refs
-//!   (`Ref:12`) are counted begin anew at each join.
+//!   and the `ldaps` setting are not exchanged, no messages are made. The ids by which dangling
+//!   refs (`Ref:12`) are counted begin anew at each join.
 //! * *Starts of members.* Tunnels and SR-IOV networks of the pool are not made again on a new
 //!   member, nor are its GPUs and USB devices described. A host whose role is `broken` does not
 //!   restart itself time and again.
-//! * *Lives that differ from the recorded ones* for reasons of that set-up: an ejected host
-//!   reboots into a fresh installation instead of going on, a master's start disables all hosts until
-//!   they are back, and nobody is enabled but by its own start.
+//! * *Lives that differ from the recorded ones* for reasons of that set-up: an ejected host reboots
+//!   into a fresh installation instead of going on, a master's start disables all hosts until they
+//!   are back, and nobody is enabled but by its own start.
 //! * *Messages* have rows like all else: their events carry the database's generation, not one of
 //!   their own, and come where the datamodel has the class, not first.
 //! * *Words.* The texts of exceptions (`INTERNAL_ERROR`, HTTP 500) are those that were recorded;
@@ -61,7 +61,8 @@
 //! From the ground up; nothing names what stands above it.
 //! * [`database`]: rows of all classes, with the fields of the [`Release`] that is played;
 //! * `state`: hosts, time, what is due; a call, and what comes of it;
-//! * `calls`: what each class's methods do; `calls/table.rs` says which function answers which method;
+//! * `calls`: what each class's methods do; `calls/table.rs` says which function answers which
+//!   method;
 //! * `ha`: daemons that watch each other, fencing, the master lock, restarts of VMs;
 //! * `life`, `housekeeping`: power, the start of a master or member, heartbeats, collection;
 //! * `join`, `lifecycle`: what a join makes of two databases; joins, ejects, changes of master;

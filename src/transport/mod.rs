@@ -23,8 +23,8 @@ use crate::error::Result;
 /// Carries one JSON-RPC request to a host and brings back the reply.
 ///
 /// # Errors
-/// Implementations map what went wrong to [`ErrorKind`](crate::error::ErrorKind): `Transport` for no
-/// or a broken connection and for HTTP statuses other than 200, `Timeout` for a deadline that
+/// Implementations map what went wrong to [`ErrorKind`](crate::error::ErrorKind): `Transport` for
+/// no or a broken connection and for HTTP statuses other than 200, `Timeout` for a deadline that
 /// passed, `Trust` for a certificate, `TooLarge` for a limit, `Cancelled` for a cancelled call.
 pub trait Transport: Send + Sync {
     /// Sends the body to `/jsonrpc` of the endpoint; returns the reply's body.

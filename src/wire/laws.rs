@@ -1,4 +1,5 @@
-//! Laws of decoding: nothing panics, whatever comes; and what comes in pieces is what comes at once.
+//! Laws of decoding: nothing panics, whatever comes; and what comes in pieces is what comes at
+//! once.
 
 use std::io::{self, Read};
 

@@ -13,8 +13,8 @@ impl Snapshot {
     /// Loads a snapshot from its JSON.
     ///
     /// Unknown classes, fields and enum values are tolerated. A record that cannot be decoded is
-    /// reported in [`Snapshot::problems`] by class, ref and path, and the others are kept. Nothing is
-    /// invented: what the source left out is absent.
+    /// reported in [`Snapshot::problems`] by class, ref and path, and the others are kept. Nothing
+    /// is invented: what the source left out is absent.
     ///
     /// # Errors
     /// `InvalidInput` if the text is no JSON, ends early or is no object of objects.

@@ -305,8 +305,8 @@ impl Reply {
         }
     }
 
-    /// Counts what a decoded record takes beyond its own JSON: of a server's record that is nothing,
-    /// but `"":{},` would make a kB of six bytes.
+    /// Counts what a decoded record takes beyond its own JSON: of a server's record that is
+    /// nothing, but `"":{},` would make a kB of six bytes.
     pub(super) fn charge(&mut self, length: usize, size: usize) -> Result<()> {
         self.charged += size.max(SMALLEST_CHARGE).saturating_sub(length) as u64;
         if self.taken.saturating_add(self.charged) <= self.max.max(LEAST_MAX) {
@@ -487,7 +487,8 @@ impl Problems {
     }
 }
 
-/// What reading raised: this crate's own error if a transport wrapped one, else a broken connection.
+/// What reading raised: this crate's own error if a transport wrapped one, else a broken
+/// connection.
 fn broken(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,

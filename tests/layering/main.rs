@@ -243,16 +243,20 @@ fn every_file_belongs_to_the_crate() {
 
 /// A statement with a line that is too wide is left as it is by rustfmt, silently and as a whole.
 #[test]
-fn code_is_as_wide_as_rustfmt_makes_it() {
+fn no_line_is_wider_than_rustfmt_makes_it() {
     let mut files = Vec::new();
     source_files(&src(), &mut files);
     let mut wide = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let lines = (1..).zip(text.lines());
-        let code = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
-        let too_wide = code.filter(|(_, line)| line.chars().count() > 100);
-        wide.extend(too_wide.map(|(n, _)| format!("{}:{n}", file.display())));
+        // Tables and hidden lines of examples are one line each.
+        let is_one_line = |line: &str| {
+            let comment = line.trim_start().trim_start_matches(['/', '!']).trim_start();
+            line.trim_start().starts_with("//") && comment.starts_with(['|', '#'])
+        };
+        let lines = lines.filter(|(_, line)| line.chars().count() > 100 && !is_one_line(line));
+        wide.extend(lines.map(|(n, _)| format!("{}:{n}", file.display())));
     }
     assert!(wide.is_empty(), "break these lines:\n{}", wide.join("\n"));
 }

@@ -274,7 +274,8 @@ impl LocalView {
         (winner == self.me || with_winner, Some(winner))
     }
 
-    /// Rule 2 holds if this is empty: all visible and without storage, or excluded (`sm.c:1063-1090`).
+    /// Rule 2 holds if this is empty: all visible and without storage, or excluded
+    /// (`sm.c:1063-1090`).
     fn against_rule2(&self, hb: HostSet) -> HostSet {
         (0..self.n())
             .filter(|&host| {

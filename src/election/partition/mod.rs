@@ -3,8 +3,9 @@
 //! The decision is that of `xhad`, the HA daemon: every host looks at whom it hears on the network
 //! (its heartbeat domain) and who still writes to the shared state file (its state-file domain),
 //! settles on a group with the others, and then survives or fences itself. [`LocalView`] is that
-//! decision of one host; [`Views`] runs it for all hosts on raw views, as recorded from the daemon; [`Scenario`] is the safe way in:
-//! hosts by uuid, cuts by name, and input that breaks the daemon's assumptions is refused.
+//! decision of one host; [`Views`] runs it for all hosts on raw views, as recorded from the daemon;
+//! [`Scenario`] is the safe way in: hosts by uuid, cuts by name, and input that breaks the daemon's
+//! assumptions is refused.
 //!
 //! ```
 //! use xcp_pool::election::partition::Scenario;

@@ -156,8 +156,8 @@ impl Scenario {
     /// Who survives, who is fenced and why, and what comes next.
     ///
     /// # Errors
-    /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout is
-    /// not one that HA takes.
+    /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout
+    /// is not one that HA takes.
     pub fn decide(&self) -> Result<Outcome> {
         let objections = self.objections();
         if !objections.is_empty() {

@@ -236,9 +236,9 @@ impl Scenario {
 
     /// Why the daemon's rules cannot be trusted on this input; empty if they can.
     ///
-    /// The rules keep one group alive at most, and only if heartbeats are mutual, if all who see the
-    /// state file see the same, and if no excluded host runs; with less, recorded runs of the daemon
-    /// ended in two groups.
+    /// The rules keep one group alive at most, and only if heartbeats are mutual, if all who see
+    /// the state file see the same, and if no excluded host runs; with less, recorded runs of the
+    /// daemon ended in two groups.
     pub fn objections(&self) -> Vec<Objection> {
         let Views { n, weights, excluded, liveset, running, hb, sf, .. } = &self.views;
         let name = |host: usize| self.hosts.get(host).cloned().unwrap_or_default();

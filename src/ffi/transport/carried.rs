@@ -10,8 +10,8 @@ use crate::transport::{Body, Clock, Request, Transport};
 
 /// A transport that knows of the threads on which it carries a request.
 ///
-/// A callback of it, or of its trust store, runs there, and a call on a client over it would wait for
-/// itself.
+/// A callback of it, or of its trust store, runs there, and a call on a client over it would wait
+/// for itself.
 #[derive(Clone)]
 pub(in crate::ffi) struct Carried(Arc<dyn Transport>);
 

@@ -8,7 +8,8 @@ use crate::model::Snapshot;
 /// What the hosts of a snapshot said, to choose a master by ([`election`](crate::election)).
 ///
 /// A host that says nothing for certain, as one whose certificate is not trusted, has no evidence.
-/// That a host is off, or that a person takes responsibility for something, is for the caller to add.
+/// That a host is off, or that a person takes responsibility for something, is for the caller to
+/// add.
 pub fn evidence(answers: Vec<HostAnswer>, snapshot: &Snapshot) -> Evidence {
     let pool = pool_meant(&answers, Some(snapshot));
     of_reports(&reports(answers, pool.as_ref(), Some(snapshot)), Some(snapshot))

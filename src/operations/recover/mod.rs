@@ -21,10 +21,10 @@ use recovery::Recovery;
 ///
 /// It also leads out of a hand-over that failed half-way, which leaves a pool without a master.
 ///
-/// Everything is looked at anew, host by host. The promotion is not sent if any host says that it is
-/// master, if the old master answers at all, if somebody else's promotion is under way, or if what
-/// the plan's confirmations cover is not all that is unknown now. It is sent once, to the host of the
-/// plan. If that is the master already, the members are seen to, and nothing else: after an
+/// Everything is looked at anew, host by host. The promotion is not sent if any host says that it
+/// is master, if the old master answers at all, if somebody else's promotion is under way, or if
+/// what the plan's confirmations cover is not all that is unknown now. It is sent once, to the host
+/// of the plan. If that is the master already, the members are seen to, and nothing else: after an
 /// interruption, call it again with the same plan.
 ///
 /// The VMs that the records show on the old master are reset only if the plan has it off and
@@ -35,8 +35,8 @@ use recovery::Recovery;
 /// another master is there; `Unknown` if it could not be told in time.
 ///
 /// # Errors
-/// `InvalidInput` if the plan is for something else, or no [snapshot](Members::snapshot) of its pool
-/// was given; `State` if it leaves something to a person; `Cancelled`.
+/// `InvalidInput` if the plan is for something else, or no [snapshot](Members::snapshot) of its
+/// pool was given; `State` if it leaves something to a person; `Cancelled`.
 pub fn recover(
     members: &Members,
     plan: &Plan,

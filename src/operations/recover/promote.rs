@@ -15,8 +15,9 @@ use crate::plan::Purpose;
 
 /// How long nothing may change before the promotion is sent.
 ///
-/// A host that was told to change its role keeps the old one until its toolstack restarts: a promotion
-/// by somebody else, or by this caller before it was interrupted, shows itself only after that.
+/// A host that was told to change its role keeps the old one until its toolstack restarts: a
+/// promotion by somebody else, or by this caller before it was interrupted, shows itself only after
+/// that.
 const SETTLED: Duration = RESTART_FUSE.saturating_add(Duration::from_secs(2));
 
 /// How long a host may take to come up; hosts with much memory test it.
@@ -60,7 +61,7 @@ impl Recovery<'_> {
                 Ok(local) => local,
                 Err(error) if tries < TRIES && may_pass(&error) => continue,
                 Err(error) => {
-                    let why = Why::new("the host lets nobody in, so it was not promoted");
+                    let why = Why::new("no login at the host was possible, so it was not promoted");
                     return Err(Stop::NotDone(why.error(error)));
                 }
             };

@@ -13,8 +13,8 @@ const JOINED: &str = "Joined:";
 
 /// What the join adds to, changes in and removes from the pool's database.
 ///
-/// As of the moment when `pool.join` returns: what the new member does at its start comes later, see
-/// [`AfterStart`](super::AfterStart).
+/// As of the moment when `pool.join` returns: what the new member does at its start comes later,
+/// see [`AfterStart`](super::AfterStart).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Changes {

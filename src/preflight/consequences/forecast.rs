@@ -197,8 +197,9 @@ impl<T> Default for Choice<T> {
 impl<T> Choice<T> {
     /// The one that the server takes, or all that it may take.
     ///
-    /// The server lists tables from the last ref to the first (`Db_cache_impl`), and the refs of new
-    /// objects are random uuids: between two new ones, or a new and an old one, nobody can know.
+    /// The server lists tables from the last ref to the first (`Db_cache_impl`), and the refs of
+    /// new objects are random uuids: between two new ones, or a new and an old one, nobody can
+    /// know.
     pub(super) fn first(&self) -> Vec<Ref<T>> {
         const LOWEST: &str = "OpaqueRef:00000000-0000-0000-0000-000000000000";
         const HIGHEST: &str = "OpaqueRef:ffffffff-ffff-ffff-ffff-ffffffffffff";

@@ -1,9 +1,10 @@
 //! What the pool will look like after a host has joined.
 //!
-//! [`Report::consequences`](super::Report::consequences) says what `pool.join` will do to the pool's database: which
-//! objects appear, merge, are refused or lost, where VMs and their interfaces land, and what nobody
-//! is told. XAPI swallows most errors of this phase, so that a join that "succeeded" may have lost
-//! every VM (`update_non_vm_metadata`, `Importexport.remote_metadata_export_import`).
+//! [`Report::consequences`](super::Report::consequences) says what `pool.join` will do to the
+//! pool's database: which objects appear, merge, are refused or lost, where VMs and their
+//! interfaces land, and what nobody is told. XAPI swallows most errors of this phase, so that a
+//! join that "succeeded" may have lost every VM (`update_non_vm_metadata`,
+//! `Importexport.remote_metadata_export_import`).
 //!
 //! The rules are held against recordings of real joins. What a snapshot does not say is a
 //! [`Gap`], never a guess.
@@ -82,8 +83,8 @@ pub(crate) struct Attempt {
 
 /// What a join will do.
 ///
-/// Parts that the snapshots do not suffice for are `None`, and `unknown` says what was missing. Lists
-/// are in the server's order, the last ref first.
+/// Parts that the snapshots do not suffice for are `None`, and `unknown` says what was missing.
+/// Lists are in the server's order, the last ref first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Consequences {
@@ -131,8 +132,8 @@ pub struct Consequences {
 
 /// Foretells what a join will do, from snapshots of pool and joiner.
 ///
-/// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
-/// number of objects.
+/// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in
+/// the number of objects.
 pub(in crate::preflight) fn foretell(
     pool: &Snapshot,
     joiner: &Snapshot,
@@ -196,8 +197,8 @@ fn run(
 
 /// What a master refuses although all checks passed (`Xapi_pool_helpers.assert_no_pool_ops`).
 ///
-/// The exchange of certificates, which releases with TLS verification begin with, takes a turn among
-/// the pool's operations.
+/// The exchange of certificates, which releases with TLS verification begin with, takes a turn
+/// among the pool's operations.
 fn turned_away(pool: &Snapshot) -> Option<Fault> {
     let (_, pool) = pool.the_pool().ok()?;
     let exchanges = pool.tls_verification_enabled.is_some();

@@ -172,7 +172,8 @@ impl Networks {
             copied: HashMap::new(),
             carrier: Carrier::Unknown,
         };
-        // The server lists its tables from the last ref to the first, and takes the head of the list.
+        // The server lists its tables from the last ref to the first, and takes the head of the
+        // list.
         for (reference, network) in &f.pool.network {
             networks.bridges.insert(network.bridge.clone(), reference.clone());
             let labelled = networks.labels.entry(network.name_label.clone()).or_default();

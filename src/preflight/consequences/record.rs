@@ -124,7 +124,8 @@ fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
 /// (`update_vm_virtual_hardware_platform_version`).
 const VENDOR_DEVICE_PLATFORM: i64 = 2;
 
-/// The emulator's profile, which only VMs that have one need (`ensure_device_model_profile_present`).
+/// The emulator's profile, which only VMs that have one need
+/// (`ensure_device_model_profile_present`).
 fn device_model(vm: &mut Vm) {
     const KEY: &str = "device-model";
     const DEFAULT: &str = "qemu-upstream-compat";

@@ -257,8 +257,8 @@ pub(in crate::preflight) const CLOCKS_DIFFER: Check = Rule {
 }
 .run::<Preflight>(clocks_differ);
 
-/// Seconds. Certificates made by one host must be valid for the other at once, and domain logins end
-/// at five minutes; a minute is far from what hosts with working time servers ever show.
+/// Seconds. Certificates made by one host must be valid for the other at once, and domain logins
+/// end at five minutes; a minute is far from what hosts with working time servers ever show.
 const MOST_SKEW: i64 = 60;
 
 fn clocks_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {

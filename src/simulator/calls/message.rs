@@ -5,7 +5,8 @@ use crate::simulator::arguments::Args;
 use crate::simulator::database::{Row, Value};
 use crate::simulator::state::{Answer, Call, State};
 
-/// `message.create(name, priority, cls, obj_uuid, body)`; the object must exist (`xapi_message.ml`).
+/// `message.create(name, priority, cls, obj_uuid, body)`; the object must exist
+/// (`xapi_message.ml`).
 pub(super) fn create(state: &mut State, call: &Call, args: &Args) -> Result<Value, Fault> {
     let (class, object) = (args.text(2), args.text(3));
     let database = state.db(call.host)?;

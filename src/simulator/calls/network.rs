@@ -441,8 +441,8 @@ fn free_device(database: &Database, pif: &str, prefix: &str) -> String {
 
 /// How bridges may not be called by users (`xapi_network.ml`).
 ///
-/// A second copy of what the core says, on purpose: the simulator is a witness of its own, and could
-/// not be one if it read the list of those whom it is to refute.
+/// A second copy of what the core says, on purpose: the simulator is a witness of its own, and
+/// could not be one if it read the list of those whom it is to refute.
 pub(in crate::simulator) const RESERVED_BRIDGES: &[&str] = &["xen", "xapi", "vif", "tap", "eth"];
 
 /// The kernel's limit on interface names.

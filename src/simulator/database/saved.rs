@@ -83,8 +83,8 @@ impl Database {
 
     /// Changes the database by JSON in the form of [`save`](Self::save).
     ///
-    /// It has the fields to be written of objects that are there, new objects, whose rest is completed
-    /// as [`load`](Self::load) does, and `null` for objects that shall not be there.
+    /// It has the fields to be written of objects that are there, new objects, whose rest is
+    /// completed as [`load`](Self::load) does, and `null` for objects that shall not be there.
     ///
     /// # Errors
     /// `InvalidInput`, naming class, ref and field; what came before stays written.

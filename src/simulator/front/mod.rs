@@ -32,12 +32,12 @@ use crate::transport::{Cancel, Endpoint};
 
 /// A [`World`] that is served on this machine's addresses.
 ///
-/// Until it is stopped or dropped. Each host listens for HTTP, for HTTPS or for both, and answers as xapi does: JSON-RPC
-/// at `/jsonrpc`, XML-RPC everywhere else, API errors with status 200, and xapi's limits (about
-/// 1 KiB of headers, 300 KiB of body, 800 connections). A host without power refuses connections,
-/// and so does one whose xapi restarts; [`Trouble`](super::Trouble) befalls requests on real
-/// sockets. Where packets are [cut off](super::Scene::cut) the connection is made all the same, and
-/// nobody answers.
+/// Until it is stopped or dropped. Each host listens for HTTP, for HTTPS or for both, and answers
+/// as xapi does: JSON-RPC at `/jsonrpc`, XML-RPC everywhere else, API errors with status 200, and
+/// xapi's limits (about 1 KiB of headers, 300 KiB of body, 800 connections). A host without power
+/// refuses connections, and so does one whose xapi restarts; [`Trouble`](super::Trouble) befalls
+/// requests on real sockets. Where packets are [cut off](super::Scene::cut) the connection is made
+/// all the same, and nobody answers.
 ///
 /// As long as it is served the world's clock follows real time, at the speed that the first of its
 /// fronts was given; [`World::advance`] leaps ahead. The calendar begins where it always does.
@@ -159,8 +159,8 @@ impl Front {
 
     /// Ends it.
     ///
-    /// Calls that wait are broken off, replies on their way may arrive. Afterwards the ports are free
-    /// and all threads have ended, and the world's clock stands still again.
+    /// Calls that wait are broken off, replies on their way may arrive. Afterwards the ports are
+    /// free and all threads have ended, and the world's clock stands still again.
     pub fn stop(self) {
         drop(self);
     }

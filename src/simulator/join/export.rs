@@ -6,8 +6,8 @@ use crate::simulator::database::{Database, NULL_REF, Ref, Row};
 
 /// The objects of an export, by their ref in the joiner's database.
 ///
-/// The exporter gives an id to every ref that it passes, the null ref included. Refs to objects that
-/// are not imported keep that id, `Ref:12`, for good.
+/// The exporter gives an id to every ref that it passes, the null ref included. Refs to objects
+/// that are not imported keep that id, `Ref:12`, for good.
 pub(super) struct Export<'a> {
     joiner: &'a Database,
     ids: HashMap<Ref, usize>,

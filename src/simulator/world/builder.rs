@@ -84,8 +84,8 @@ impl WorldBuilder {
 
     /// Leaves the clock to [`World::advance`].
     ///
-    /// Waiting does not move it, it waits for another thread to do so. For worlds that run in step with
-    /// something outside.
+    /// Waiting does not move it, it waits for another thread to do so. For worlds that run in step
+    /// with something outside.
     #[must_use]
     pub fn driven(mut self) -> Self {
         self.driven = true;
@@ -101,8 +101,8 @@ impl WorldBuilder {
 
     /// Adds a pool by its database, such as a recorded one.
     ///
-    /// Every host record in it becomes a host at its address, named by its `hostname` or, without one,
-    /// its `name_label`, or by its address where another host has that name already.
+    /// Every host record in it becomes a host at its address, named by its `hostname` or, without
+    /// one, its `name_label`, or by its address where another host has that name already.
     ///
     /// A member's record with the uuid of a host that was added before stands for that host, and
     /// makes no other one.

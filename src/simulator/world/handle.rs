@@ -15,9 +15,10 @@ use crate::transport::Cancel;
 
 /// Hosts that answer XAPI calls, in memory.
 ///
-/// A clone is another handle on the same world. A world is deterministic: the same calls in the same order give the same answers, ids and dates
-/// included. Time passes only when somebody waits: each request takes a moment, calls that take
-/// time take it, and [sleeping](crate::transport::Clock::sleep) on the world's clock moves it. What becomes due on
+/// A clone is another handle on the same world. A world is deterministic: the same calls in the
+/// same order give the same answers, ids and dates included. Time passes only when somebody waits:
+/// each request takes a moment, calls that take time take it, and
+/// [sleeping](crate::transport::Clock::sleep) on the world's clock moves it. What becomes due on
 /// the way (restarts, heartbeats, background tasks, [acts](Self::after)) happens on the way.
 ///
 /// # Examples

@@ -104,8 +104,8 @@ impl Scene<'_> {
     /// See [`Database::patch`].
     ///
     /// # Errors
-    /// `InvalidInput` for an unknown host and what the database does not have, `Fault` if the host has
-    /// no database.
+    /// `InvalidInput` for an unknown host and what the database does not have, `Fault` if the host
+    /// has no database.
     pub fn patch(&mut self, host: &str, changes: &serde_json::Value) -> Result<()> {
         self.change(host, |database| database.patch(changes))
     }

@@ -18,8 +18,8 @@ use crate::transport::http::pins::PinStore;
 ///
 /// XAPI hosts have self-signed certificates unless somebody installed others. For those, know the
 /// fingerprint beforehand ([`Trust::pins`]), or remember the one that was seen first
-/// ([`Trust::first_use`]). A pin says which certificate it must be; whether that one has expired, is
-/// an authority, or names another host is then no question.
+/// ([`Trust::first_use`]). A pin says which certificate it must be; whether that one has expired,
+/// is an authority, or names another host is then no question.
 #[derive(Clone)]
 pub struct Trust(pub(super) Kind);
 
