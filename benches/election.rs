@@ -10,7 +10,7 @@
 //! are judged once.
 
 use xcp_pool::election::partition::{Scenario, Views};
-use xcp_pool::election::{Evidence, HostSet, emergency, planned};
+use xcp_pool::election::{HostSet, PoolEvidence, emergency, planned};
 use xcp_pool::model::{Host, HostMetrics, Pbd, Pool, Ref, Snapshot, Sr, Uuid};
 
 fn main() {
@@ -150,12 +150,12 @@ fn pool() -> Snapshot {
 
 #[divan::bench]
 fn ranking_64_hosts_for_a_hand_over(bencher: divan::Bencher<'_, '_>) {
-    let (snapshot, evidence) = (pool(), Evidence::none());
+    let (snapshot, evidence) = (pool(), PoolEvidence::none());
     bencher.bench(|| planned(&snapshot, &evidence));
 }
 
 #[divan::bench]
 fn ranking_64_hosts_in_an_emergency(bencher: divan::Bencher<'_, '_>) {
-    let (snapshot, evidence) = (pool(), Evidence::none());
+    let (snapshot, evidence) = (pool(), PoolEvidence::none());
     bencher.bench(|| emergency(&snapshot, &evidence));
 }

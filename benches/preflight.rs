@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::arbitrary::{Offence, Size, World};
+use xcp_pool::preflight::arbitrary::{JoinCase, Offence, Size};
 use xcp_pool::preflight::{Options, Report, evaluate};
 
 fn main() {
@@ -24,8 +24,8 @@ const USUAL: [Offence; 5] = [
     Offence::Vlan,
 ];
 
-fn world(hosts: usize, vms: usize) -> World {
-    World::new(Size { hosts, nics: 4, vms, srs: 4 }, USUAL)
+fn world(hosts: usize, vms: usize) -> JoinCase {
+    JoinCase::new(Size { hosts, nics: 4, vms, srs: 4 }, USUAL)
 }
 
 /// A world to evaluate again and again.
@@ -36,8 +36,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn of(world: World) -> Self {
-        let World { pool, joiner, options, .. } = world;
+    fn of(world: JoinCase) -> Self {
+        let JoinCase { pool, joiner, options, .. } = world;
         Self { pool: Arc::new(pool), joiner: Arc::new(joiner), options }
     }
 
@@ -47,7 +47,7 @@ impl Shared {
 }
 
 /// Rules and remedies, then the consequences.
-fn preflight(bencher: Bencher<'_, '_>, world: World) {
+fn preflight(bencher: Bencher<'_, '_>, world: JoinCase) {
     let world = Shared::of(world);
     bencher.bench(|| {
         let report = black_box(&world).report();
@@ -58,7 +58,7 @@ fn preflight(bencher: Bencher<'_, '_>, world: World) {
 
 #[divan::bench]
 fn minimal_pair(bencher: Bencher<'_, '_>) {
-    preflight(bencher, World::new(Size { hosts: 1, nics: 1, vms: 0, srs: 0 }, []));
+    preflight(bencher, JoinCase::new(Size { hosts: 1, nics: 1, vms: 0, srs: 0 }, []));
 }
 
 #[divan::bench]

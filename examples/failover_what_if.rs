@@ -6,10 +6,9 @@
 
 use std::process::ExitCode;
 
-use xcp_pool::Error;
-use xcp_pool::error::{ErrorKind, Result};
-use xcp_pool::failover::{Assessment, FailureOutcome, Planner, WhatIf, assess};
+use xcp_pool::failover::{Assessment, FailureOutcome, Planner, WhatIf};
 use xcp_pool::model::{Host, Record, Ref, Snapshot, Vm};
+use xcp_pool::{Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,7 +32,7 @@ fn run(words: &mut Vec<String>) -> Result<()> {
         _ => built_in(),
     };
     println!("now");
-    print(&snapshot, &assess(&snapshot)?);
+    print(&snapshot, &Planner::new(&snapshot)?.assess());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let what_if = match words[..] {
         [] => return Ok(()),
@@ -153,7 +152,7 @@ fn name<T: Named>(snapshot: &Snapshot, reference: &Ref<T>) -> String {
 
 fn find<T: Named>(snapshot: &Snapshot, name: &str) -> Result<Ref<T>> {
     let is = |reference: &Ref<T>, record: &T| {
-        record.label() == name || record.uuid().as_str() == name || reference.as_str() == name
+        record.label() == name || record.uuid().text() == name || reference.text() == name
     };
     let found = snapshot.table::<T>().iter().find(|(reference, record)| is(reference, record));
     found

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Class, PowerState, Snapshot, Vm};
 use xcp_pool::transport::{Endpoint, Http, Trust};
+use xcp_pool::{Error, ErrorKind, Result};
 
 /// What decides a join, of the pool's side; of the joiner's, the VMs too.
 const JOIN: &[Class] = &[

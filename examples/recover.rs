@@ -3,9 +3,9 @@
 //! On the embedded simulator; with `--https` its hosts are asked over sockets and TLS, as real ones
 //! would be.
 
+use xcp_pool::Result;
 use xcp_pool::client::{Client, Credentials, Scope};
 use xcp_pool::election;
-use xcp_pool::error::Result;
 use xcp_pool::operations::{self, Control, Members};
 use xcp_pool::plan::{self, Consent};
 use xcp_pool::simulator::{Front, PoolSpec, Release, VmSpec, World};
@@ -71,7 +71,7 @@ fn tell(world: &World, members: Members, known: Client) -> Result<()> {
             awaited.unwrap_or_default()
         );
     });
-    let outcome = operations::recover(&members, &plan, &consent, &mut control)?;
+    let outcome = operations::recover(&members, plan.with_consent(&consent), &mut control)?;
     println!("\n# Recovered\n\n{}\n", outcome.into_result()?);
     println!("# The pool\n\n{}", operations::diagnose(&members)?);
     Ok(())

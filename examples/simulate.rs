@@ -17,8 +17,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use xcp_pool::error::{Error, ErrorKind, Result};
-use xcp_pool::simulator::{Front, HostRole, PoolSpec, Release, VmSpec, World, WorldBuilder};
+use xcp_pool::election::HostRole;
+use xcp_pool::simulator::{Front, PoolSpec, Release, VmSpec, World, WorldBuilder};
+use xcp_pool::{Error, ErrorKind, Result};
 
 const USAGE: &str = "usage: simulate [--for SECONDS] [--speed FACTOR] [--http PORT] [--https PORT] \
                      [--at ADDRESS] [--lab HOSTS] [--seed NUMBER] [--json]";
@@ -140,7 +141,7 @@ fn describe(world: &World, front: &Front) -> Json {
 fn tell(world: &World, front: &Front) {
     for host in front.hosts() {
         let role = match world.role(&host.name) {
-            Some(HostRole::Slave { master }) => format!("member, its master is {master}"),
+            Some(HostRole::Slave(master)) => format!("member, its master is {master}"),
             _ if world.count(&host.name, "host") == 1 => "alone in its pool".to_owned(),
             _ => "master of its pool".to_owned(),
         };

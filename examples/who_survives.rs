@@ -7,9 +7,10 @@
 
 use std::process::ExitCode;
 
-use xcp_pool::Error;
-use xcp_pool::election::partition::{Election, Fate, FenceReason, Outcome, Rule, Scenario};
-use xcp_pool::error::ErrorKind;
+use xcp_pool::election::partition::{
+    Election, Fate, FenceReason, Scenario, Survival, SurvivalRule,
+};
+use xcp_pool::{Error, ErrorKind};
 
 const WELL_KNOWN: &[(&str, &str)] = &[
     ("two hosts lose each other: the lower uuid wins, whoever was master", "a | b*"),
@@ -110,12 +111,12 @@ fn read(drawing: &str) -> Result<Scenario, Error> {
     Ok(pool)
 }
 
-fn print(outcome: &Outcome) {
+fn print(outcome: &Survival) {
     for host in &outcome.hosts {
         let fate = match &host.fate {
             Fate::Crashed => "is dead".to_owned(),
             Fate::Excluded => "is off, and does not count".to_owned(),
-            Fate::Survives { rule: Rule::HasStorage } => "survives".to_owned(),
+            Fate::Survives { rule: SurvivalRule::HasStorage } => "survives".to_owned(),
             Fate::Survives { .. } => {
                 "survives: all hosts are in sight, and none has storage".to_owned()
             }

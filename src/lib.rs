@@ -74,7 +74,7 @@
 pub mod actions;
 pub mod client;
 pub mod election;
-pub mod error;
+mod error;
 pub mod failover;
 #[cfg(feature = "ffi")]
 #[allow(unsafe_code, reason = "C passes pointers")]
@@ -93,4 +93,4 @@ mod text;
 pub mod transport;
 pub mod wire;
 
-pub use error::{Error, ErrorKind, Fault};
+pub use error::{Error, ErrorKind, Fault, Result};

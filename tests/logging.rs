@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use log::Level::{Debug, Info, Warn};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use xcp_pool::client::{Client, Credentials, LocalSession, Scope};
+use xcp_pool::Result;
+use xcp_pool::client::{Client, Credentials, OneHost, Scope};
 use xcp_pool::election;
-use xcp_pool::error::Result;
 use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Members, Outcome};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options};
+use xcp_pool::rules;
 use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldTransport};
-use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
+use xcp_pool::transport::{Body, Clock, Limits, Request, Transport};
 
 struct Heard {
     thread: ThreadId,
@@ -170,14 +171,16 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     for trouble in [Trouble::Reset, Trouble::LoseReply] {
         world.trouble(Injection::new(trouble).host("ignite").method("Async.pool.join"));
-        let _ = operations::join(&pool, &host, &plan, &consent, &mut Control::new()).unwrap();
+        let _ = operations::join(&pool, &host, plan.with_consent(&consent), &mut Control::new())
+            .unwrap();
     }
     assert_told(Warn, "operations", "pool.join at https://ignite: its outcome is unknown");
     assert_told(Info, "operations", "begins, ");
     assert_told(Info, "operations", &format!("step {0} of {0} begins", plan.steps.len()));
     assert_told(Warn, "operations", "is not done: ");
     assert_told(Info, "operations", " is done");
-    let joined = operations::join(&pool, &host, &plan, &consent, &mut Control::new()).unwrap();
+    let joined =
+        operations::join(&pool, &host, plan.with_consent(&consent), &mut Control::new()).unwrap();
     assert!(matches!(joined, Outcome::Done(_)), "{joined:?}");
     drop(host);
 
@@ -189,10 +192,7 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     assert_told(Warn, "client", "no other session: ");
     assert_told(Debug, "client", "asks 5 of its hosts which is the master");
     let alpha = "10.0.0.2".parse().unwrap();
-    LocalSession::open(way.clone(), &alpha, &root(), limits, &Cancel::new())
-        .unwrap()
-        .close()
-        .unwrap();
+    OneHost::new(way.clone(), alpha, &root()).limits(limits).session().unwrap().close().unwrap();
     let members = Members::new(way, &root()).snapshot(last.clone(), None);
     let mut evidence = operations::diagnose(&members).unwrap().evidence();
     let decision = election::emergency(&last, &evidence).unwrap();
@@ -200,7 +200,8 @@ fn neither_passwords_nor_sessions_nor_pool_secrets_are_told() {
     let decision = election::emergency(&last, &evidence).unwrap();
     let plan = plan::recovery(&last, &evidence, &decision).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
-    let done = operations::recover(&members, &plan, &consent, &mut Control::new()).unwrap();
+    let done =
+        operations::recover(&members, plan.with_consent(&consent), &mut Control::new()).unwrap();
     assert!(matches!(done, Outcome::Done(_)), "{done:?}");
     pool.snapshot(Scope::Overview).unwrap();
     assert_told(Info, "client", "the master was found at https://alpha");
@@ -252,12 +253,13 @@ fn a_step_whose_effect_holds_already_is_told_as_skipped() {
     let (pool, host) = (connect("phantom"), connect("ignite"));
     let snapshot = |client: &Client| client.snapshot(Scope::Preflight).unwrap();
     let (of_pool, of_host) = (snapshot(&pool), snapshot(&host));
-    let options = Options::new().policy(preflight::Policy::documented());
+    let options = Options::new().policy(rules::Policy::documented());
     let plan = preflight::evaluate(of_pool, of_host, &options).plan(&Choices::new()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
     world.trouble(Injection::new(Trouble::Reset).host("ignite").method("Async.pool.join"));
     for _ in 0..2 {
-        let _ = operations::join(&pool, &host, &plan, &consent, &mut Control::new()).unwrap();
+        let _ = operations::join(&pool, &host, plan.with_consent(&consent), &mut Control::new())
+            .unwrap();
     }
     assert_told(Info, "operations", "step 1 of ");
     assert_told(Info, "operations", " ended after ");

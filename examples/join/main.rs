@@ -8,9 +8,9 @@ mod story;
 
 use std::process::ExitCode;
 
-use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::Snapshot;
 use xcp_pool::preflight::{self, Options, Verdict};
+use xcp_pool::{Error, ErrorKind, Result};
 
 const USAGE: &str = "usage: join [--keep-vms]\n       join --pool-snapshot FILE --host-snapshot FILE \
                      [--options FILE] [--json | --markdown]";

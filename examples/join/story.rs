@@ -1,11 +1,12 @@
 //! The story, on the embedded simulator: hosts in memory, waits in virtual time.
 
+use xcp_pool::Result;
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::error::Result;
 use xcp_pool::model::Overview;
 use xcp_pool::operations::{self, Control};
 use xcp_pool::plan::{Choices, Consent};
-use xcp_pool::preflight::{Options, Policy};
+use xcp_pool::preflight::Options;
+use xcp_pool::rules::Policy;
 use xcp_pool::simulator::World;
 
 /// Tells how Ignite joins Phantom's pool.
@@ -36,7 +37,7 @@ pub(crate) fn tell(keep_vms: bool) -> Result<()> {
             println!("{seconds:>4} s  {}/{}  {wait}{what}", progress.step, progress.of);
         }
     });
-    let joined = operations::join(&phantom, &ignite, &plan, &consent, &mut control)?;
+    let joined = operations::join(&phantom, &ignite, plan.with_consent(&consent), &mut control)?;
     drop(control);
     println!("\n# The pool before and after\n\n{}\n", joined.into_result()?);
 

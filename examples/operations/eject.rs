@@ -1,7 +1,7 @@
 //! A host leaves the pool.
 
+use xcp_pool::Result;
 use xcp_pool::client::Scope;
-use xcp_pool::error::Result;
 use xcp_pool::plan::Consent;
 use xcp_pool::{operations, plan};
 
@@ -28,7 +28,7 @@ pub(crate) fn run(lab: &Lab) -> Result<()> {
 
     // What is destroyed is agreed to by naming its digest.
     let consent = Consent::to(&plan, plan.losses_digest())?;
-    let ejected = operations::eject(&pool, &plan, &consent, &mut told())?;
+    let ejected = operations::eject(&pool, plan.with_consent(&consent), &mut told())?;
     println!("\n{}\n", ejected.into_result()?);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Another host becomes master.
 
+use xcp_pool::Result;
 use xcp_pool::client::Scope;
-use xcp_pool::error::Result;
 use xcp_pool::{operations, plan};
 
 use crate::lab::{Lab, named};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use xcp_pool::Result;
 use xcp_pool::client::Scope;
-use xcp_pool::error::Result;
 use xcp_pool::operations::{self, OnFailure};
 use xcp_pool::plan::{self, Choices, Consent};
 use xcp_pool::preflight::{self, Options};
@@ -26,8 +26,9 @@ pub(crate) fn run(lab: &Lab) -> Result<()> {
     // An administrator who has read the plans agrees to what they destroy by naming this digest.
     let consent = Consent::to_all(&joins, joins.losses_digest())?;
     let joiners = [&delta, &epsilon];
-    let stop = OnFailure::Stop;
-    let joined = operations::join_many(&pool, &joiners, &joins, &consent, stop, &mut told())?;
+    let mut control = told().on_failure(OnFailure::Stop);
+    let agreed = joins.with_consent(&consent);
+    let joined = operations::join_many(&pool, &joiners, agreed, &mut control)?;
     println!("\n{joined}\n");
     Ok(())
 }

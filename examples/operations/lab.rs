@@ -1,10 +1,10 @@
 //! Where the operations run: a pool of three hosts, and two hosts that want to join it.
 
 use xcp_pool::client::{Client, Credentials};
-use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::simulator::{Front, PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::{Http, Trust};
+use xcp_pool::{Error, ErrorKind, Result};
 
 pub(crate) struct Lab {
     world: World,

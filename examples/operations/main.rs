@@ -13,8 +13,8 @@ mod maintenance;
 
 use std::process::ExitCode;
 
-use xcp_pool::error::{Error, ErrorKind, Result};
 use xcp_pool::operations::Control;
+use xcp_pool::{Error, ErrorKind, Result};
 
 use lab::Lab;
 

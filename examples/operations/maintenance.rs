@@ -1,7 +1,7 @@
 //! A member is emptied, rebooted and put back to work.
 
+use xcp_pool::Result;
 use xcp_pool::client::Scope;
-use xcp_pool::error::Result;
 use xcp_pool::{operations, plan};
 
 use crate::lab::{Lab, named};

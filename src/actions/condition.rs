@@ -339,7 +339,7 @@ fn there(snapshot: &Snapshot, class: &str, reference: &str) -> Option<bool> {
 }
 
 fn gone<T: Record>(snapshot: &Snapshot, reference: &Ref<T>) -> Option<bool> {
-    there(snapshot, T::CLASS, &reference.as_str()).map(|there| !there)
+    there(snapshot, T::CLASS, &reference.text()).map(|there| !there)
 }
 
 fn covered(snapshot: &Snapshot, class: Class) -> Option<&Snapshot> {

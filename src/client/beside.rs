@@ -8,8 +8,8 @@ use super::builder::ClientBuilder;
 use super::credentials::Credentials;
 use super::handle::Client;
 use super::local::LocalSession;
+use super::one_host::{OneHost, Role};
 use super::options::Options;
-use super::probe::{Role, probe};
 use crate::error::Result;
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 
@@ -50,15 +50,14 @@ impl Client {
 
     /// Asks a host what it is, by logging in there and nowhere else.
     ///
-    /// In 15 s at most; see [`probe`].
+    /// In 15 s at most; see [`OneHost::role`].
     ///
     /// # Errors
-    /// As [`probe`] and [`Self::locate`].
+    /// As [`OneHost::role`] and [`Self::locate`].
     pub fn role_of(&self, address: &str) -> Result<Role> {
-        let endpoint = self.locate(address)?;
-        let mut limits = self.limits;
-        limits.overall = limits.overall.min(PROBE);
-        probe(&*self.shared.transport, &endpoint, self.credentials(), limits, &self.cancel)
+        let mut host = self.one(address)?;
+        host.limits.overall = host.limits.overall.min(PROBE);
+        host.role()
     }
 
     /// Logs in at another host, or at the master that it names, whatever pool that is.
@@ -84,10 +83,19 @@ impl Client {
     /// It has the client's limits, and what cancels the client cancels it, too.
     ///
     /// # Errors
-    /// As [`LocalSession::open`] and [`Self::locate`].
+    /// As [`OneHost::session`] and [`Self::locate`].
     pub fn local(&self, address: &str) -> Result<LocalSession> {
-        let endpoint = self.locate(address)?;
-        let transport = self.shared.transport.clone();
-        LocalSession::open(transport, &endpoint, self.credentials(), self.limits, &self.cancel)
+        self.one(address)?.session()
+    }
+
+    /// A host that the pool knows by this address, alone.
+    fn one(&self, address: &str) -> Result<OneHost> {
+        Ok(OneHost {
+            transport: self.shared.transport.clone(),
+            endpoint: self.locate(address)?,
+            credentials: self.credentials().clone(),
+            limits: self.limits,
+            cancel: self.cancel.clone(),
+        })
     }
 }

@@ -16,7 +16,7 @@ use crate::transport::{Cancel, Endpoint, Limits, Transport};
 /// Options of a [`Client`].
 ///
 /// ```no_run
-/// # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::error::Result<()> {
+/// # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::Result<()> {
 /// use xcp_pool::client::{Client, Credentials};
 ///
 /// let client = Client::builder(transport)

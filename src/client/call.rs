@@ -28,7 +28,7 @@ impl Client {
     /// whether to try again is for the caller to decide.
     ///
     /// ```no_run
-    /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+    /// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::Result<()> {
     /// use xcp_pool::model::{Host, Ref};
     ///
     /// let hosts: Vec<Ref<Host>> = client.call("host.get_by_name_label", &("ignite",))?;

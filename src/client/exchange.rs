@@ -19,8 +19,8 @@ pub(super) fn perform<T>(
     let request = Request::new(endpoint, call.body(), limits, bounds.cancel);
     let told = Told::begin(transport);
     let result = transport.exchange(&request).and_then(|body| {
-        let source = Told::source(told.as_ref(), body);
-        decode(Reply::new(source, limits.max_reply))
+        let body = Told::counted(told.as_ref(), body);
+        decode(Reply::new(body, limits.max_reply))
     });
     if let Some(told) = told {
         told.end(transport, endpoint, call.method(), &result);

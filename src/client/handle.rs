@@ -26,7 +26,7 @@ use crate::transport::{Cancel, Clock, Endpoint, Limits};
 /// is searching already. Nobody else who uses the session is disturbed.
 ///
 /// ```no_run
-/// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+/// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::Result<()> {
 /// use std::time::Duration;
 /// use xcp_pool::client::Scope;
 /// use xcp_pool::transport::{Cancel, Limits};

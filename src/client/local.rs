@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::de::DeserializeOwned;
 
 use super::bounds::{Bounds, CLOSING};
-use super::credentials::Credentials;
 use super::exchange::{Failure, perform};
+use super::one_host::OneHost;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Cancel, Endpoint, Limits, Transport};
 use crate::wire::{Call, Params, Reply, Secret};
@@ -40,38 +40,32 @@ struct Shared {
     closed: AtomicBool,
 }
 
-impl LocalSession {
+impl OneHost {
     /// Logs in at this very host (`session.slave_local_login_with_password`).
     ///
     /// The host does not end such sessions by itself: one whose reply is lost on its way stays
     /// until its toolstack restarts.
     ///
-    /// The limits are those of each call, and `cancel` cancels whatever the session is doing; it
-    /// still logs out.
-    ///
     /// # Errors
     /// `Fault` with `SESSION_AUTHENTICATION_FAILED` for another password; `Transport`, `Timeout`,
     /// `Trust` if the host does not answer or is not trusted.
-    pub fn open(
-        transport: impl Transport + 'static,
-        endpoint: &Endpoint,
-        credentials: &Credentials,
-        limits: Limits,
-        cancel: &Cancel,
-    ) -> Result<Self> {
+    pub fn session(&self) -> Result<LocalSession> {
+        let Self { transport, endpoint, credentials, limits, cancel } = self;
         let params = (credentials.user(), credentials.password());
         let call = Call::new("session.slave_local_login_with_password", None, &params)?;
-        let bounds = Bounds::new(transport.clock(), limits, cancel);
-        let reference: String = perform(&transport, endpoint, &call, bounds, Reply::result)?;
+        let bounds = Bounds::new(transport.clock(), *limits, cancel);
+        let reference: String = perform(&**transport, endpoint, &call, bounds, Reply::result)?;
         let shared = Shared {
-            transport: Arc::new(transport),
+            transport: transport.clone(),
             endpoint: endpoint.clone(),
             reference: Secret::new(reference),
             closed: AtomicBool::new(false),
         };
-        Ok(Self { shared: Arc::new(shared), limits, cancel: cancel.clone() })
+        Ok(LocalSession { shared: Arc::new(shared), limits: *limits, cancel: cancel.clone() })
     }
+}
 
+impl LocalSession {
     /// A view of the session whose calls have other limits.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {

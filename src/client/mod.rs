@@ -1,7 +1,7 @@
 //! A client of one pool: sessions, the way to the master, snapshots, tasks.
 //!
 //! ```no_run
-//! # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::error::Result<()> {
+//! # fn example(transport: impl xcp_pool::transport::Transport + 'static) -> xcp_pool::Result<()> {
 //! use xcp_pool::client::{Client, Credentials, Scope};
 //!
 //! let pool = Client::connect(transport, "phantom.lan", &Credentials::new("root", "secret"))?;
@@ -49,9 +49,9 @@ mod handle;
 mod local;
 mod login;
 mod mark;
+mod one_host;
 mod options;
 mod policy;
-mod probe;
 mod renew;
 mod scope;
 mod search;
@@ -69,8 +69,8 @@ pub use credentials::Credentials;
 pub use handle::Client;
 pub use local::LocalSession;
 pub use login::LoginFailure;
-pub(crate) use probe::{Asked, ask};
-pub use probe::{Role, probe};
+pub(crate) use one_host::Asked;
+pub use one_host::{OneHost, Role};
 pub use scope::Scope;
 pub use task::{TaskEnd, TaskHandle};
 pub use time::ClockReading;

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Class, Record, Snapshot, Table, with_class};
 use crate::text::plain;
-use crate::wire::{Batch, Change};
+use crate::wire::{Batch, Event};
 
 /// How often a moving pool is asked again before it is called restless.
 const MAX_ROUNDS: usize = 20;
@@ -135,7 +135,7 @@ impl Client {
         snapshot: &mut Snapshot,
         bounds: Bounds<'_>,
         repeat: Repeat,
-        mut each: impl FnMut(Change),
+        mut each: impl FnMut(Event),
     ) -> Result<Batch> {
         let names: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
         let params = (names, since.token, since.wait.as_secs_f64());

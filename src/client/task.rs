@@ -67,7 +67,7 @@ impl Client {
     /// The method is named without `Async.`: `pool.join`.
     ///
     /// ```no_run
-    /// # fn example(client: &xcp_pool::client::Client, host: xcp_pool::model::Ref<xcp_pool::model::Host>) -> xcp_pool::error::Result<()> {
+    /// # fn example(client: &xcp_pool::client::Client, host: xcp_pool::model::Ref<xcp_pool::model::Host>) -> xcp_pool::Result<()> {
     /// let end = client.task::<()>("host.evacuate", &(&host,), &mut |done| println!("{done}"))?;
     /// end.into_result()?;
     /// # Ok(()) }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::log;
 use crate::transport::{Body, Endpoint, Transport};
-use crate::wire::Source;
 
 /// One request that the log is told of; nothing is measured if nobody listens.
 pub(super) struct Told {
@@ -24,18 +23,18 @@ impl Told {
     }
 
     /// Counts the bytes of the reply, also of one that is still arriving.
-    pub(super) fn source(told: Option<&Self>, body: Body) -> Source {
+    pub(super) fn counted(told: Option<&Self>, body: Body) -> Body {
         match (body, told) {
             (Body::Bytes(bytes), told) => {
                 if let Some(told) = told {
                     told.bytes.store(bytes.len() as u64, Ordering::Relaxed);
                 }
-                Source::Bytes(bytes)
+                Body::Bytes(bytes)
             }
             (Body::Reader(reader), Some(told)) => {
-                Source::Reader(Box::new(Counted { reader, bytes: told.bytes.clone() }))
+                Body::Reader(Box::new(Counted { reader, bytes: told.bytes.clone() }))
             }
-            (Body::Reader(reader), None) => Source::Reader(reader),
+            (Body::Reader(reader), None) => Body::Reader(reader),
         }
     }
 

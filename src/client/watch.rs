@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Class, Record, Snapshot, with_class};
 use crate::transport::Cancel;
-use crate::wire::{Batch, Change, Operation};
+use crate::wire::{Batch, Event, Operation};
 
 /// Follows a pool: a snapshot, and the changes to it as they happen.
 ///
@@ -27,7 +27,7 @@ use crate::wire::{Batch, Change, Operation};
 /// again, and the differences are the changes.
 ///
 /// ```no_run
-/// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+/// # fn example(client: &xcp_pool::client::Client) -> xcp_pool::Result<()> {
 /// use xcp_pool::client::Scope;
 ///
 /// let mut watch = client.watch(Scope::Overview)?;
@@ -46,7 +46,7 @@ pub struct Watch {
     /// Where to go on; unset if the whole must be read again.
     batch: Option<Batch>,
     session: Arc<Session>,
-    changes: VecDeque<Change>,
+    changes: VecDeque<Event>,
     /// Whether the last batch did not add up.
     doubtful: bool,
     /// Whether the last answer said nothing, and did not wait for anything either.
@@ -150,7 +150,7 @@ impl Watch {
     ///
     /// That ends this wait alone, with the error `Cancelled`; nothing that happens meanwhile is
     /// lost.
-    pub fn next_under(&mut self, cancel: &Cancel) -> Option<Result<Change>> {
+    pub fn next_under(&mut self, cancel: &Cancel) -> Option<Result<Event>> {
         loop {
             if self.client.cancel.is_cancelled() {
                 return None;
@@ -261,7 +261,7 @@ fn differences<T: Record>(
     class: Class,
     before: &Snapshot,
     after: &Snapshot,
-    changes: &mut VecDeque<Change>,
+    changes: &mut VecDeque<Event>,
 ) {
     let (before, after) = (T::table(before), T::table(after));
     for (reference, record) in after {
@@ -270,10 +270,10 @@ fn differences<T: Record>(
             Some(known) if known != record => Operation::Modified,
             Some(_) => continue,
         };
-        changes.push_back(Change::new(class, reference.to_string(), operation));
+        changes.push_back(Event::new(class, reference.to_string(), operation));
     }
     for reference in before.refs().filter(|reference| after.get(reference).is_none()) {
-        changes.push_back(Change::new(class, reference.to_string(), Operation::Deleted));
+        changes.push_back(Event::new(class, reference.to_string(), Operation::Deleted));
     }
 }
 
@@ -283,7 +283,7 @@ fn is_lost(error: &Error) -> bool {
 }
 
 impl Iterator for Watch {
-    type Item = Result<Change>;
+    type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_under(&Cancel::new())

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Confirmation;
-use super::reason::{Reason, Severity};
+use super::reason::{Reason, Weight};
 use crate::model::{Host, Ref, Snapshot, Vm, labels_at, name_at, names_at};
 
 /// Whom to make master, how safe that is, and what has to follow.
@@ -23,7 +23,7 @@ pub struct Decision {
     /// Missing if no host is eligible, or if the verdict is unsafe.
     pub recommended: Option<Ref<Host>>,
     /// How safe the change is.
-    pub verdict: Verdict,
+    pub verdict: Safety,
     /// What a person has to take responsibility for before anything is done.
     pub confirmations: Vec<Confirmation>,
     /// What to do, in order.
@@ -53,7 +53,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "callers compare by it")]
-pub enum Verdict {
+pub enum Safety {
     /// Everything that matters is known, and good.
     Safe,
     /// A person has to take responsibility for what is not known.
@@ -341,13 +341,13 @@ impl Decision {
 
 impl Candidate {
     pub(super) fn new(host: Ref<Host>, mut reasons: Vec<Reason>, eligible: Eligibility) -> Self {
-        reasons.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.cmp(b)));
+        reasons.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.cmp(b)));
         Self { host, eligible, reasons }
     }
 
     /// How many reasons weigh so much.
-    pub fn count(&self, severity: Severity) -> usize {
-        self.reasons.iter().filter(|reason| reason.severity() == severity).count()
+    pub fn count(&self, weight: Weight) -> usize {
+        self.reasons.iter().filter(|reason| reason.weight() == weight).count()
     }
 
     /// The host, whether it may be master, and each reason, in one line.

@@ -3,11 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::decision::{
-    Candidate, DataLoss, Decision, Eligibility, FollowUp, Hazard, Mode, Verdict,
-};
-use super::evidence::{Confirmation, Evidence, Role};
-use super::reason::{Reason, Severity};
+use super::decision::{Candidate, DataLoss, Decision, Eligibility, FollowUp, Hazard, Mode, Safety};
+use super::evidence::{Confirmation, HostRole, PoolEvidence};
+use super::reason::{Reason, Weight};
 use super::survey::{Member, Survey, best, eligibility};
 use crate::error::Result;
 use crate::model::{Host, Ref, Snapshot, Version};
@@ -35,7 +33,7 @@ const COPY_PAUSE: u64 = 300;
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.
-pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
+pub fn emergency(snapshot: &Snapshot, evidence: &PoolEvidence) -> Result<Decision> {
     let survey = Survey::new(snapshot, evidence)?.by_their_word();
     let comparable = comparable(&survey);
     let newest = survey
@@ -58,8 +56,8 @@ pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
         let guidance = candidate.has(&Reason::GuidancePending);
         (
             candidate.eligible,
-            candidate.count(Severity::Blocks),
-            member.evidence.role != Some(Role::Broken),
+            candidate.count(Weight::Blocks),
+            member.evidence.role != Some(HostRole::Broken),
             Reverse(generation(member).filter(|_| comparable)),
             Reverse(member.release),
             Reverse(member.attached),
@@ -71,7 +69,7 @@ pub fn emergency(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     let ranked: Vec<Candidate> = ranked.into_iter().map(|(candidate, _)| candidate).collect();
     let verdict = verdict(&survey, &ranked, comparable);
     let recommended =
-        best(&ranked).filter(|_| verdict != Verdict::Unsafe).map(|best| best.host.clone());
+        best(&ranked).filter(|_| verdict != Safety::Unsafe).map(|best| best.host.clone());
     Ok(Decision {
         mode: Mode::Emergency,
         old_master: survey.master().map(|old| old.reference.clone()),
@@ -140,24 +138,24 @@ fn reasons<'a>(
     reasons
 }
 
-fn verdict(survey: &Survey<'_>, ranked: &[Candidate], comparable: bool) -> Verdict {
+fn verdict(survey: &Survey<'_>, ranked: &[Candidate], comparable: bool) -> Safety {
     let old = survey.master();
     let answers =
         |old: &Member<'_>| old.evidence.reachable == Some(true) || old.evidence.claims_mastership();
     // Without knowing who failed, it might be the failed host that is promoted.
     let is_unknown = old.is_none() && !survey.leaderless;
     if is_unknown || old.is_some_and(answers) || !survey.other_masters().is_empty() {
-        return Verdict::Unsafe;
+        return Safety::Unsafe;
     }
     let Some(best) = best(ranked) else {
         let some = ranked.iter().any(|candidate| candidate.eligible == Eligibility::IfConfirmed);
-        return if some { Verdict::NeedsConfirmation } else { Verdict::Unsafe };
+        return if some { Safety::NeedsConfirmation } else { Safety::Unsafe };
     };
     let old_is_off = old.is_none_or(|old| old.evidence.powered_off == Some(true));
-    let certain = best.count(Severity::Unknown) == 0
+    let certain = best.count(Weight::Unknown) == 0
         && open_roles(survey).is_empty()
         && is_newest(survey, &best.host, comparable);
-    if old_is_off && certain { Verdict::Safe } else { Verdict::NeedsConfirmation }
+    if old_is_off && certain { Safety::Safe } else { Safety::NeedsConfirmation }
 }
 
 /// Members that may, for all that is known, follow another master.
@@ -185,7 +183,7 @@ fn is_newest(survey: &Survey<'_>, host: &Ref<Host>, comparable: bool) -> bool {
 fn confirmations(
     survey: &Survey<'_>,
     ranked: &[Candidate],
-    evidence: &Evidence,
+    evidence: &PoolEvidence,
     comparable: bool,
 ) -> Vec<Confirmation> {
     let mut needed = BTreeSet::new();

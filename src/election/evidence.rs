@@ -12,7 +12,7 @@ use crate::model::{Host, Ref, Snapshot, name_at};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
-pub struct Evidence {
+pub struct PoolEvidence {
     /// What is known of each host.
     pub hosts: BTreeMap<Ref<Host>, HostEvidence>,
     /// What a person takes responsibility for although it is not known.
@@ -29,7 +29,7 @@ pub struct HostEvidence {
     /// Whether it can reach other hosts of the pool.
     pub reaches: BTreeMap<Ref<Host>, bool>,
     /// The role that it says it has.
-    pub role: Option<Role>,
+    pub role: Option<HostRole>,
     /// Whether it is in emergency mode (`host.is_in_emergency_mode`).
     pub emergency_mode: Option<bool>,
     /// Whether HA is armed on it.
@@ -46,11 +46,11 @@ pub struct HostEvidence {
     pub vetoed: bool,
 }
 
-/// The role that a host says it has, from its `pool.conf`.
+/// The role of a host, as its `pool.conf` has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "XAPI has three")]
-pub enum Role {
+pub enum HostRole {
     /// It lost its role in a change of master that failed.
     Broken,
     /// It is a master.
@@ -152,7 +152,7 @@ impl Confirmation {
     }
 }
 
-impl Evidence {
+impl PoolEvidence {
     /// No evidence at all.
     pub fn none() -> Self {
         Self::default()
@@ -192,6 +192,6 @@ impl HostEvidence {
 
     /// Whether it says that it is a master.
     pub fn claims_mastership(&self) -> bool {
-        self.role == Some(Role::Master)
+        self.role == Some(HostRole::Master)
     }
 }

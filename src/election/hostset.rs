@@ -5,6 +5,9 @@ use std::ops::{BitAnd, BitOr, Sub};
 
 use serde::{Deserialize, Serialize};
 
+/// The most hosts that the HA daemon knows (`MAX_HOST_NUM`).
+pub(super) const MAX_HOSTS: usize = 64;
+
 /// A set of host indices from 0 to 63; as data, an integer with bit k for host k.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

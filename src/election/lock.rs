@@ -17,13 +17,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::HostSet;
-use super::partition::MAX_HOSTS;
+use super::hostset::MAX_HOSTS;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a host has in the state file, as far as the lock goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "it is what a simulation stores")]
-pub struct Block {
+pub(crate) struct Block {
     /// Whether the host asks for the lock.
     pub request: bool,
     /// The hosts that it grants the lock to.
@@ -33,8 +32,7 @@ pub struct Block {
 /// Where a host's proposal to be master stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(clippy::exhaustive_enums, reason = "`ha_propose_master` has no other end")]
-pub enum Proposal {
+pub(crate) enum Proposal {
     /// None was made yet.
     #[default]
     None,
@@ -48,7 +46,7 @@ pub enum Proposal {
 
 /// One host's side of the master lock.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MasterLock {
+pub(crate) struct MasterLock {
     me: usize,
     online: HostSet,
     own: Block,
@@ -62,7 +60,7 @@ impl MasterLock {
     ///
     /// # Errors
     /// `InvalidInput` if there are more than 64 hosts, or `me` is not one of them.
-    pub fn new(me: usize, n: usize, online: HostSet) -> Result<Self> {
+    pub(crate) fn new(me: usize, n: usize, online: HostSet) -> Result<Self> {
         if n > MAX_HOSTS || me >= n {
             return Err(Error::new(ErrorKind::InvalidInput, format!("no host {me} of {n}")));
         }
@@ -77,19 +75,19 @@ impl MasterLock {
     }
 
     /// The block to write to the state file.
-    pub fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> Block {
         self.own
     }
 
     /// Where the host's own proposal stands.
-    pub fn proposal(&self) -> Proposal {
+    pub(crate) fn proposal(&self) -> Proposal {
         self.proposal
     }
 
     /// The holder, as far as this host knows.
     ///
     /// It is the lowest online host to which all online hosts grant (`lock_mgr.c:880-932`).
-    pub fn holder(&self) -> Option<usize> {
+    pub(crate) fn holder(&self) -> Option<usize> {
         let granted =
             self.online.iter().fold(self.online, |granted, host| granted & self.seen(host).grants);
         granted.lowest()
@@ -98,7 +96,7 @@ impl MasterLock {
     /// Proposes this host as master (`ha_propose_master`, `lock_mgr.c:449-534`).
     ///
     /// A pending proposal goes on with every [`MasterLock::update`].
-    pub fn propose(&mut self) -> Proposal {
+    pub(crate) fn propose(&mut self) -> Proposal {
         self.proposal = match self.holder() {
             Some(host) if host == self.me => Proposal::Granted,
             Some(_) => Proposal::Refused,
@@ -110,7 +108,7 @@ impl MasterLock {
     /// Takes note of another host's block.
     ///
     /// Unknown hosts and the own block change nothing.
-    pub fn read(&mut self, host: usize, block: Block) {
+    pub(crate) fn read(&mut self, host: usize, block: Block) {
         if let Some(seen) = self.peers.get_mut(host).filter(|_| host != self.me) {
             *seen = block;
         }
@@ -124,7 +122,7 @@ impl MasterLock {
     /// only once nobody online grants this host from an earlier attempt and this host grants nobody
     /// with a higher index. Then every online host that asks is granted, but while this host asks
     /// itself, only up to its own index.
-    pub fn update(&mut self) -> Proposal {
+    pub(crate) fn update(&mut self) -> Proposal {
         let asking = |lock: &Self| -> HostSet {
             lock.online.iter().filter(|host| lock.seen(*host).request).collect()
         };
@@ -151,12 +149,12 @@ impl MasterLock {
     }
 
     /// Changes the live set; a holder that left it holds no more.
-    pub fn set_online(&mut self, online: HostSet) {
+    pub(crate) fn set_online(&mut self, online: HostSet) {
         self.online = online & HostSet::first(self.peers.len());
     }
 
     /// The state file is lost: a pending proposal ends.
-    pub fn lose_state_file(&mut self) -> Proposal {
+    pub(crate) fn lose_state_file(&mut self) -> Proposal {
         if self.proposal == Proposal::Pending {
             self.withdraw();
         }

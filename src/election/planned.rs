@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::decision::{Candidate, Decision, Eligibility, FollowUp, Hazard, Mode, Verdict};
-use super::evidence::{Confirmation, Evidence, Role};
-use super::reason::{Reason, Severity, excludes};
+use super::decision::{Candidate, Decision, Eligibility, FollowUp, Hazard, Mode, Safety};
+use super::evidence::{Confirmation, HostRole, PoolEvidence};
+use super::reason::{Reason, Weight, excludes};
 use super::survey::{Member, Survey, best};
 use crate::error::Result;
 use crate::model::{Host, Ref, Snapshot};
@@ -24,7 +24,7 @@ use crate::model::{Host, Ref, Snapshot};
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no pool record, or more than one.
-pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
+pub fn planned(snapshot: &Snapshot, evidence: &PoolEvidence) -> Result<Decision> {
     let survey = Survey::new(snapshot, evidence)?;
     let pool_reasons = pool_reasons(&survey);
     let peer_reasons: Vec<Vec<Reason>> =
@@ -51,8 +51,8 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     ranked.sort_by_cached_key(|(candidate, member)| {
         (
             candidate.eligible,
-            candidate.count(Severity::Blocks),
-            candidate.count(Severity::Warns),
+            candidate.count(Weight::Blocks),
+            candidate.count(Weight::Warns),
             Reverse(member.release),
             Reverse(member.attached),
             !member.host.enabled,
@@ -61,17 +61,17 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     let ranked: Vec<Candidate> = ranked.into_iter().map(|(candidate, _)| candidate).collect();
     let others = survey.other_masters();
     let verdict = match ranked.first() {
-        _ if !others.is_empty() || survey.master().is_none() => Verdict::Unsafe,
-        None => Verdict::Unsafe,
-        Some(best) if best.eligible == Eligibility::No => Verdict::Unsafe,
-        Some(best) if best.eligible == Eligibility::IfConfirmed => Verdict::NeedsConfirmation,
+        _ if !others.is_empty() || survey.master().is_none() => Safety::Unsafe,
+        None => Safety::Unsafe,
+        Some(best) if best.eligible == Eligibility::No => Safety::Unsafe,
+        Some(best) if best.eligible == Eligibility::IfConfirmed => Safety::NeedsConfirmation,
         Some(best) => {
             let all_answer = survey.members.iter().all(|m| m.evidence.answers() == Some(true));
-            let known = best.count(Severity::Unknown) == 0;
-            if all_answer && known { Verdict::Safe } else { Verdict::NeedsConfirmation }
+            let known = best.count(Weight::Unknown) == 0;
+            if all_answer && known { Safety::Safe } else { Safety::NeedsConfirmation }
         }
     };
-    let recommended = best(&ranked).filter(|_| verdict != Verdict::Unsafe);
+    let recommended = best(&ranked).filter(|_| verdict != Safety::Unsafe);
     let mut confirmations = BTreeSet::new();
     if let Some(best) = ranked.first().filter(|best| best.eligible != Eligibility::No) {
         if survey.members.iter().any(|member| member.evidence.answers().is_none()) {
@@ -110,9 +110,9 @@ pub fn planned(snapshot: &Snapshot, evidence: &Evidence) -> Result<Decision> {
     })
 }
 
-fn eligible(member: &Member<'_>, reasons: &[Reason], evidence: &Evidence) -> Eligibility {
+fn eligible(member: &Member<'_>, reasons: &[Reason], evidence: &PoolEvidence) -> Eligibility {
     let version = Confirmation::VersionIsNewest { host: member.reference.clone() };
-    if reasons.iter().any(|reason| reason.severity() == Severity::Blocks) {
+    if reasons.iter().any(|reason| reason.weight() == Weight::Blocks) {
         Eligibility::No
     } else if reasons.contains(&Reason::VersionUnknown) && !evidence.is_confirmed(&version) {
         Eligibility::IfConfirmed
@@ -171,7 +171,7 @@ fn as_candidate(survey: &Survey<'_>, member: &Member<'_>) -> Vec<Reason> {
         Some(false) => reasons.push(Reason::NotLive),
         None => reasons.push(Reason::LivenessUnknown),
     }
-    if member.evidence.role == Some(Role::Broken) {
+    if member.evidence.role == Some(HostRole::Broken) {
         reasons.push(Reason::RoleBroken);
     }
     reasons
@@ -194,7 +194,7 @@ fn as_peer(survey: &Survey<'_>, member: &Member<'_>) -> Vec<Reason> {
     if member.evidence.claims_mastership() || survey.follows_another(member).is_some() {
         reasons.push(Reason::PeerFollowsAnother { member: host() });
     }
-    let broken = member.evidence.role == Some(Role::Broken);
+    let broken = member.evidence.role == Some(HostRole::Broken);
     if broken || member.evidence.emergency_mode == Some(true) {
         reasons.push(Reason::PeerInEmergency { member: host() });
     }

@@ -11,7 +11,7 @@ use crate::text::plain;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "callers sort by it")]
-pub enum Severity {
+pub enum Weight {
     /// It speaks for the host.
     Prefers,
     /// It speaks against the host, but may be accepted.
@@ -156,7 +156,7 @@ pub enum Reason {
 
 impl Reason {
     /// How much it weighs.
-    pub fn severity(&self) -> Severity {
+    pub fn weight(&self) -> Weight {
         match self {
             Self::AlreadyMaster
             | Self::ClaimsMastership
@@ -178,12 +178,12 @@ impl Reason {
             | Self::RollingUpgrade
             | Self::SecretRotationPending
             | Self::Unreachable
-            | Self::Vetoed => Severity::Blocks,
+            | Self::Vetoed => Weight::Blocks,
             Self::DatabaseUnknown
             | Self::HaArmedUnknown
             | Self::LivenessUnknown
             | Self::ReachabilityUnknown
-            | Self::VersionUnknown => Severity::Unknown,
+            | Self::VersionUnknown => Weight::Unknown,
             Self::AddressMayChange
             | Self::Busy
             | Self::DatabaseBehind { .. }
@@ -192,9 +192,9 @@ impl Reason {
             | Self::OlderThanAbsentMember { .. }
             | Self::PeersOutOfReach { .. }
             | Self::PoolWaiting { .. }
-            | Self::StorageDetached { .. } => Severity::Warns,
+            | Self::StorageDetached { .. } => Weight::Warns,
             Self::AllStorageAttached | Self::NewestDatabase | Self::NewestVersion => {
-                Severity::Prefers
+                Weight::Prefers
             }
         }
     }

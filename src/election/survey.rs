@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::{Candidate, Eligibility, Majority};
-use super::evidence::{Evidence, HostEvidence, Role};
-use super::reason::{Reason, Severity};
+use super::evidence::{HostEvidence, HostRole, PoolEvidence};
+use super::reason::{Reason, Weight};
 use crate::error::Result;
 use crate::model::{Host, IpConfigurationMode, Pool, Ref, Snapshot, Sr, Vm};
 
@@ -37,7 +37,7 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, evidence: &Evidence) -> Result<Self> {
+    pub(super) fn new(snapshot: &'a Snapshot, evidence: &PoolEvidence) -> Result<Self> {
         let (_, pool) = snapshot.the_pool()?;
         let shared: BTreeSet<&Ref<Sr>> = snapshot
             .sr
@@ -97,7 +97,7 @@ impl<'a> Survey<'a> {
                 None => break,
             }
         }
-        if self.master().is_some_and(|master| master.evidence.role == Some(Role::Broken)) {
+        if self.master().is_some_and(|master| master.evidence.role == Some(HostRole::Broken)) {
             self.master = None;
             self.leaderless = true;
         }
@@ -106,7 +106,7 @@ impl<'a> Survey<'a> {
 
     /// The member that another one says it follows.
     fn followed_by(&self, member: &Member<'_>) -> Option<usize> {
-        let Some(Role::Slave(address)) = &member.evidence.role else { return None };
+        let Some(HostRole::Slave(address)) = &member.evidence.role else { return None };
         self.members.iter().position(|other| !address.is_empty() && other.host.address == *address)
     }
 
@@ -126,12 +126,12 @@ impl<'a> Survey<'a> {
 
     /// The address of another master than the pool's that a member follows.
     pub(super) fn follows_another<'m>(&self, member: &'m Member<'_>) -> Option<&'m str> {
-        let Some(Role::Slave(address)) = &member.evidence.role else { return None };
+        let Some(HostRole::Slave(address)) = &member.evidence.role else { return None };
         let followed = self.followed_by(member).and_then(|followed| self.members.get(followed));
         match followed.and_then(|followed| followed.evidence.role.as_ref()) {
             // Who says himself that he leads nobody is no master.
-            Some(Role::Broken) => return None,
-            Some(Role::Slave(_)) if self.leaderless => return None,
+            Some(HostRole::Broken) => return None,
+            Some(HostRole::Slave(_)) if self.leaderless => return None,
             _ if self.leaderless => return Some(address),
             _ => {}
         }
@@ -229,9 +229,9 @@ fn version(release: Option<Release>) -> crate::model::Version {
 pub(super) fn eligibility(
     host: &Ref<Host>,
     reasons: &[Reason],
-    evidence: &Evidence,
+    evidence: &PoolEvidence,
 ) -> Eligibility {
-    if reasons.iter().any(|reason| reason.severity() == Severity::Blocks) {
+    if reasons.iter().any(|reason| reason.weight() == Weight::Blocks) {
         return Eligibility::No;
     }
     let open = reasons.iter().any(|reason| {

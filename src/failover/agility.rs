@@ -98,7 +98,7 @@ impl NotAgile {
 ///
 /// Made once for a snapshot.
 #[derive(Clone, Debug)]
-pub struct Sharing<'a> {
+pub(super) struct Sharing<'a> {
     snapshot: &'a Snapshot,
     /// Enabled hosts, dead ones too.
     enabled: BTreeSet<&'a Ref<Host>>,
@@ -110,7 +110,7 @@ pub struct Sharing<'a> {
 
 impl<'a> Sharing<'a> {
     /// Looks at all PBDs and PIFs of a snapshot.
-    pub fn new(snapshot: &'a Snapshot) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let enabled: BTreeSet<_> =
             snapshot.host.iter().filter(|(_, host)| host.enabled).map(|(r, _)| r).collect();
         let mut attached = BTreeMap::<_, BTreeSet<_>>::new();
@@ -132,7 +132,7 @@ impl<'a> Sharing<'a> {
     ///
     /// Like the server this stops at the first reason: GPUs, USB, disks, then networks. A PIF need
     /// not be attached. Dead hosts count while they are enabled.
-    pub fn not_agile(&self, vm: &Vm) -> Option<NotAgile> {
+    pub(super) fn not_agile(&self, vm: &Vm) -> Option<NotAgile> {
         if !vm.VGPUs.is_empty() {
             return Some(NotAgile::HasVgpu);
         }
@@ -162,7 +162,7 @@ impl<'a> Sharing<'a> {
     }
 
     /// Why an SR is not properly shared (`Agility.is_sr_properly_shared`).
-    pub fn sr_not_shared(&self, reference: &Ref<Sr>) -> Option<NotAgile> {
+    pub(super) fn sr_not_shared(&self, reference: &Ref<Sr>) -> Option<NotAgile> {
         let Some(sr) = self.snapshot.sr.get(reference) else { return broken("SR", reference) };
         let missing_on = self.missing(self.attached.get(reference));
         (!sr.shared || !missing_on.is_empty()).then(|| NotAgile::SrNotShared {
@@ -173,7 +173,7 @@ impl<'a> Sharing<'a> {
     }
 
     /// Why a network is not properly shared (`Agility.is_network_properly_shared`).
-    pub fn network_not_shared(&self, reference: &Ref<Network>) -> Option<NotAgile> {
+    pub(super) fn network_not_shared(&self, reference: &Ref<Network>) -> Option<NotAgile> {
         let missing_on = self.missing(self.wired.get(reference));
         if !missing_on.is_empty() {
             return Some(NotAgile::NetworkNotShared { network: reference.clone(), missing_on });

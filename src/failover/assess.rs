@@ -171,27 +171,6 @@ impl Oddity {
 /// Sequences of failures that are played through to check a pessimistic count.
 const SECOND_OPINION_LIMIT: u64 = 10_000;
 
-/// What HA would say about the pool of a snapshot: one call for everything.
-///
-/// # Errors
-/// `InvalidInput` if the snapshot has no pool record, or more than one.
-///
-/// # Example
-/// ```
-/// use xcp_pool::failover;
-/// use xcp_pool::model::Snapshot;
-///
-/// # let json = br#"{"pool": {"OpaqueRef:p": {}}, "host": {"OpaqueRef:h": {"enabled": true}}}"#;
-/// let mut snapshot = Snapshot::from_json(json)?;
-/// snapshot.complete(); // only for snapshots written by hand
-/// let assessment = failover::assess(&snapshot)?;
-/// println!("{} host failures can be tolerated", assessment.maximum.value);
-/// # Ok::<(), xcp_pool::Error>(())
-/// ```
-pub fn assess(snapshot: &Snapshot) -> Result<Assessment> {
-    Ok(Planner::new(snapshot)?.assess())
-}
-
 impl<'a> Planner<'a> {
     /// The answer to everything, oddities included.
     pub fn assess(&self) -> Assessment {

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Hosts, VMs and who runs where, by index: what the packer sees of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
-pub struct Packing {
+pub(crate) struct Packing {
     /// Free memory of each live host, in bytes; negative if it is overcommitted.
     pub free: Vec<i64>,
     /// Size of each VM, in bytes.
@@ -25,8 +24,7 @@ pub struct Packing {
 
 /// How the packer finds whether any failures can be survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_enums, reason = "the server has two")]
-pub enum Heuristic {
+pub(crate) enum Heuristic {
     /// Pessimistic counting: as if every VM were as large as the largest.
     #[serde(rename = "approx")]
     Approximate,
@@ -37,8 +35,7 @@ pub enum Heuristic {
 
 /// Whether the failures of any so many hosts can be survived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "yes, or the first reason to say no")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// All VMs have a place after any such failures.
     Possible,
     /// Fewer hosts are live than would fail, or none would be left for the VMs.
@@ -69,7 +66,7 @@ const EXHAUSTIVE_HOSTS: usize = 32;
 
 impl Heuristic {
     /// The heuristic that the server chooses (`Binpack.choose_heuristic`).
-    pub fn choose(total_hosts: usize, failures: usize) -> Self {
+    pub(crate) fn choose(total_hosts: usize, failures: usize) -> Self {
         if total_hosts > EXHAUSTIVE_HOSTS {
             return Self::Approximate;
         }
@@ -83,7 +80,7 @@ impl Heuristic {
 
 impl Verdict {
     /// Whether it is a yes.
-    pub fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         *self == Self::Possible
     }
 }
@@ -95,7 +92,7 @@ impl Packing {
     ///
     /// The result pairs VM and host, last placed first as the server lists it; VMs that do not fit
     /// are left out.
-    pub fn plan(&self, vms: &[usize]) -> Vec<(usize, usize)> {
+    pub(crate) fn plan(&self, vms: &[usize]) -> Vec<(usize, usize)> {
         let hosts = (0..self.free.len()).collect::<Vec<_>>();
         let mut plan = self.fit(&self.free, &hosts, vms).placed;
         plan.reverse();
@@ -104,7 +101,7 @@ impl Packing {
 
     /// The packing after a plan was carried out.
     #[must_use]
-    pub fn apply(&self, plan: &[(usize, usize)]) -> Self {
+    pub(crate) fn apply(&self, plan: &[(usize, usize)]) -> Self {
         let mut after = self.clone();
         let mut moved = vec![false; self.size.len()];
         for &(vm, host) in plan {
@@ -119,7 +116,7 @@ impl Packing {
     }
 
     /// Takes a VM's memory from a host without placing it.
-    pub fn charge(&mut self, vm: usize, host: usize) {
+    pub(crate) fn charge(&mut self, vm: usize, host: usize) {
         let size = self.size.get(vm).copied().unwrap_or(0);
         if let Some(free) = self.free.get_mut(host) {
             *free = free.saturating_sub(size);
@@ -130,7 +127,7 @@ impl Packing {
     ///
     /// That must not matter, but does where memory is equal.
     #[must_use]
-    pub fn reversed(&self) -> Self {
+    pub(crate) fn reversed(&self) -> Self {
         let hosts = self.free.len();
         let turn = |&(vm, host): &(usize, usize)| (vm, hosts.saturating_sub(host + 1));
         Self {
@@ -141,14 +138,14 @@ impl Packing {
     }
 
     /// Whether any `failures` hosts may fail, by the server's choice of heuristic.
-    pub fn survives(&self, failures: usize) -> Verdict {
+    pub(crate) fn survives(&self, failures: usize) -> Verdict {
         self.survives_by(Heuristic::choose(self.total_hosts, failures), failures)
     }
 
     /// Whether any `failures` hosts may fail, by one heuristic.
     ///
     /// As `plan_always_possible`.
-    pub fn survives_by(&self, heuristic: Heuristic, failures: usize) -> Verdict {
+    pub(crate) fn survives_by(&self, heuristic: Heuristic, failures: usize) -> Verdict {
         let hosts = self.free.len();
         if hosts < failures || hosts == failures && !self.size.is_empty() {
             return Verdict::TooFewHosts;

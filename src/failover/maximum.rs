@@ -13,7 +13,7 @@ use crate::model::{Ref, Vm};
 /// The values of `VM.ha_restart_priority` that the server takes.
 ///
 /// As `ha_valid_restart_priorities`.
-pub const RESTART_PRIORITIES: [&str; 3] = ["restart", "best-effort", ""];
+const RESTART_PRIORITIES: [&str; 3] = ["restart", "best-effort", ""];
 
 /// The most failures that can be tolerated, with the questions that led there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,8 +44,8 @@ impl<'a> Planner<'a> {
     /// (`pool.ha_compute_hypothetical_max_host_failures_to_tolerate`).
     ///
     /// # Errors
-    /// `Fault` `INVALID_VALUE` for a priority that is none of [`RESTART_PRIORITIES`],
-    /// `HANDLE_INVALID` for an unknown VM that would be protected.
+    /// `Fault` `INVALID_VALUE` for a priority other than `restart`, `best-effort` and the
+    /// empty one, `HANDLE_INVALID` for an unknown VM that would be protected.
     pub fn hypothetical_maximum(&self, priorities: &BTreeMap<Ref<Vm>, String>) -> Result<Maximum> {
         for priority in priorities.values() {
             if !RESTART_PRIORITIES.contains(&priority.as_str()) {

@@ -1,15 +1,11 @@
 //! How much memory VMs take and hosts have, as the planner counts it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Fault, Result};
-use crate::model::{DomainType, Host, Ref, Snapshot, Vm};
+use crate::model::{DomainType, Vm};
 
 /// Which of a VM's memory settings counts (`Memory_check.accounting_policy`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "the server's own three")]
-pub enum Policy {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
     /// What VMs can be squeezed to: the question "does one more VM fit now?".
     DynamicMin,
     /// What VMs may grow to.
@@ -25,7 +21,7 @@ const PAGES_PER_VCPU: i64 = 38;
 
 impl Policy {
     /// The VM's memory setting that counts, in bytes.
-    pub fn memory_of(self, vm: &Vm) -> i64 {
+    pub(crate) fn memory_of(self, vm: &Vm) -> i64 {
         match self {
             Self::DynamicMin => vm.memory_dynamic_min,
             Self::DynamicMax => vm.memory_dynamic_max,
@@ -37,7 +33,7 @@ impl Policy {
     ///
     /// # Errors
     /// `Fault` for a VM whose domain type is unspecified or unknown.
-    pub fn of_evacuation(vm: &Vm) -> Result<Self> {
+    pub(crate) fn of_evacuation(vm: &Vm) -> Result<Self> {
         match vm.domain_type {
             DomainType::Hvm | DomainType::Pv => Ok(Self::DynamicMin),
             DomainType::Pvh | DomainType::PvInPvh => Ok(Self::StaticMax),
@@ -77,7 +73,7 @@ fn unspecified() -> Error {
 ///
 /// # Errors
 /// `Fault` for a VM whose domain type is unspecified or unknown: the server has no model for it.
-pub fn to_start(vm: &Vm, policy: Policy) -> Result<i64> {
+pub(crate) fn to_start(vm: &Vm, policy: Policy) -> Result<i64> {
     let domain = Domain::of(vm)?;
     let max = mib(vm.memory_static_max);
     let multiplier = if domain == Domain::Pv { 1.0 } else { vm.HVM_shadow_multiplier };
@@ -98,26 +94,8 @@ pub fn to_start(vm: &Vm, policy: Policy) -> Result<i64> {
 /// Bytes that a VM takes on the host it is on.
 ///
 /// As `Memory_check.vm_compute_used_memory`.
-pub fn used(vm: &Vm, policy: Policy) -> i64 {
+pub(crate) fn used(vm: &Vm, policy: Policy) -> i64 {
     policy.memory_of(vm).saturating_add(vm.memory_overhead)
-}
-
-/// Bytes that are free on a host.
-///
-/// As `Memory_check.host_compute_free_memory_with_policy`.
-///
-/// What the host has less what Xen takes less every VM that is on it or on its way to it, the
-/// control domain included; a VM that is both counts twice. Never less than 0; not known without
-/// the host or its metrics.
-pub fn free(snapshot: &Snapshot, host: &Ref<Host>, policy: Policy) -> Option<i64> {
-    let record = snapshot.host.get(host)?;
-    let metrics = snapshot.host_metrics.get(&record.metrics)?;
-    let taken = snapshot.vm.records().fold(0_i64, |sum, vm| {
-        let times =
-            i64::from(vm.resident_on == *host) + i64::from(vm.scheduled_to_be_resident_on == *host);
-        sum.saturating_add(used(vm, policy).saturating_mul(times))
-    });
-    Some(free_of(metrics.memory_total, record.memory_overhead, taken))
 }
 
 /// Bytes that are free on a host, from its parts, all in bytes.

@@ -2,16 +2,20 @@
 //!
 //! The planner of XAPI's HA, as pure functions over a [`Snapshot`](crate::model::Snapshot).
 
-pub mod agility;
+mod agility;
 mod assess;
-pub mod binpack;
+pub(crate) mod binpack;
+#[cfg(test)]
+mod binpack_laws;
+#[cfg(test)]
+mod binpack_recorded;
 mod boot;
 mod cpu;
 mod evacuation;
 mod failure;
 mod host_evacuation;
 mod maximum;
-pub mod memory;
+mod memory;
 mod migration;
 mod plan;
 mod planner;
@@ -19,13 +23,14 @@ mod restarting;
 mod status;
 mod what_if;
 
-pub use assess::{Assessment, HostMemory, Oddity, ProtectedVm, assess};
+pub use agility::NotAgile;
+pub use assess::{Assessment, HostMemory, Oddity, ProtectedVm};
 pub use evacuation::Target;
 pub use failure::{FailureOutcome, Start, StartGroup};
 pub use host_evacuation::HostEvacuation;
-pub use maximum::{Maximum, RESTART_PRIORITIES};
-pub use plan::{FailurePlan, NotRestarted, Obstacle, PlanStatus, Restart, RestartPlan, WhyNot};
-pub use planner::{Change, Placement, Planner, is_protected};
+pub use maximum::Maximum;
+pub use plan::{FailurePlan, NotRestarted, Obstacle, Placement, PlanStatus, RestartPlan, WhyNot};
+pub use planner::{Change, Planner};
 pub use status::PoolStatus;
 pub use what_if::{WhatIf, WhatIfOutcome};
 

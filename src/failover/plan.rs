@@ -76,24 +76,24 @@ pub enum Obstacle {
     },
 }
 
+/// A VM on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
+pub struct Placement {
+    /// The VM.
+    pub vm: Ref<Vm>,
+    /// The host.
+    pub host: Ref<Host>,
+}
+
 /// The restart of VMs that are off and should run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RestartPlan {
     /// Which VM starts where, in the server's order.
-    pub restarts: Vec<Restart>,
+    pub restarts: Vec<Placement>,
     /// Which are not (fully) covered by the plan, and why.
     pub not_restarted: Vec<NotRestarted>,
-}
-
-/// A VM that starts on a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Restart {
-    /// The VM.
-    pub vm: Ref<Vm>,
-    /// The host.
-    pub host: Ref<Host>,
 }
 
 /// A VM that the plan leaves out, or that the server counts so.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::agility::{NotAgile, Sharing};
 use super::binpack::{Packing, Verdict};
 use super::memory::{self, Policy};
-use super::plan::{Obstacle, PlanStatus, Restart, RestartPlan};
+use super::plan::{Obstacle, Placement, PlanStatus, RestartPlan};
 use super::restarting::{Restarting, TiedVm};
 use super::{boot, plan};
 use crate::error::{Error, Fault, Result};
@@ -29,21 +29,24 @@ pub struct Change {
     pub protect: Vec<Ref<Vm>>,
 }
 
-/// A VM on a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
-pub struct Placement {
-    /// The VM.
-    pub vm: Ref<Vm>,
-    /// The host.
-    pub host: Ref<Host>,
-}
-
 /// XAPI's HA planner over a snapshot.
 ///
 /// It needs the classes pool, host, host_metrics, VM, VBD, VDI, SR, PBD, VIF, network and PIF, and
 /// takes what is not there for empty; what a real pool has beyond that (VLANs, bonds, SR-IOV, GPUs,
 /// USB, clusters, VM groups) counts if the snapshot has it.
+///
+/// # Example
+/// ```
+/// use xcp_pool::failover::Planner;
+/// use xcp_pool::model::Snapshot;
+///
+/// # let json = br#"{"pool": {"OpaqueRef:p": {}}, "host": {"OpaqueRef:h": {"enabled": true}}}"#;
+/// let mut snapshot = Snapshot::from_json(json)?;
+/// snapshot.complete(); // only for snapshots written by hand
+/// let assessment = Planner::new(&snapshot)?.assess();
+/// println!("{} host failures can be tolerated", assessment.maximum.value);
+/// # Ok::<(), xcp_pool::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Planner<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -182,7 +185,7 @@ impl<'a> Planner<'a> {
             restarts: restarting
                 .restarts
                 .iter()
-                .map(|(vm, host)| Restart { vm: (*vm).clone(), host: (*host).clone() })
+                .map(|(vm, host)| Placement { vm: (*vm).clone(), host: (*host).clone() })
                 .collect(),
             not_restarted: restarting.not_restarted(),
         })
@@ -354,7 +357,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether HA promises to restart a VM (`Helpers.vm_should_always_run`).
-pub fn is_protected(vm: &Vm) -> bool {
+pub(super) fn is_protected(vm: &Vm) -> bool {
     vm.ha_always_run && vm.ha_restart_priority == "restart"
 }
 

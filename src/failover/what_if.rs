@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::assess::{Assessment, Oddity, assess};
-use super::planner::{Change, Placement, Planner, handle_invalid};
+use super::assess::{Assessment, Oddity};
+use super::plan::Placement;
+use super::planner::{Change, Planner, handle_invalid};
 use crate::error::{Fault, Result};
 use crate::model::{Host, PowerState, Ref, Snapshot, Uuid, Vm};
 
@@ -73,7 +74,7 @@ impl WhatIf {
     pub fn ask(&self, snapshot: &Snapshot) -> Result<WhatIfOutcome> {
         let planner = Planner::new(snapshot)?;
         let before = planner.maximum().value;
-        let mut after = assess(&self.happened(snapshot)?)?;
+        let mut after = Planner::new(&self.happened(snapshot)?)?.assess();
         let maximum = after.maximum.value;
         if self.adds_capacity() && maximum < before {
             after.oddities.push(Oddity::MoreIsLess { before, after: maximum });

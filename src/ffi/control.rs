@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 /// How an operation is to run, read from what C gave.
 pub(super) struct Manner {
     consent: Option<Digest>,
-    pub on_failure: OnFailure,
+    on_failure: OnFailure,
     deadline: Option<Duration>,
     progress: xcp_progress,
     ctx: *mut c_void,
@@ -104,7 +104,10 @@ impl Manner {
         operate: impl FnOnce(&mut Control<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let run = |token: &Cancel| {
-            let mut control = Control::new().cancel(token.clone()).observer(|at| self.tell(at));
+            let mut control = Control::new()
+                .cancel(token.clone())
+                .observer(|at| self.tell(at))
+                .on_failure(self.on_failure);
             if let Some(deadline) = self.deadline {
                 control = control.deadline(deadline);
             }

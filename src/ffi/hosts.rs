@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::client::{Credentials, LocalSession, Role, probe};
+use crate::client::{Credentials, LocalSession, OneHost, Role};
 use crate::ffi::arguments::{limits, params};
 use crate::ffi::boundary::{self, Call, Out, call, optional_text, text};
 use crate::ffi::calls::{Calls, cancellable};
@@ -16,9 +16,9 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status;
-use crate::ffi::transport::{Carried, not_in_callback_of, xcp_transport};
+use crate::ffi::transport::{not_in_callback_of, xcp_transport};
 use crate::operations;
-use crate::transport::{Cancel, Endpoint, Limits};
+use crate::transport::{Cancel, Limits};
 
 /// A session with one host alone: also with a member, also in emergency mode.
 ///
@@ -64,11 +64,10 @@ pub unsafe extern "C" fn xcp_probe_json(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_probe_json", error, |call| {
-            let host = OneHost::read(call, transport, address, user, password, options_json)?;
+            let (host, _) = one_host(call, transport, address, user, password, options_json)?;
             let out = Out::new(role_json, "role_json")?;
             let role = cancellable(call, cancel, &[], |token| {
-                let OneHost { transport, endpoint, credentials, limits } = &host;
-                probe(transport, endpoint, credentials, *limits, token).map_err(Failure::of_login)
+                host.cancel(token).role().map_err(Failure::of_login)
             })?;
             out.write_text(json::numbered(RoleText::from(role))?);
             Ok(())
@@ -103,16 +102,14 @@ pub unsafe extern "C" fn xcp_local_session_open(
     // SAFETY: what the caller promised.
     unsafe {
         call("xcp_local_session_open", error, |call| {
-            let host = OneHost::read(call, transport, address, user, password, options_json)?;
+            let (host, transport) =
+                one_host(call, transport, address, user, password, options_json)?;
             let out = Out::new(session, "session")?;
-            let address = host.transport.address();
             let session = cancellable(call, cancel, &[], |token| {
-                let OneHost { transport, endpoint, credentials, limits } = host;
-                LocalSession::open(transport, &endpoint, &credentials, limits, token)
-                    .map_err(Failure::of_login)
+                host.cancel(token).session().map_err(Failure::of_login)
             })?;
             let session = session.without_cancel();
-            out.write_object(xcp_local_session { session, transport: address });
+            out.write_object(xcp_local_session { session, transport });
             Ok(())
         })
     }
@@ -387,48 +384,35 @@ impl xcp_local_session {
     }
 }
 
-/// One host, and in whose name it is asked.
-struct OneHost {
-    transport: Carried,
-    endpoint: Endpoint,
-    credentials: Credentials,
-    limits: Limits,
-}
-
-impl OneHost {
-    /// What the arguments tell.
-    ///
-    /// # Safety
-    /// `transport` came from this library; the texts end with NUL, `options_json` or is NULL.
-    unsafe fn read(
-        call: &mut Call,
-        transport: *const xcp_transport,
-        address: *const c_char,
-        user: *const c_char,
-        password: *const c_char,
-        options_json: *const c_char,
-    ) -> Result<Self, Failure> {
-        let transport = call.object(transport, "transport")?.transport.clone();
-        // SAFETY: the same promise.
-        let (address, user, password, options) = unsafe {
-            (
-                text(address, "address")?,
-                text(user, "user")?,
-                text(password, "password")?,
-                optional_text(options_json, "options_json")?,
-            )
-        };
-        not_in_callback_of(transport.address())?;
-        let endpoint = address
-            .parse()
-            .map_err(|error: crate::Error| Failure::from(error).in_argument("address"))?;
-        Ok(Self {
-            transport,
-            endpoint,
-            credentials: Credentials::new(user, password),
-            limits: limits(options, Limits::default())?,
-        })
-    }
+/// The host that the arguments tell of, and the address of its transport.
+///
+/// # Safety
+/// `transport` came from this library; the texts end with NUL, `options_json` or is NULL.
+unsafe fn one_host(
+    call: &mut Call,
+    transport: *const xcp_transport,
+    address: *const c_char,
+    user: *const c_char,
+    password: *const c_char,
+    options_json: *const c_char,
+) -> Result<(OneHost, usize), Failure> {
+    let transport = call.object(transport, "transport")?.transport.clone();
+    // SAFETY: the same promise.
+    let (address, user, password, options) = unsafe {
+        (
+            text(address, "address")?,
+            text(user, "user")?,
+            text(password, "password")?,
+            optional_text(options_json, "options_json")?,
+        )
+    };
+    not_in_callback_of(transport.address())?;
+    let endpoint = address
+        .parse()
+        .map_err(|error: crate::Error| Failure::from(error).in_argument("address"))?;
+    let address = transport.address();
+    let host = OneHost::new(transport, endpoint, &Credentials::new(user, password));
+    Ok((host.limits(limits(options, Limits::default())?), address))
 }
 
 #[derive(Serialize)]

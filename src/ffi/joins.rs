@@ -16,7 +16,7 @@ use crate::ffi::plan::{Chosen, Losses, known_schema, xcp_plan};
 use crate::ffi::registry::Object;
 use crate::ffi::report::xcp_report;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT, XCP_E_NOT_DONE};
-use crate::operations::{self, JoinAttempt, Joined, OnFailure};
+use crate::operations::{self, JoinAttempt, Joined};
 use crate::plan::{self, Choices, Consent, Joins, Subject};
 
 /// Plans of several joins, each for the pool as it will be after those before it.
@@ -329,10 +329,9 @@ pub unsafe extern "C" fn xcp_join_many(
             let clients: Vec<_> =
                 std::iter::once(&*pool).chain(hosts.iter().map(|host| &**host)).collect();
             let joiners: Vec<_> = hosts.iter().map(|host| &host.client).collect();
-            let on_failure: OnFailure = manner.on_failure;
             let joined = manner.run(call, &clients, |control| {
                 let pool = &pool.client;
-                Ok(operations::join_many(pool, &joiners, joins, &consent, on_failure, control)?)
+                Ok(operations::join_many(pool, &joiners, joins.with_consent(&consent), control)?)
             })?;
             let all = joined.is_done();
             let hosts = joined.hosts.into_iter().map(Attempt::from).collect();

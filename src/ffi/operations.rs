@@ -77,7 +77,12 @@ pub unsafe extern "C" fn xcp_join(
             let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(joined_json, "joined_json")?;
             let joined = manner.run(call, &[&pool, &host], |control| {
-                done(operations::join(&pool.client, &host.client, plan, &consent, control)?)
+                done(operations::join(
+                    &pool.client,
+                    &host.client,
+                    plan.with_consent(&consent),
+                    control,
+                )?)
             })?;
             out.write_text(json::numbered(joined)?);
             Ok(())
@@ -125,9 +130,11 @@ pub unsafe extern "C" fn xcp_run(
             let result = manner.run(call, &[&pool], |control| {
                 let pool = &pool.client;
                 match &plan.purpose {
-                    Purpose::Eject { .. } => {
-                        json::numbered(done(operations::eject(pool, plan, &consent, control)?)?)
-                    }
+                    Purpose::Eject { .. } => json::numbered(done(operations::eject(
+                        pool,
+                        plan.with_consent(&consent),
+                        control,
+                    )?)?),
                     Purpose::HandOver { .. } => {
                         json::numbered(done(operations::hand_over(pool, plan, control)?)?)
                     }

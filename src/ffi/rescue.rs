@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Credentials;
-use crate::election::{self, Evidence};
+use crate::election::{self, PoolEvidence};
 use crate::ffi::boundary::{Call, Out, call, text};
 use crate::ffi::calls::cancellable;
 use crate::ffi::cancel::xcp_cancel;
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn xcp_plan_recovery(
     unsafe {
         call("xcp_plan_recovery", error, |call| {
             let last = call.object(last, "last")?;
-            let evidence: Evidence =
+            let evidence: PoolEvidence =
                 json::decode(text(evidence_json, "evidence_json")?, "evidence_json")?;
             let evidence = json::with_refs(evidence, &last.snapshot, "evidence_json")?;
             let out = Out::new(plan, "plan")?;
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn xcp_recover(
             let consent = manner.consent(|digest| Consent::to(plan, digest))?;
             let out = Out::new(recovered_json, "recovered_json")?;
             let recovered = manner.run(call, &[], |control| {
-                done(operations::recover(&members, plan, &consent, control)?)
+                done(operations::recover(&members, plan.with_consent(&consent), control)?)
             })?;
             out.write_text(json::numbered(recovered)?);
             Ok(())
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn xcp_recover(
 struct Told<'a> {
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
-    evidence: Evidence,
+    evidence: PoolEvidence,
 }
 
 #[derive(Deserialize)]

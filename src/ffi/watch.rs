@@ -18,7 +18,7 @@ use crate::ffi::registry::Object;
 use crate::ffi::snapshot::xcp_snapshot;
 use crate::ffi::status::xcp_status::{self, XCP_E_CANCELLED};
 use crate::transport::Cancel;
-use crate::wire::{Change, Operation};
+use crate::wire::{Event, Operation};
 
 /// Follows a pool: a snapshot, and the changes to it as they happen.
 ///
@@ -272,8 +272,8 @@ struct ChangeText<'a> {
     operation: &'static str,
 }
 
-impl<'a> From<&'a Change> for ChangeText<'a> {
-    fn from(change: &'a Change) -> Self {
+impl<'a> From<&'a Event> for ChangeText<'a> {
+    fn from(change: &'a Event) -> Self {
         let operation = match change.operation {
             Operation::Added => "added",
             Operation::Deleted => "deleted",

@@ -146,13 +146,13 @@ impl<T> Ref<T> {
     }
 
     /// The ref's text, as the server wrote it.
-    pub fn as_str(&self) -> Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         self.0.text(PREFIX)
     }
 
     /// The text after `OpaqueRef:`, by which hand-written snapshots name their objects.
     pub fn short(&self) -> Cow<'_, str> {
-        match self.as_str() {
+        match self.text() {
             Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(PREFIX).unwrap_or(text)),
             Cow::Owned(text) => Cow::Owned(text.replacen(PREFIX, "", 1)),
         }
@@ -174,7 +174,7 @@ impl Uuid {
     }
 
     /// The uuid's text, as the server wrote it.
-    pub fn as_str(&self) -> Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         self.0.text("")
     }
 
@@ -224,25 +224,25 @@ impl<T> Ord for Ref<T> {
 
 impl<T> fmt::Display for Ref<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
+        f.write_str(&self.text())
     }
 }
 
 impl<T> fmt::Debug for Ref<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
+        f.write_str(&self.text())
     }
 }
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
+        f.write_str(&self.text())
     }
 }
 
 impl fmt::Debug for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
+        f.write_str(&self.text())
     }
 }
 
@@ -260,13 +260,13 @@ impl From<&str> for Uuid {
 
 impl<T> Serialize for Ref<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.as_str())
+        serializer.serialize_str(&self.text())
     }
 }
 
 impl Serialize for Uuid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.as_str())
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -314,8 +314,8 @@ mod tests {
             "OpaqueRef:790495eae10f-8d16-5ec4-c5e5b3be8eed-",
             "Ref:12",
         ] {
-            assert_eq!(Ref::<Host>::new(text).as_str(), text);
-            assert_eq!(Uuid::new(text).as_str(), text);
+            assert_eq!(Ref::<Host>::new(text).text(), text);
+            assert_eq!(Uuid::new(text).text(), text);
         }
         assert_eq!(size_of::<Ref<Host>>(), 24);
     }

@@ -5,11 +5,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Members;
-use crate::client::{Asked, LocalSession, LoginFailure, ask};
-use crate::election::Role;
+use crate::client::{Asked, LocalSession, LoginFailure};
+use crate::election::HostRole;
 use crate::error::{Error, Fault, Result};
 use crate::health::diagnosis::{Contact, HostAnswer, LedPool};
-use crate::transport::{Endpoint, Limits};
+use crate::transport::Endpoint;
 
 /// Asks hosts at the same time, as many as the transport likes; the answers come in their order.
 ///
@@ -51,20 +51,20 @@ pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<HostAnsw
     let mut answer = HostAnswer::new(endpoint.to_string(), Contact::Answers);
     // Who calls it how is seen once all have been asked.
     answer.addresses.clear();
-    let limits = Limits::within(members.patience);
-    match ask(&*members.transport, endpoint, &members.credentials, limits, &members.cancel) {
+    let host = members.one(endpoint);
+    match host.ask() {
         Ok(Asked::Master(pool, host)) => {
-            answer.role = Some(Role::Master);
+            answer.role = Some(HostRole::Master);
             answer.emergency_mode = Some(false);
             let ha_enabled = pool.ha_enabled;
             answer.leads = Some(LedPool { uuid: pool.uuid, master: host, ha_enabled });
         }
         Ok(Asked::Busy(error)) => {
             answer.contact = Contact::Busy { why: error.to_string() };
-            answer.role = Some(Role::Master);
+            answer.role = Some(HostRole::Master);
         }
         Ok(Asked::Member(address)) => {
-            if let Ok(local) = members.local(endpoint) {
+            if let Ok(local) = host.session() {
                 answer.emergency_mode = local.is_in_emergency_mode().ok();
                 if answer.emergency_mode == Some(false) && members.asks_whether_ha_is_armed {
                     answer.ha_armed = ask_whether_ha_is_armed(members, &local);
@@ -74,7 +74,7 @@ pub(super) fn ask_one(members: &Members, endpoint: &Endpoint) -> Result<HostAnsw
                 // What it said was not its own: the host that it follows is no master, and said so.
                 answer.emergency_error = Some(Fault::new("HOST_IS_SLAVE", [address]));
             } else {
-                answer.role = Some(Role::Slave(address));
+                answer.role = Some(HostRole::Slave(address));
             }
         }
         Err(error) => understand(error, &mut answer)?,
@@ -105,7 +105,7 @@ fn understand(error: Error, answer: &mut HostAnswer) -> Result<()> {
             answer.ha_armed = ha_armed(&fault.code);
             // A member that follows a broken host raises the same; neither of them is a master.
             if fault.code == "HOST_BROKEN" {
-                answer.role = Some(Role::Broken);
+                answer.role = Some(HostRole::Broken);
             }
             answer.emergency_error = Some(fault);
             Contact::Answers
@@ -145,9 +145,7 @@ fn is_refused(error: &Error) -> bool {
 /// the host says *after* the session was opened still holds when the change is asked for over it.
 /// A host that is master by then knows no such session.
 fn ask_whether_ha_is_armed(members: &Members, local: &LocalSession) -> Option<bool> {
-    let limits = Limits::within(members.patience);
-    let (transport, cancel) = (&*members.transport, &members.cancel);
-    let asked = ask(transport, local.endpoint(), &members.credentials, limits, cancel);
+    let asked = members.one(local.endpoint()).ask();
     let Ok(Asked::Member(master)) = asked else { return None };
     match local.call::<serde::de::IgnoredAny>("pool.emergency_reset_master", &(master,)) {
         Ok(_) => Some(false),

@@ -28,8 +28,20 @@ pub struct Progress<'a> {
     pub elapsed: Duration,
 }
 
+/// What happens to the hosts after one that did not join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// They are tried.
+    Continue,
+    /// They are left alone; and nobody joins if it shows beforehand that one will not.
+    #[default]
+    Stop,
+}
+
 /// How long an operation may take, who may cancel it, who is told of it.
 pub struct Control<'a> {
+    pub(super) on_failure: OnFailure,
     deadline: Duration,
     cancel: Cancel,
     observer: Box<dyn FnMut(&Progress<'_>) + 'a>,
@@ -39,6 +51,7 @@ impl Default for Control<'_> {
     /// An hour, which a host with much memory and a long self-test needs to restart.
     fn default() -> Self {
         Self {
+            on_failure: OnFailure::default(),
             deadline: Duration::from_secs(3_600),
             cancel: Cancel::new(),
             observer: Box::new(|_| {}),
@@ -56,6 +69,15 @@ impl<'a> Control<'a> {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// What [`join_many`](super::join_many) does after a host that did not join.
+    ///
+    /// It stops by default.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
         self
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Members;
 use super::ask::ask_all;
 use crate::client::Client;
-use crate::election::Evidence;
+use crate::election::PoolEvidence;
 use crate::error::Result;
 use crate::health::diagnosis::{self, Diagnosis, HostAnswer, Records};
 use crate::model::{Class, Snapshot};
@@ -61,7 +61,7 @@ pub fn diagnose(members: &Members) -> Result<Diagnosis> {
 ///
 /// # Errors
 /// `Cancelled`.
-pub fn evidence(pool: &Client, snapshot: &Snapshot) -> Result<Evidence> {
+pub fn evidence(pool: &Client, snapshot: &Snapshot) -> Result<PoolEvidence> {
     let members = Members::beside(pool);
     let hosts = snapshot.host.records().filter_map(|host| members.locate(&host.address));
     let mut answers = ask_all(&members, &unasked(&[], hosts))?;

@@ -11,7 +11,7 @@ use super::steps::{self, Heard, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::error::{Error, Result};
 use crate::model::{Host, Overview, Pbd, Ref, Snapshot, Uuid};
-use crate::plan::{self, Consent, Plan, Purpose, Step, Work};
+use crate::plan::{self, Agreed, Consent, Plan, Purpose, Step, Work};
 use crate::text::quoted;
 
 /// A host that has left its pool, and what is left of both.
@@ -56,7 +56,7 @@ const ROLE_GRACE: Duration = Duration::from_secs(300);
 /// Sees for itself that the host left, and that it is back alone.
 ///
 /// `pool` is a client of the pool's master. Just before the call everything is looked at anew: what
-/// would be refused is not tried, and if something else would be destroyed than `consent` covers,
+/// would be refused is not tried, and if something else would be destroyed than was agreed to,
 /// nothing is done and the difference is told. If the host has left already, only the wait is left.
 /// Storage that a failed attempt detached is attached again.
 ///
@@ -69,10 +69,10 @@ const ROLE_GRACE: Duration = Duration::from_secs(300);
 /// something to a person, `Cancelled`; what keeps a server from being asked at all.
 pub fn eject(
     pool: &Client,
-    plan: &Plan,
-    consent: &Consent,
+    agreed: Agreed<'_>,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Ejected>> {
+    let Agreed { plan, consent } = agreed;
     let pool = control.over(pool);
     told(plan, || eject_as_planned(&pool, plan, consent, control))
 }

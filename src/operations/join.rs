@@ -13,7 +13,7 @@ use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Overview, Snapshot, Uuid};
-use crate::plan::{Consent, Plan, Purpose, Step, Work};
+use crate::plan::{Agreed, Plan, Purpose, Step, Work};
 use crate::preflight::{self, Options, Report, Verdict};
 use crate::text::plain;
 
@@ -86,10 +86,10 @@ const SILENCE_GRACE: Duration = Duration::from_secs(300);
 pub fn join(
     pool: &Client,
     joiner: &Client,
-    plan: &Plan,
-    consent: &Consent,
+    agreed: Agreed<'_>,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Joined>> {
+    let Agreed { plan, consent } = agreed;
     let (pool, joiner) = (control.over(pool), control.over(joiner));
     let mut run = control.begin(pool.clock(), plan.steps.len());
     join_in(Sides { pool: &pool, joiner: &joiner, consent }, plan, &mut run)

@@ -3,26 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::control::{Control, Look, Run};
+use super::control::{Control, Look, OnFailure, Run};
 use super::join::{Joined, join_in};
 use super::outcome::{Outcome, Why};
 use super::steps::{self, Sides, same};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Snapshot, Uuid};
-use crate::plan::{Consent, Joins, Plan, Purpose, Subject};
+use crate::plan::{Agreed, Joins, Plan, Purpose, Subject};
 use crate::preflight;
-
-/// What happens to the hosts after one that did not join.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// They are tried.
-    Continue,
-    /// They are left alone; and nobody joins if it shows beforehand that one will not.
-    #[default]
-    Stop,
-}
 
 /// What became of each host, in the order of the plans.
 #[derive(Debug)]
@@ -90,7 +79,7 @@ impl fmt::Display for JoinAttempt {
 /// is that of all joins together.
 ///
 /// After a join of which it is not known whether it was done nobody else joins, whatever
-/// `on_failure` says. Calling again goes on where this ended.
+/// the [control](Control::on_failure) says. Calling again goes on where this ended.
 ///
 /// # Errors
 /// `InvalidInput` if the clients are not those of the plans, `State` if a plan leaves something to
@@ -98,11 +87,11 @@ impl fmt::Display for JoinAttempt {
 pub fn join_many(
     pool: &Client,
     joiners: &[&Client],
-    joins: &Joins,
-    consent: &Consent,
-    on_failure: OnFailure,
+    agreed: Agreed<'_, Joins>,
     control: &mut Control<'_>,
 ) -> Result<JoinedMany> {
+    let Agreed { plan: joins, consent } = agreed;
+    let on_failure = control.on_failure;
     joins.check()?;
     if joiners.len() != joins.plans.len() {
         let what = format!("{} clients for {} plans", joiners.len(), joins.plans.len());

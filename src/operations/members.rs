@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, Credentials, LocalSession, PROBE};
+use crate::client::{Client, Credentials, OneHost, PROBE};
 use crate::error::Result;
 use crate::model::{Snapshot, Uuid};
 use crate::transport::{Cancel, Clock, Endpoint, Limits, Transport};
@@ -150,11 +150,11 @@ impl Members {
         })
     }
 
-    /// A session with one host alone.
-    pub(super) fn local(&self, endpoint: &Endpoint) -> Result<LocalSession> {
-        let limits = Limits::within(self.patience);
-        let transport = self.transport.clone();
-        LocalSession::open(transport, endpoint, &self.credentials, limits, &self.cancel)
+    /// One host alone.
+    pub(super) fn one(&self, endpoint: &Endpoint) -> OneHost {
+        OneHost::new(self.transport.clone(), endpoint.clone(), &self.credentials)
+            .limits(Limits::within(self.patience))
+            .cancel(&self.cancel)
     }
 
     /// A client of the pool's master, which is at this endpoint.

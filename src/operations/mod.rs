@@ -26,12 +26,12 @@ mod recover;
 mod steps;
 mod verify;
 
-pub use control::{Control, Progress};
+pub use control::{Control, OnFailure, Progress};
 pub use diagnose::{diagnose, evidence};
 pub use eject::{Ejected, eject};
 pub use hand_over::{HandedOver, hand_over};
 pub use join::{Joined, join};
-pub use join_many::{JoinAttempt, JoinedMany, OnFailure, join_many};
+pub use join_many::{JoinAttempt, JoinedMany, join_many};
 pub use maintenance::{Maintained, maintenance};
 pub use members::Members;
 pub use outcome::{Outcome, Why};

@@ -12,7 +12,7 @@ use crate::preflight::{self, Evidence, Options, Report};
 /// rest is that of [`join_evidence`].
 ///
 /// ```no_run
-/// # fn example(pool: &xcp_pool::client::Client, host: &xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+/// # fn example(pool: &xcp_pool::client::Client, host: &xcp_pool::client::Client) -> xcp_pool::Result<()> {
 /// use xcp_pool::{operations, preflight::Options};
 ///
 /// let report = operations::preflight(pool, host, &Options::default())?;

@@ -79,6 +79,37 @@ impl Consent {
     }
 }
 
+/// A plan, or several joins, with what is agreed to be lost by it.
+///
+/// From [`Plan::with_consent`] or [`Joins::with_consent`].
+#[derive(Debug)]
+pub struct Agreed<'a, P = Plan> {
+    pub(crate) plan: &'a P,
+    pub(crate) consent: &'a Consent,
+}
+
+impl<P> Clone for Agreed<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Agreed<'_, P> {}
+
+impl Plan {
+    /// The plan with a consent, as operations take it.
+    pub fn with_consent<'a>(&'a self, consent: &'a Consent) -> Agreed<'a> {
+        Agreed { plan: self, consent }
+    }
+}
+
+impl Joins {
+    /// The joins with a consent, as [`join_many`](crate::operations::join_many) takes them.
+    pub fn with_consent<'a>(&'a self, consent: &'a Consent) -> Agreed<'a, Self> {
+        Agreed { plan: self, consent }
+    }
+}
+
 /// One loss by one step, all of it but the size.
 #[derive(Serialize)]
 struct Deed<'a> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
 use crate::actions::Side;
-use crate::election::{self, Confirmation, Evidence, Reason, Severity};
+use crate::election::{self, Confirmation, PoolEvidence, Reason, Weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Host, Ref, Snapshot, Uuid};
 use crate::text::plain;
@@ -43,7 +43,7 @@ const NEEDED: &[Class] = &[Class::Pool, Class::Host, Class::HostMetrics];
 ///
 /// # Errors
 /// `InvalidInput` if the snapshot has no single pool with a master, or not this host.
-pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Result<Plan> {
+pub fn hand_over(pool: &Snapshot, evidence: &PoolEvidence, host: &Ref<Host>) -> Result<Plan> {
     let (pool_ref, pool_record) = pool.the_pool()?;
     let (master_ref, master) = pool.master()?;
     let unknown =
@@ -61,7 +61,7 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
                 let advice = "Look the versions up, and confirm that none is newer than its own.";
                 unsolved.push(Unsolved::new("version-unknown", told, advice));
             }
-            _ if reason.severity() == Severity::Blocks => {
+            _ if reason.weight() == Weight::Blocks => {
                 let (rule, advice) = advice(reason);
                 let told = match reason.fault(host) {
                     Some(fault) => format!("{told} ({})", fault.code),
@@ -69,7 +69,7 @@ pub fn hand_over(pool: &Snapshot, evidence: &Evidence, host: &Ref<Host>) -> Resu
                 };
                 unsolved.push(Unsolved::new(rule, told, advice));
             }
-            _ if reason.severity() == Severity::Warns => warnings.push(told),
+            _ if reason.weight() == Weight::Warns => warnings.push(told),
             _ => {}
         }
     }

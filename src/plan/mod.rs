@@ -25,7 +25,7 @@ mod maintenance;
 mod recovery;
 mod step;
 
-pub use consent::Consent;
+pub use consent::{Agreed, Consent};
 pub use digest::Digest;
 pub use eject::eject;
 pub use hand_over::{Member, hand_over};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Plan, Purpose, Step, Subject, Unsolved, Work};
 use crate::actions::Side;
 use crate::actions::{Loss, LossKind};
-use crate::election::{Confirmation, Decision, Eligibility, Evidence, Mode, Severity, Verdict};
+use crate::election::{Confirmation, Decision, Eligibility, Mode, PoolEvidence, Safety, Weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Object;
 use crate::model::{Host, PowerState, Ref, Snapshot, Vm, name_at};
@@ -22,7 +22,7 @@ use crate::model::{Host, PowerState, Ref, Snapshot, Vm, name_at};
 /// # Errors
 /// `InvalidInput` if the decision is none for an emergency or of another snapshot, or the snapshot
 /// has no single pool with a master.
-pub fn recovery(snapshot: &Snapshot, evidence: &Evidence, decision: &Decision) -> Result<Plan> {
+pub fn recovery(snapshot: &Snapshot, evidence: &PoolEvidence, decision: &Decision) -> Result<Plan> {
     let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, what.to_owned());
     if decision.mode != Mode::Emergency {
         return Err(wrong("the decision is for a planned hand-over, not for an emergency"));
@@ -116,7 +116,7 @@ fn unsolved(snapshot: &Snapshot, decision: &Decision, target: &Ref<Host>) -> Vec
     if candidate.is_none_or(|candidate| candidate.eligible == Eligibility::No) {
         let mut why = format!("{} must not be master", name_at(snapshot, target));
         let reasons = candidate.map_or(&[][..], |candidate| &candidate.reasons);
-        for reason in reasons.iter().filter(|reason| reason.severity() == Severity::Blocks) {
+        for reason in reasons.iter().filter(|reason| reason.weight() == Weight::Blocks) {
             let _ = write!(why, "; it {}", reason.describe(snapshot));
         }
         unsolved.push(Unsolved::new(
@@ -125,7 +125,7 @@ fn unsolved(snapshot: &Snapshot, decision: &Decision, target: &Ref<Host>) -> Vec
             "Look at the other hosts: start one, or see why none of them will do.",
         ));
     }
-    if decision.verdict == Verdict::Unsafe {
+    if decision.verdict == Safety::Unsafe {
         unsolved.push(Unsolved::new(
             "two-masters-possible",
             String::from("the pool may have a master: the old one answers, or another host leads"),

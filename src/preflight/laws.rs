@@ -13,18 +13,18 @@ mod tests {
     use crate::error::Fault;
     use crate::model::arbitrary::snapshot;
     use crate::model::{Class, Record, Snapshot, with_class};
-    use crate::preflight::arbitrary::{Offence, World, clean_world, world};
+    use crate::preflight::arbitrary::{JoinCase, Offence, clean_case, join_case};
     use crate::preflight::consequences::{Attempt, foretell, foretell_with_changes};
-    use crate::preflight::{Options, Policy, RULES, Report, Verdict, evaluate};
-    use crate::rules::Severity;
+    use crate::preflight::{Options, Preflight, Report, Verdict, evaluate};
+    use crate::rules::{Policy, RuleSet, Severity};
 
     fn cases() -> Config {
         let cases = std::env::var("XCP_POOL_CASES").ok().and_then(|cases| cases.parse().ok());
         Config { cases: cases.unwrap_or(2_000), failure_persistence: None, ..Config::default() }
     }
 
-    fn report(world: &World) -> Report {
-        evaluate(world.pool.clone(), world.joiner.clone(), &world.options)
+    fn report(case: &JoinCase) -> Report {
+        evaluate(case.pool.clone(), case.joiner.clone(), &case.options)
     }
 
     fn rules(report: &Report) -> BTreeSet<&'static str> {
@@ -51,7 +51,7 @@ mod tests {
     /// What XAPI would answer: the first of its checks that objects.
     fn first_objection(report: &Report) -> Option<&Fault> {
         let mut first = None;
-        for rule in RULES.iter().rev() {
+        for rule in Preflight::rules().iter().rev() {
             for finding in report.findings().iter().rev() {
                 if finding.rule == rule.code && finding.fault.is_some() {
                     first = finding.fault.as_ref();
@@ -131,12 +131,12 @@ mod tests {
         let size = crate::preflight::arbitrary::Size { hosts: 2, nics: 2, vms: 2, srs: 1 };
         let mut codes = BTreeSet::new();
         for offence in Offence::ALL {
-            let report = report(&World::new(size, [*offence]));
+            let report = report(&JoinCase::new(size, [*offence]));
             let found = rules(&report).contains(&offence.rule());
             assert!(found, "{offence:?} is not found:\n{report}");
             codes.insert(offence.rule());
         }
-        let checks: BTreeSet<_> = RULES
+        let checks: BTreeSet<_> = Preflight::rules()
             .iter()
             .filter(|rule| codes.contains(&rule.code))
             .filter_map(|rule| rule.check)
@@ -148,42 +148,42 @@ mod tests {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_is_found_where_nothing_is_wrong(world in clean_world()) {
-            let report = report(&world);
+        fn nothing_is_found_where_nothing_is_wrong(case in clean_case()) {
+            let report = report(&case);
             prop_assert_eq!(report.findings(), []);
         }
 
         #[test]
-        fn the_order_of_records_changes_nothing(world in world()) {
+        fn the_order_of_records_changes_nothing(case in join_case()) {
             let again =
-                evaluate(reversed(&world.pool), reversed(&world.joiner), &world.options);
-            prop_assert_eq!(report(&world), again);
+                evaluate(reversed(&case.pool), reversed(&case.joiner), &case.options);
+            prop_assert_eq!(report(&case), again);
         }
 
         #[test]
         fn each_offence_is_found_and_its_removal_adds_no_finding(
-            world in world(), which in any::<prop::sample::Index>(),
+            case in join_case(), which in any::<prop::sample::Index>(),
         ) {
-            let report = report(&world);
+            let report = report(&case);
             holds_for(&report)?;
             records_change_nothing_of_what_is_told(&report);
             let found = rules(&report);
-            for offence in &world.offences {
+            for offence in &case.offences {
                 prop_assert!(found.contains(&offence.rule()), "{:?}", offence);
             }
-            if !world.offences.is_empty() {
-                let offence = *which.get(&world.offences);
-                let left = rules(&self::report(&world.without(offence)));
+            if !case.offences.is_empty() {
+                let offence = *which.get(&case.offences);
+                let left = rules(&self::report(&case.without(offence)));
                 let added: Vec<_> = left.difference(&found).collect();
                 prop_assert!(added.is_empty(), "without {:?}: {:?}", offence, added);
             }
         }
 
         #[test]
-        fn the_documents_only_ever_ask_for_more(world in world()) {
-            let mut strict = world.clone();
+        fn the_documents_only_ever_ask_for_more(case in join_case()) {
+            let mut strict = case.clone();
             strict.options.policy = Policy::documented();
-            let (report, strict) = (report(&world), report(&strict));
+            let (report, strict) = (report(&case), report(&strict));
             prop_assert_eq!(rules(&report), rules(&strict));
             prop_assert_eq!(report.predicted_fault(), strict.predicted_fault());
             let stopping: Vec<_> = report.blockers().map(|finding| finding.rule).collect();
@@ -192,13 +192,13 @@ mod tests {
         }
 
         #[test]
-        fn overriding_every_finding_leaves_nothing_that_stops(world in world()) {
-            let policy = RULES.iter().try_fold(Policy::new(), |policy, rule| {
+        fn overriding_every_finding_leaves_nothing_that_stops(case in join_case()) {
+            let policy = Preflight::rules().iter().try_fold(Policy::new(), |policy, rule| {
                 policy.overriding(rule.code, "tried out")
             });
-            let mut eased = world.clone();
+            let mut eased = case.clone();
             eased.options.policy = policy.unwrap();
-            let (report, eased) = (report(&world), report(&eased));
+            let (report, eased) = (report(&case), report(&eased));
             prop_assert_eq!(eased.verdict(), Verdict::Ready);
             prop_assert_eq!(eased.findings().len(), report.findings().len());
             prop_assert_eq!(eased.predicted_fault(), report.predicted_fault());

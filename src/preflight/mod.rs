@@ -54,9 +54,10 @@ mod table;
 
 pub use options::{Edition, Editions, Evidence, Options};
 pub use report::{Report, Verdict};
-pub use set::{Policy, Preflight};
+pub use set::Preflight;
 pub(crate) use table::CLASSES;
-pub use table::RULES;
+#[cfg(feature = "simulator")]
+pub(crate) use table::RULES;
 
 use std::sync::Arc;
 

@@ -10,7 +10,8 @@ use crate::rules::Policy;
 ///
 /// # Example
 /// ```
-/// use xcp_pool::preflight::{Options, Policy};
+/// use xcp_pool::preflight::Options;
+/// use xcp_pool::rules::Policy;
 ///
 /// let policy = Policy::documented().overriding("halted-vms", "they move on purpose")?;
 /// let options = Options::new().policy(policy).force(true);

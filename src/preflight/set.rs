@@ -4,6 +4,3 @@
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a marker has no value")]
 pub enum Preflight {}
-
-/// Which rules of a join are overridden, and why.
-pub type Policy = crate::rules::Policy<Preflight>;

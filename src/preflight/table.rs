@@ -105,7 +105,7 @@ const CHECKS: &[Check] = &numbered([
 ]);
 
 /// All rules, in the order of reports.
-pub static RULES: &[&Rule] = &rules_of::<_, { CHECKS.len() }>(CHECKS);
+pub(crate) static RULES: &[&Rule] = &rules_of::<_, { CHECKS.len() }>(CHECKS);
 
 /// The classes that decide whether and how a host joins: those that rules, remedies and
 /// consequences read.

@@ -274,7 +274,7 @@ fn lacking(
     let local = view.local().ok().map(|(host, _)| host);
     for problem in snapshot.problems.iter().filter(|problem| problem.class == class) {
         let concerned = match reads.records {
-            Which::Local => local.is_none_or(|local| problem.reference == local.as_str()),
+            Which::Local => local.is_none_or(|local| problem.reference == local.text()),
             _ => true,
         };
         if concerned {
@@ -302,7 +302,7 @@ fn lacking(
     with_class!(class, T => {
         for (reference, record) in T::table(snapshot) {
             let lacks = record.absent().bits() & bits;
-            if lacks == 0 || only.as_ref().is_some_and(|only| reference.as_str() != *only) {
+            if lacks == 0 || only.as_ref().is_some_and(|only| reference.text() != *only) {
                 continue;
             }
             let fields: Vec<_> = T::FIELDS
@@ -311,7 +311,7 @@ fn lacking(
                 .filter(|(n, _)| lacks & (1 << n) != 0)
                 .map(|(_, field)| *field)
                 .collect();
-            let object = object_of_class(snapshot, class, &reference.as_str());
+            let object = object_of_class(snapshot, class, &reference.text());
             let message = format!("{} of {whose} has no {}", object.label(), fields.join(", "));
             missing.push((message, Some(object)));
         }

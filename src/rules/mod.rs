@@ -15,14 +15,15 @@
 //!
 //! # Example
 //! ```
-//! use xcp_pool::preflight::{Policy, Preflight, RULES};
-//! use xcp_pool::rules::RuleCode;
+//! use xcp_pool::preflight::Preflight;
+//! use xcp_pool::rules::{Policy, RuleCode, RuleSet};
 //!
 //! let code = RuleCode::of::<Preflight>("shared-storage")?;
 //! assert_eq!(code.rule().check, Some("assert_no_shared_srs_on_me"));
-//! assert!(RULES.iter().any(|rule| code == rule.code));
+//! assert!(Preflight::rules().iter().any(|rule| code == rule.code));
 //!
-//! let policy = Policy::new().overriding("cpu-vendor-differs", "the lab mixes vendors")?;
+//! let policy = Policy::<Preflight>::new();
+//! let policy = policy.overriding("cpu-vendor-differs", "the lab mixes vendors")?;
 //! assert!(policy.overriding("cpu-vendor-difers", "…").is_err(), "a mistyped code is refused");
 //! # Ok::<(), xcp_pool::Error>(())
 //! ```

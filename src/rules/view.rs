@@ -164,7 +164,7 @@ impl<'a> View<'a> {
 
     fn must_not_be_unreadable<T: Record>(&self, reference: &Ref<T>) -> Result<(), Lost> {
         match self.problem(|problem| {
-            problem.class.as_str() == T::CLASS && problem.reference == reference.as_str()
+            problem.class.as_str() == T::CLASS && problem.reference == reference.text()
         }) {
             Some(problem) => Err(Lost::unreadable(self.whose(), problem)),
             None => Ok(()),

@@ -1,11 +1,12 @@
 //! What every master does again and again: it listens for its members, sends them copies of its
 //! database, and collects what belongs to nothing any more.
 
+use crate::election::HostRole;
 use std::time::Duration;
 
 use super::calls::capacity;
 use super::database::{Database, Ref};
-use super::state::{HostId, HostRole, Power, State, seconds_between};
+use super::state::{HostId, Power, State, seconds_between};
 use super::{ha, life};
 
 /// Begins the rounds that every world makes: heartbeats and collection, copies of databases.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::election::HostRole;
 use crate::error::Fault;
 
 use super::calls::capacity::{set_enabled, set_live};
@@ -10,7 +11,7 @@ use super::calls::{operations, storage};
 use super::database::{Database, Ref, Value};
 use super::ha;
 use super::lifecycle;
-use super::state::{Call, HostId, HostRole, Power, State, unix_seconds};
+use super::state::{Call, HostId, Power, State, unix_seconds};
 
 /// Cuts a host's power. Nothing is said to anybody; its VMs stay where the database has them.
 pub(super) fn power_off(state: &mut State, host: HostId) {
@@ -112,7 +113,7 @@ pub(super) fn begin_xapi(state: &mut State, id: HostId) {
     }
     match state.host(id).role.clone() {
         HostRole::Master => start_master(state, id),
-        HostRole::Slave { .. } => {
+        HostRole::Slave(_) => {
             let host = state.host_mut(id);
             host.emergency = Some(Fault::bare("HOST_STILL_BOOTING"));
             let boot = if host.is_new_member {
@@ -147,7 +148,7 @@ fn start_master(state: &mut State, id: HostId) {
         rules.then(|| other.address.clone())
     });
     if let Some(master) = usurper {
-        let role = HostRole::Slave { master };
+        let role = HostRole::Slave(master);
         state.host_mut(id).configured = role;
         restart_toolstack(state, id, Duration::ZERO);
         return;
@@ -207,7 +208,7 @@ fn say_hello(state: &mut State, id: HostId) {
 
 /// Says hello once; what went wrong, and when to try again.
 fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
-    let HostRole::Slave { master: address } = state.host(id).role.clone() else { return Ok(()) };
+    let HostRole::Slave(address) = state.host(id).role.clone() else { return Ok(()) };
     let (own, uuid) = (state.host(id).address.clone(), state.host(id).uuid.clone());
     let soon = |fault| (fault, RETRY_SOON);
     let later = |fault| (fault, RETRY_LATER);
@@ -226,7 +227,7 @@ fn greet(state: &mut State, id: HostId) -> Result<(), (Fault, Duration)> {
     }
     match &state.host(master).role {
         HostRole::Master => {}
-        HostRole::Slave { master } => {
+        HostRole::Slave(master) => {
             return Err(soon(Fault::new("HOST_IS_SLAVE", [master.clone()])));
         }
         HostRole::Broken => return Err(soon(Fault::bare("HOST_BROKEN"))),

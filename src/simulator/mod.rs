@@ -89,5 +89,5 @@ pub use envelope::HttpReply;
 pub use front::{Front, FrontBuilder, Served};
 pub use ha::{FenceCause, Fenced, HaState};
 pub use release::Release;
-pub use state::{HostRole, Injection, Peer, Timings, Trouble};
+pub use state::{Injection, Peer, Timings, Trouble};
 pub use world::{PoolSpec, Scene, VmSpec, World, WorldBuilder, WorldTransport};

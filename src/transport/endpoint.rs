@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
-use crate::text::quoted;
+use crate::text::plain;
 
 /// A host's address: scheme, name or IP, and port.
 ///
@@ -72,7 +72,7 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
-            Error::new(ErrorKind::InvalidInput, format!("the address {} {why}", quoted(text)))
+            Error::new(ErrorKind::InvalidInput, format!("the address \"{}\" {why}", plain(text)))
         };
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Https, text),

@@ -9,13 +9,13 @@ mod endpoint;
 mod http;
 mod scripted;
 
+pub use crate::wire::body::Body;
 pub use clock::{Cancel, Clock, SystemClock};
 pub use endpoint::{Endpoint, Scheme};
 #[cfg(feature = "http")]
 pub use http::{FilePins, Fingerprint, Http, HttpBuilder, MemoryPins, Mismatch, PinStore, Trust};
 pub use scripted::Scripted;
 
-use std::io::{self, Read};
 use std::time::Duration;
 
 use crate::error::Result;
@@ -118,31 +118,5 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::within(Duration::from_secs(60))
-    }
-}
-
-/// The body of a reply: at hand, or readable as it arrives.
-#[expect(clippy::exhaustive_enums, reason = "transports make it, and clients take it apart")]
-pub enum Body {
-    /// The whole body.
-    Bytes(Vec<u8>),
-    /// A body that is still arriving; reading it may fail or end early.
-    Reader(Box<dyn Read + Send>),
-}
-
-impl Body {
-    /// The whole body, read to its end.
-    ///
-    /// # Errors
-    /// What reading from the connection raises.
-    pub fn into_bytes(self) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::Reader(mut reader) => {
-                let mut bytes = Vec::new();
-                reader.read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
-        }
     }
 }

@@ -15,14 +15,14 @@ use crate::wire::{Params, Secret};
 /// The largest request that XAPI reads, in bytes; a larger one gets HTTP 500.
 ///
 /// xen-api `ocaml/xapi-consts/constants.ml`, `http_limit_max_rpc_size`.
-pub const MAX_REQUEST: usize = 300 * 1024;
+pub(crate) const MAX_REQUEST: usize = 300 * 1024;
 
 /// A request as bytes: JSON-RPC 2.0 with positional parameters, the session first.
 ///
 /// Its memory is overwritten when it is dropped, since it holds the session ref or a password.
 /// Every request has the id 1: XAPI refuses requests without an id, but answers errors that it
 /// raises before dispatch with the id 0 whatever was sent, so an id proves nothing.
-pub struct Call {
+pub(crate) struct Call {
     method: String,
     body: Body,
     secrets: Vec<Range<usize>>,
@@ -34,7 +34,7 @@ impl Call {
     /// # Errors
     /// `InvalidInput` for what is no method name, and for parameters that XAPI has no form for
     /// (nulls, NaN, numbers beyond 64 bits); `TooLarge` above [`MAX_REQUEST`].
-    pub fn new<P: Params + ?Sized>(
+    pub(crate) fn new<P: Params + ?Sized>(
         method: &str,
         session: Option<&Secret>,
         params: &P,
@@ -69,12 +69,12 @@ impl Call {
     }
 
     /// The method's name.
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         &self.method
     }
 
     /// The JSON text.
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.body.0
     }
 
@@ -83,7 +83,7 @@ impl Call {
     /// `SESSION_INVALID` has the session's ref as its parameter, and conversion failures quote what
     /// they could not convert.
     #[must_use]
-    pub fn scrub(&self, mut fault: Fault) -> Fault {
+    pub(crate) fn scrub(&self, mut fault: Fault) -> Fault {
         for range in &self.secrets {
             let Some(quoted) = self.body.0.get(range.clone()) else { continue };
             let Ok(secret) = serde_json::from_slice::<String>(quoted).map(Secret::new) else {

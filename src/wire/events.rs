@@ -10,8 +10,7 @@ use crate::wire::stream::{Problems, Reply, put, record, twice};
 
 /// What a batch of events says beside its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Where to go on: the token for the next call for these classes.
     pub token: String,
     /// How many objects of each class the server has.
@@ -27,7 +26,7 @@ pub struct Batch {
 /// One event: what happened to which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Change {
+pub struct Event {
     /// The object's class.
     pub class: Class,
     /// The object's ref.
@@ -48,7 +47,7 @@ pub enum Operation {
     Modified,
 }
 
-impl Change {
+impl Event {
     pub(crate) fn new(class: Class, reference: String, operation: Operation) -> Self {
         Self { class, reference, operation }
     }
@@ -56,12 +55,12 @@ impl Change {
 
 impl Batch {
     /// Whether the server's release has a class at all.
-    pub fn knows(&self, class: Class) -> bool {
+    pub(crate) fn knows(&self, class: Class) -> bool {
         self.valid_ref_counts.contains_key(&class.as_str().to_ascii_lowercase())
     }
 
     /// How many objects of a class the server has.
-    pub fn count(&self, class: Class) -> Option<i64> {
+    pub(crate) fn count(&self, class: Class) -> Option<i64> {
         self.valid_ref_counts.get(&class.as_str().to_ascii_lowercase()).copied()
     }
 }
@@ -75,10 +74,10 @@ impl Reply {
     /// # Errors
     /// As [`Self::result`]; then the events before the error have been applied. Applying the same
     /// batch again is harmless.
-    pub fn events(
+    pub(crate) fn events(
         mut self,
         snapshot: &mut Snapshot,
-        mut each: impl FnMut(Change),
+        mut each: impl FnMut(Event),
     ) -> Result<Batch> {
         let mut batch = Batch::default();
         let (mut events, mut token) = (None, None);
@@ -116,7 +115,7 @@ impl Reply {
         &mut self,
         snapshot: &mut Snapshot,
         problems: &mut Problems,
-        each: &mut impl FnMut(Change),
+        each: &mut impl FnMut(Event),
     ) -> Result<usize> {
         let mut count = 0;
         loop {
@@ -149,7 +148,7 @@ fn event(
     cursor: &mut Cursor<'_>,
     snapshot: &mut Snapshot,
     problems: &mut Problems,
-) -> Result<Option<Change>, Stop> {
+) -> Result<Option<Event>, Stop> {
     let (mut class, mut reference, mut operation) = (None, None, None);
     let (mut seen, mut early) = (false, None);
     let mut first = true;
@@ -212,7 +211,7 @@ fn event(
             );
         });
     }
-    Ok(Some(Change { class: known, reference: reference.into_owned(), operation }))
+    Ok(Some(Event { class: known, reference: reference.into_owned(), operation }))
 }
 
 fn apply(
@@ -237,11 +236,11 @@ fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Source;
+    use crate::wire::body::Body;
 
     fn events(snapshot: &mut Snapshot, text: &str) -> Result<(Batch, Vec<String>)> {
         let mut changes = Vec::new();
-        let reply = Reply::new(Source::Bytes(text.as_bytes().to_vec()), 1 << 20);
+        let reply = Reply::new(Body::Bytes(text.as_bytes().to_vec()), 1 << 20);
         let batch = reply.events(snapshot, |change| {
             changes.push(format!("{:?} {} {}", change.operation, change.class, change.reference));
         })?;

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind};
 use crate::model::{Class, Snapshot};
-use crate::wire::{Reply, Source, decode, decode_task_result};
+use crate::wire::body::Body;
+use crate::wire::{Reply, decode, decode_task_result};
 use proptest::prelude::*;
 
 /// Hands out bytes in pieces of changing sizes.
@@ -54,7 +55,7 @@ fn replies() -> Vec<Vec<u8>> {
 }
 
 /// Everything that a reply can be decoded as, in one text.
-fn outcome(window: usize, source: impl Fn() -> Source) -> String {
+fn outcome(window: usize, source: impl Fn() -> Body) -> String {
     let reply = || Reply::new(source(), 1 << 20).with_window(window);
     let mut table = Snapshot::new();
     let as_table = reply().table(Class::Vm, &mut table);
@@ -101,17 +102,17 @@ proptest! {
         sizes in prop::collection::vec(1..200_usize, 1..6),
         window in 1..300_usize,
     ) {
-        let whole = outcome(1, || Source::Bytes(bytes.clone()));
+        let whole = outcome(1, || Body::Bytes(bytes.clone()));
         let pieces = outcome(window, || {
             let bytes = bytes.clone();
-            Source::Reader(Box::new(Pieces { bytes, at: 0, sizes: sizes.clone(), turn: 0 }))
+            Body::Reader(Box::new(Pieces { bytes, at: 0, sizes: sizes.clone(), turn: 0 }))
         });
         prop_assert_eq!(whole, pieces);
     }
 
     #[test]
     fn nothing_that_comes_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = outcome(1, || Source::Bytes(bytes.clone()));
+        let _ = outcome(1, || Body::Bytes(bytes.clone()));
         let _ = decode::<()>(&bytes);
         let _ = decode_task_result::<Vec<String>>(&String::from_utf8_lossy(&bytes));
     }
@@ -134,12 +135,12 @@ fn hostile_replies_end_in_an_error() {
         "]".repeat(200_000)
     );
     let mut snapshot = Snapshot::new();
-    Reply::new(Source::Bytes(deep.into_bytes()), 1 << 24).table(Class::Vm, &mut snapshot).unwrap();
+    Reply::new(Body::Bytes(deep.into_bytes()), 1 << 24).table(Class::Vm, &mut snapshot).unwrap();
     // Deeper than any record: a problem of that record alone.
     assert_eq!(snapshot.problems.len(), 1);
     let twice = br#"{"result":{"OpaqueRef:a":{"uuid":"1"},"OpaqueRef:a":{"uuid":"2"}},"result":5}"#;
     let mut snapshot = Snapshot::new();
-    let error = Reply::new(Source::Bytes(twice.to_vec()), 1 << 20).table(Class::Vm, &mut snapshot);
+    let error = Reply::new(Body::Bytes(twice.to_vec()), 1 << 20).table(Class::Vm, &mut snapshot);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Protocol);
 
     struct Endless;
@@ -149,7 +150,7 @@ fn hostile_replies_end_in_an_error() {
             Ok(buffer.len())
         }
     }
-    let reply = Reply::new(Source::Reader(Box::new(Endless)), 10 << 20);
+    let reply = Reply::new(Body::Reader(Box::new(Endless)), 10 << 20);
     let error = reply.table(Class::Vm, &mut Snapshot::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }

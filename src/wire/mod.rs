@@ -1,24 +1,31 @@
 //! Bytes to typed values and back: requests, replies, faults, events, saved snapshots. Pure.
 
+pub(crate) mod body;
 mod call;
 mod cursor;
 mod events;
 #[cfg(test)]
 mod laws;
 mod params;
+#[cfg(test)]
+mod recorded;
 mod reply;
 mod secret;
 mod snapshot;
 mod stream;
 mod xml;
 
-pub(crate) use call::HIDDEN;
-pub use call::{Call, MAX_REQUEST, ParamWriter};
-pub use events::{Batch, Change, Operation};
+#[cfg(feature = "http")]
+pub(crate) use call::MAX_REQUEST;
+pub use call::ParamWriter;
+pub(crate) use call::{Call, HIDDEN};
+pub(crate) use events::Batch;
+pub use events::{Event, Operation};
 pub use params::{Param, Params};
-pub use reply::decode;
+#[cfg(test)]
+pub(crate) use reply::decode;
 #[cfg(feature = "http")]
 pub(crate) use reply::words_of_page;
 pub use secret::Secret;
-pub use stream::{Reply, Source};
-pub use xml::decode_task_result;
+pub(crate) use stream::Reply;
+pub(crate) use xml::decode_task_result;

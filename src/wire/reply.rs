@@ -21,7 +21,7 @@ use crate::text::quoted;
 /// # Errors
 /// `Fault` if the server raised one; `Protocol` for what is no such reply, HTML for example, and
 /// for a result of another type.
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     match std::str::from_utf8(body) {
         Ok(text) => decode_text(text),
         // Only an unused part may be no text.

@@ -10,24 +10,16 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Problem, Record, Ref, Snapshot, with_class};
 use crate::text::quoted;
+use crate::wire::body::Body;
 use crate::wire::cursor::{Cursor, Stop};
 use crate::wire::reply::{Raised, decode, decode_text, not_a_reply};
 use crate::wire::snapshot::without_position;
-
-/// Where a reply's bytes come from.
-#[expect(clippy::exhaustive_enums, reason = "callers make it")]
-pub enum Source {
-    /// All bytes are here.
-    Bytes(Vec<u8>),
-    /// They are still arriving.
-    Reader(Box<dyn Read + Send>),
-}
 
 /// A reply to be decoded: at once, or record by record as it arrives.
 ///
 /// Of a reply that is still arriving no more is held than a window of some hundred KiB, or the
 /// largest single record.
-pub struct Reply {
+pub(crate) struct Reply {
     source: Option<Box<dyn Read + Send>>,
     window: Window,
     /// How much of the window has been taken.
@@ -63,10 +55,10 @@ const MAX_RECORD: usize = 32 << 20;
 
 impl Reply {
     /// A reply of at most `max` bytes.
-    pub fn new(source: Source, max: u64) -> Self {
-        let (source, bytes) = match source {
-            Source::Bytes(bytes) => (None, bytes),
-            Source::Reader(reader) => (Some(reader), Vec::new()),
+    pub(crate) fn new(body: Body, max: u64) -> Self {
+        let (source, bytes) = match body {
+            Body::Bytes(bytes) => (None, bytes),
+            Body::Reader(reader) => (Some(reader), Vec::new()),
         };
         let taken = bytes.len() as u64;
         let carry = Vec::new();
@@ -94,7 +86,7 @@ impl Reply {
     ///
     /// # Errors
     /// As [`decode`]; `TooLarge` beyond the limit; whatever reading raises.
-    pub fn result<T: DeserializeOwned>(mut self) -> Result<T> {
+    pub(crate) fn result<T: DeserializeOwned>(mut self) -> Result<T> {
         if let Some(mut source) = self.source.take() {
             let bytes = read_all(&mut source, self.max)?;
             self.taken = bytes.len() as u64;
@@ -113,7 +105,7 @@ impl Reply {
     ///
     /// # Errors
     /// As [`Self::result`].
-    pub fn records<T: DeserializeOwned>(
+    pub(crate) fn records<T: DeserializeOwned>(
         mut self,
         mut each: impl FnMut(&str, Result<T, String>),
     ) -> Result<()> {
@@ -142,7 +134,7 @@ impl Reply {
     /// # Errors
     /// As [`Self::result`]. Records that cannot be decoded are noted in
     /// [`Snapshot::problems`] instead.
-    pub fn table(self, class: Class, snapshot: &mut Snapshot) -> Result<()> {
+    pub(crate) fn table(self, class: Class, snapshot: &mut Snapshot) -> Result<()> {
         with_class!(class, T => {
             T::table_mut(snapshot).cover();
             let fresh = T::table(snapshot).is_empty();
@@ -519,8 +511,8 @@ mod tests {
 
     fn reply(text: &str, piece: usize) -> Reply {
         let source = match piece {
-            0 => Source::Bytes(text.as_bytes().to_vec()),
-            _ => Source::Reader(Box::new(Pieces(text.as_bytes().to_vec(), 0, piece))),
+            0 => Body::Bytes(text.as_bytes().to_vec()),
+            _ => Body::Reader(Box::new(Pieces(text.as_bytes().to_vec(), 0, piece))),
         };
         Reply::new(source, 1 << 20).with_window(64)
     }
@@ -625,7 +617,7 @@ mod tests {
             }
         }
         let kind = |fails: fn() -> io::Error| {
-            let reply = Reply::new(Source::Reader(Box::new(Fails(fails))), 100);
+            let reply = Reply::new(Body::Reader(Box::new(Fails(fails))), 100);
             reply.records::<Vm>(|_, _| {}).unwrap_err().kind()
         };
         assert_eq!(kind(|| io::ErrorKind::ConnectionReset.into()), ErrorKind::Transport);

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// `Protocol` for what is no XML-RPC value, or one of another type.
-pub fn decode_task_result<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn decode_task_result<T: DeserializeOwned>(text: &str) -> Result<T> {
     let wrong = |why: Wrong| {
         Error::new(ErrorKind::Protocol, "the task's result is not of the expected type")
             .with_source(why)

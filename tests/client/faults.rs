@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use crate::support::{
     HOSTS, builder, credentials, endpoint, http, lab, log_in, millis, seconds, times,
 };
-use xcp_pool::client::{Client, LocalSession, LoginFailure, Scope, TaskEnd};
-use xcp_pool::error::{Error, ErrorKind, Result};
+use xcp_pool::client::{Client, LoginFailure, OneHost, Scope, TaskEnd};
+use xcp_pool::election::HostRole;
 use xcp_pool::model::{Host, Pool, Ref};
-use xcp_pool::simulator::{Front, HostRole, Injection, Trouble, World};
+use xcp_pool::simulator::{Front, Injection, Trouble, World};
 use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, SystemClock, Transport};
+use xcp_pool::{Error, ErrorKind, Result};
 
 const LOGIN: &str = "session.login_with_password";
 const READ: &str = "host.get_all";
@@ -146,7 +147,7 @@ fn a_local_session_is_closed_though_its_connection_breaks() {
     each_break(17, |world, front, trouble| {
         let (at, limits) = (endpoint(front, "ignite"), Limits::within(seconds(5)));
         let local =
-            LocalSession::open(http(front), &at, &credentials(), limits, &Cancel::new()).unwrap();
+            OneHost::new(http(front), at.clone(), &credentials()).limits(limits).session().unwrap();
         assert!(!local.is_in_emergency_mode().unwrap());
         assert_eq!(world.open_sessions(), 1);
         world.trouble(Injection::new(trouble.clone()).method("session.local_logout"));
@@ -302,8 +303,10 @@ fn eight_readers_survive_the_death_of_the_master() {
         let transport = http(&front);
         let limits = Limits::within(seconds(5));
         let ignite = endpoint(&front, "ignite");
-        let local =
-            LocalSession::open(transport, &ignite, &credentials(), limits, &Cancel::new()).unwrap();
+        let local = OneHost::new(transport, ignite.clone(), &credentials())
+            .limits(limits)
+            .session()
+            .unwrap();
         local.call::<()>("pool.emergency_transition_to_master", &()).unwrap();
         drop(local);
         readers.wait_for_reads(seconds(30));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use xcp_pool::client::{Client, Credentials, LocalSession, LoginFailure, Role, Scope, probe};
+use xcp_pool::client::{Client, Credentials, LoginFailure, OneHost, Role, Scope};
 use xcp_pool::model::{Host, Ref};
 use xcp_pool::transport::{Body, Cancel, Clock, Endpoint, Limits, Request, Transport};
 use xcp_pool::{Error, ErrorKind};
@@ -284,7 +284,7 @@ fn short(text: &str) -> String {
 
 fn what_a_host_is(life: &Life, host: &str) -> String {
     let limits = Limits::within(Duration::from_secs(20));
-    match probe(life, &Endpoint::https(host), &credentials(), limits, &Cancel::new()) {
+    match OneHost::new(life.clone(), Endpoint::https(host), &credentials()).limits(limits).role() {
         Ok(Role::Master(pool)) => format!("master of {pool}"),
         Ok(Role::Member(master)) => format!("member of {master}"),
         Ok(other) => panic!("{other:?}"),
@@ -342,7 +342,7 @@ fn conclusion(life: &Life, clients: &BTreeMap<&str, Client>, step: &Json) -> Str
         let limits = Limits::default();
         let endpoint = Endpoint::https(host);
         let session =
-            LocalSession::open(life.clone(), &endpoint, &credentials(), limits, &Cancel::new());
+            OneHost::new(life.clone(), endpoint.clone(), &credentials()).limits(limits).session();
         return session.map_or_else(|error| verdict(&error), |_| "a local session".to_owned());
     }
     let params = &step["request"]["params"].as_array().unwrap()[1..];
@@ -358,9 +358,10 @@ fn conclusion(life: &Life, clients: &BTreeMap<&str, Client>, step: &Json) -> Str
         Some(client) => answered(client.call(method, params)),
         None => {
             let (endpoint, limits) = (Endpoint::https(host), Limits::default());
-            let session =
-                LocalSession::open(life.clone(), &endpoint, &credentials(), limits, &Cancel::new())
-                    .unwrap();
+            let session = OneHost::new(life.clone(), endpoint.clone(), &credentials())
+                .limits(limits)
+                .session()
+                .unwrap();
             answered(session.call(method, params))
         }
     };

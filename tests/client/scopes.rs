@@ -7,7 +7,7 @@ use std::io::Read;
 
 use serde_json::Value as Json;
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::election::{self, Evidence};
+use xcp_pool::election::{self, PoolEvidence};
 use xcp_pool::failover::{Planner, WhatIf};
 use xcp_pool::model::{Class, Snapshot};
 use xcp_pool::plan;
@@ -87,7 +87,7 @@ fn failover_answers(snapshot: &Snapshot) -> Answers {
 
 fn election_answers(snapshot: &Snapshot) -> Answers {
     let mut answers = Answers::new();
-    let mut evidence = Evidence::default();
+    let mut evidence = PoolEvidence::default();
     for silent in std::iter::once(None).chain(snapshot.host.refs().map(Some)) {
         for host in snapshot.host.refs() {
             evidence.host(host).reachable = Some(Some(host) != silent);

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::memory::{POOL, State, World, credentials, hosts, result};
 use serde_json::{Value, json};
-use xcp_pool::client::{Client, LocalSession, LoginFailure, Role, Scope, probe};
+use xcp_pool::client::{Client, LoginFailure, OneHost, Role, Scope};
 use xcp_pool::model::{Class, Uuid};
-use xcp_pool::transport::{Body, Cancel, Endpoint, Limits, Request, Transport};
+use xcp_pool::transport::{Body, Endpoint, Limits, Request, Transport};
 use xcp_pool::wire::Operation;
 use xcp_pool::{Error, ErrorKind, Fault};
 
@@ -362,7 +362,8 @@ fn every_recorded_login_in_the_life_of_a_pool_is_understood() {
             let host = Endpoint::https(step["host"].as_str().unwrap());
             let limits = Limits::default();
             let name = step["name"].as_str().unwrap().to_owned();
-            let said = probe(&Recorded(step), &host, &credentials(), limits, &Cancel::new());
+            let said =
+                OneHost::new(Recorded(step), host.clone(), &credentials()).limits(limits).role();
             let said = match said {
                 Ok(Role::Master(pool)) => format!("master of {pool}"),
                 Ok(Role::Member(master)) => format!("member of {master}"),
@@ -423,9 +424,7 @@ fn a_local_session_stays_at_its_host_and_is_closed() {
     let local =
         r#"{"jsonrpc":"2.0","result":"OpaqueRef:93d4f640-c262-8961-8ef3-bac006d5bd9a","id":1}"#;
     let host = Endpoint::https("127.0.7.1");
-    let open = |text: &str| {
-        LocalSession::open(replies(text), &host, &credentials(), Limits::default(), &Cancel::new())
-    };
+    let open = |text: &str| OneHost::new(replies(text), host.clone(), &credentials()).session();
     let session = open(local).unwrap();
     assert!(!format!("{session:?}").contains("93d4f640"));
     session.close().unwrap();

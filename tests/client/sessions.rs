@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::{HOSTS, builder, credentials, endpoint, http, lab, log_in, seconds, times};
 use xcp_pool::ErrorKind;
-use xcp_pool::client::{Client, Credentials, LocalSession, LoginFailure, Scope, TaskEnd};
+use xcp_pool::client::{Client, Credentials, LoginFailure, OneHost, Scope, TaskEnd};
+use xcp_pool::election::HostRole;
 use xcp_pool::model::{Host, Ref, Vm};
 use xcp_pool::simulator::database::Value;
-use xcp_pool::simulator::{Front, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Front, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Fingerprint, Http, Limits, MemoryPins, PinStore, Trust};
 
 const LOGIN: &str = "session.login_with_password";
@@ -219,13 +220,9 @@ fn survivors_are_trusted_as_the_dead_master_vouched_for_them_and_no_impostor_is(
     assert_eq!(times(&world, LOGIN), logins + 1);
 
     let ignite = endpoint(&front, "ignite");
-    let local = LocalSession::open(
-        http(&front),
-        &ignite,
-        &credentials(),
-        Limits::within(seconds(5)),
-        &Cancel::new(),
-    );
+    let local = OneHost::new(http(&front), ignite.clone(), &credentials())
+        .limits(Limits::within(seconds(5)))
+        .session();
     local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
     let start = Instant::now();
     while client.call::<Vec<Ref<Host>>>("host.get_all", &()).is_err() {

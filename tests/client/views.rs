@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::memory::{State, World, credentials, hosts};
-use xcp_pool::client::{Client, LocalSession, Scope, TaskEnd};
-use xcp_pool::error::Result;
+use xcp_pool::client::{Client, OneHost, Scope, TaskEnd};
 use xcp_pool::model::Class;
 use xcp_pool::transport::{Cancel, Limits};
-use xcp_pool::{Error, ErrorKind};
+use xcp_pool::{Error, ErrorKind, Result};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -83,7 +82,7 @@ fn logins_end_when_they_are_cancelled() {
     let stop = Cancel::new();
     let open = || {
         let (endpoint, limits) = ("a".parse().unwrap(), Limits::default());
-        LocalSession::open(world.clone(), &endpoint, &credentials(), limits, &stop)
+        OneHost::new(world.clone(), endpoint, &credentials()).limits(limits).cancel(&stop).session()
     };
     ends_when_cancelled(&world, 1, &stop, open);
     for ask in [
@@ -275,7 +274,7 @@ fn the_wait_for_a_task_is_cancelled_and_the_task_is_left_alone() {
             assert!(start.elapsed() < millis(800), "{:?}", start.elapsed());
         });
         world.turn("a", State::Master);
-        assert_eq!(task.record().unwrap().uuid.as_str(), "task");
+        assert_eq!(task.record().unwrap().uuid.text(), "task");
     }
     stop.cancel();
     let end = client.with_cancel(&stop).task::<()>("host.disable", &("OpaqueRef:a",), &mut |_| {});

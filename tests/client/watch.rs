@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::support::{HOSTS, credentials, lab, log_in, millis, seconds};
-use xcp_pool::client::{Client, LocalSession, Watch};
+use xcp_pool::client::{Client, OneHost, Watch};
+use xcp_pool::election::HostRole;
 use xcp_pool::model::{Class, Host, Ref, Snapshot};
 use xcp_pool::simulator::database::{Database, Value};
-use xcp_pool::simulator::{Front, HostRole, Injection, Trouble, World};
+use xcp_pool::simulator::{Front, Injection, Trouble, World};
 use xcp_pool::transport::{Cancel, Clock, Limits, SystemClock, Transport};
-use xcp_pool::wire::{Change, Operation};
+use xcp_pool::wire::{Event, Operation};
 
 /// Everything that the release has and nothing that a look at the pool changes by itself.
 fn classes() -> Vec<Class> {
@@ -191,13 +192,10 @@ impl Life {
                 let limits = Limits::within(seconds(30));
                 let at =
                     format!("10.0.0.{}", HOSTS.iter().position(|host| host == next).unwrap() + 1);
-                let local = LocalSession::open(
-                    self.world.transport(),
-                    &at.parse().unwrap(),
-                    &credentials(),
-                    limits,
-                    &Cancel::new(),
-                );
+                let local =
+                    OneHost::new(self.world.transport(), at.parse().unwrap(), &credentials())
+                        .limits(limits)
+                        .session();
                 local.unwrap().call::<()>("pool.emergency_transition_to_master", &()).unwrap();
                 wait(seconds(60));
                 let client = Client::connect(self.world.transport(), &at, &credentials()).unwrap();
@@ -221,7 +219,7 @@ impl Shadow {
         Self(refs(snapshot, classes))
     }
 
-    fn apply(&mut self, change: &Change) {
+    fn apply(&mut self, change: &Event) {
         let key = (change.class, change.reference.clone());
         match change.operation {
             Operation::Deleted => self.0.remove(&key),

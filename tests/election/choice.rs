@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use xcp_pool::election::{
-    Confirmation, DatabaseCopy, Decision, Eligibility, Evidence, FollowUp, Hazard, HostEvidence,
-    Mode, Reason, Role, Severity, Verdict, emergency, planned,
+    Confirmation, DatabaseCopy, Decision, Eligibility, FollowUp, Hazard, HostEvidence, HostRole,
+    Mode, PoolEvidence, Reason, Safety, Weight, emergency, planned,
 };
 use xcp_pool::model::{Host, Ref, Snapshot, Version};
 
@@ -31,12 +31,12 @@ fn pool() -> Value {
 }
 
 /// Everything that can be known of the pool after `a` was switched off.
-fn after_death() -> Evidence {
-    let mut evidence = Evidence::none();
+fn after_death() -> PoolEvidence {
+    let mut evidence = PoolEvidence::none();
     for name in ["b", "c", "d"] {
         let host = evidence.host(&re(name));
         host.reachable = Some(true);
-        host.role = Some(Role::Slave("10.0.0.1".into()));
+        host.role = Some(HostRole::Slave("10.0.0.1".into()));
         host.ha_armed = Some(false);
         host.database = Some(DatabaseCopy { generation: Some(100), ..DatabaseCopy::default() });
     }
@@ -46,8 +46,8 @@ fn after_death() -> Evidence {
 }
 
 /// Everybody answers.
-fn all_up() -> Evidence {
-    let mut evidence = Evidence::none();
+fn all_up() -> PoolEvidence {
+    let mut evidence = PoolEvidence::none();
     for name in ["a", "b", "c", "d"] {
         evidence.host(&re(name)).reachable = Some(true);
     }
@@ -69,7 +69,7 @@ fn snapshot(pool: &Value) -> Snapshot {
     snapshot
 }
 
-fn decide(mode: Mode, pool: &Value, evidence: &Evidence) -> Decision {
+fn decide(mode: Mode, pool: &Value, evidence: &PoolEvidence) -> Decision {
     let decide = match mode {
         Mode::Planned => planned,
         Mode::Emergency => emergency,
@@ -81,7 +81,7 @@ fn order(decision: &Decision) -> Vec<String> {
     decision.ranked.iter().map(|candidate| candidate.host.short().into_owned()).collect()
 }
 
-type Breakage = fn(&mut Value, &mut Evidence);
+type Breakage = fn(&mut Value, &mut PoolEvidence);
 
 /// One thing wrong, and the reason that a host gets for it and did not have before.
 struct Case(Mode, &'static str, Reason, Breakage);
@@ -93,10 +93,10 @@ fn cases() -> Vec<Case> {
     vec![
         Case(Planned, "a", Reason::AlreadyMaster, |_, _| ()),
         Case(Planned, "b", Reason::ClaimsMastership, |_, e| {
-            e.host(&re("b")).role = Some(Role::Master);
+            e.host(&re("b")).role = Some(HostRole::Master);
         }),
         Case(Planned, "b", Reason::FollowsAnother { address: "10.0.0.3".into() }, |_, e| {
-            e.host(&re("b")).role = Some(Role::Slave("10.0.0.3".into()));
+            e.host(&re("b")).role = Some(HostRole::Slave("10.0.0.3".into()));
         }),
         Case(Planned, "b", Reason::HaArmed, |_, e| e.host(&re("b")).ha_armed = Some(true)),
         Case(Planned, "b", Reason::HaEnabled, |p, _| p["pool"][r("p")]["ha_enabled"] = json!(true)),
@@ -118,7 +118,7 @@ fn cases() -> Vec<Case> {
             |p, _| p["host"][r("d")]["software_version"]["xapi_build"] = json!("25.7.0"),
         ),
         Case(Planned, "b", Reason::PeerFollowsAnother { member: re("c") }, |_, e| {
-            e.host(&re("c")).role = Some(Role::Master);
+            e.host(&re("c")).role = Some(HostRole::Master);
         }),
         Case(Planned, "b", Reason::PeerInEmergency { member: re("c") }, |_, e| {
             e.host(&re("c")).emergency_mode = Some(true);
@@ -135,7 +135,9 @@ fn cases() -> Vec<Case> {
         Case(Planned, "b", Reason::PoolWaiting { operation: "eject".into() }, |p, _| {
             p["pool"][r("p")]["current_operations"] = json!({"OpaqueRef:task": "eject"});
         }),
-        Case(Planned, "b", Reason::RoleBroken, |_, e| e.host(&re("b")).role = Some(Role::Broken)),
+        Case(Planned, "b", Reason::RoleBroken, |_, e| {
+            e.host(&re("b")).role = Some(HostRole::Broken);
+        }),
         Case(Planned, "b", Reason::RollingUpgrade, |p, _| {
             p["pool"][r("p")]["other_config"] = json!({"rolling_upgrade_in_progress": "true"});
         }),
@@ -217,10 +219,10 @@ fn each_reason_has_its_cause() {
                 | Reason::NewestVersion
         );
         assert_eq!(before.candidate(&host).unwrap().has(&reason), always, "{reason:?}");
-        match reason.severity() {
-            Severity::Blocks => assert_eq!(candidate.eligible, Eligibility::No, "{reason:?}"),
-            Severity::Unknown => {
-                let safe = after.verdict == Verdict::Safe && after.recommended == Some(host);
+        match reason.weight() {
+            Weight::Blocks => assert_eq!(candidate.eligible, Eligibility::No, "{reason:?}"),
+            Weight::Unknown => {
+                let safe = after.verdict == Safety::Safe && after.recommended == Some(host);
                 assert!(!safe, "{reason:?}");
             }
             _ => {}
@@ -251,7 +253,7 @@ fn a_healthy_pool_hands_over_safely_to_the_lowest_uuid() {
     let decision = decide(Mode::Planned, &pool(), &all_up());
     assert_eq!(order(&decision), ["b", "c", "d", "a"]);
     assert_eq!(decision.recommended, Some(re("b")));
-    assert_eq!(decision.verdict, Verdict::Safe);
+    assert_eq!(decision.verdict, Safety::Safe);
     assert_eq!(decision.confirmations, []);
     assert_eq!(decision.follow_up[0], FollowUp::Designate { host: re("b") });
     assert_eq!(decision.follow_up.last(), Some(&FollowUp::IfBroken { host: re("b") }));
@@ -275,7 +277,7 @@ fn one_dead_member_keeps_everybody_from_a_hand_over() {
     pool["host_metrics"][r("c-m")]["live"] = json!(false);
     let decision = decide(Mode::Planned, &pool, &all_up());
     assert_eq!(decision.recommended, None);
-    assert_eq!(decision.verdict, Verdict::Unsafe);
+    assert_eq!(decision.verdict, Safety::Unsafe);
     let reason = Reason::PeerNotLive { member: re("c") };
     assert_eq!(reason.fault(&re("b")).unwrap().to_string(), "HOST_OFFLINE [OpaqueRef:c]");
     assert!(decision.candidate(&re("d")).unwrap().has(&reason));
@@ -283,15 +285,15 @@ fn one_dead_member_keeps_everybody_from_a_hand_over() {
 
 #[test]
 fn what_nobody_asked_needs_a_confirmation_for_a_hand_over() {
-    let decision = decide(Mode::Planned, &pool(), &Evidence::none());
+    let decision = decide(Mode::Planned, &pool(), &PoolEvidence::none());
     assert_eq!(decision.recommended, Some(re("b")));
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert_eq!(decision.confirmations, [Confirmation::AllMembersAnswer]);
-    let mut confirmed = Evidence::none();
+    let mut confirmed = PoolEvidence::none();
     confirmed.confirmed.insert(Confirmation::AllMembersAnswer);
     let decision = decide(Mode::Planned, &pool(), &confirmed);
     assert_eq!(decision.confirmations, []);
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation, "a word is no proof");
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation, "a word is no proof");
 }
 
 #[test]
@@ -310,7 +312,7 @@ fn a_dead_masters_best_copy_is_promoted_in_ordered_steps() {
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(order(&decision), ["c", "b", "d", "a"]);
     assert_eq!(decision.recommended, Some(re("c")));
-    assert_eq!(decision.verdict, Verdict::Safe);
+    assert_eq!(decision.verdict, Safety::Safe);
     assert_eq!(decision.confirmations, []);
     let members = vec![re("b"), re("c"), re("d")];
     assert_eq!(
@@ -334,7 +336,7 @@ fn an_old_master_that_is_merely_silent_needs_a_confirmation() {
     let mut evidence = after_death();
     evidence.host(&re("a")).powered_off = None;
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert_eq!(decision.recommended, Some(re("b")));
     assert_eq!(decision.confirmations, [Confirmation::OldMasterIsOff { host: re("a") }]);
     assert_eq!(decision.follow_up[0], FollowUp::ProveOff { host: re("a") });
@@ -349,25 +351,25 @@ fn a_second_master_is_refused() {
     evidence.host(&re("a")).powered_off = None;
     evidence.host(&re("a")).reachable = Some(true);
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!((decision.verdict, decision.recommended.as_ref()), (Verdict::Unsafe, None));
+    assert_eq!((decision.verdict, decision.recommended.as_ref()), (Safety::Unsafe, None));
     assert!(decision.hazards.contains(&Hazard::OldMasterAnswers { host: re("a") }));
     assert_eq!(decision.follow_up, []);
 
     let mut evidence = after_death();
-    evidence.host(&re("d")).role = Some(Role::Master);
+    evidence.host(&re("d")).role = Some(HostRole::Master);
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!((decision.verdict, decision.recommended.as_ref()), (Verdict::Unsafe, None));
+    assert_eq!((decision.verdict, decision.recommended.as_ref()), (Safety::Unsafe, None));
     assert!(decision.hazards.contains(&Hazard::AnotherMaster { host: re("d") }));
     assert!(!decision.data_loss.unwrap().comparable, "two masters, two histories");
 }
 
 /// What the hosts say after a hand-over from `a` to `b` that `d` did not agree to.
-fn half_handed_over() -> Evidence {
+fn half_handed_over() -> PoolEvidence {
     let mut evidence = after_death();
     *evidence.host(&re("a")) = evidence.of(&re("c"));
-    evidence.host(&re("a")).role = Some(Role::Slave("10.0.0.2".into()));
-    evidence.host(&re("b")).role = Some(Role::Broken);
-    evidence.host(&re("c")).role = Some(Role::Slave("10.0.0.2".into()));
+    evidence.host(&re("a")).role = Some(HostRole::Slave("10.0.0.2".into()));
+    evidence.host(&re("b")).role = Some(HostRole::Broken);
+    evidence.host(&re("c")).role = Some(HostRole::Slave("10.0.0.2".into()));
     evidence
 }
 
@@ -377,7 +379,7 @@ fn nobody_is_master_after_a_hand_over_that_failed_half_way() {
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     // d still follows a, which leads nobody; the others follow b already.
     assert_eq!(decision.old_master, None);
-    assert_eq!(decision.verdict, Verdict::Safe, "{decision:#?}");
+    assert_eq!(decision.verdict, Safety::Safe, "{decision:#?}");
     assert_eq!(decision.recommended, Some(re("b")));
     assert_eq!(order(&decision), ["b", "a", "c", "d"]);
     assert!(decision.candidate(&re("a")).unwrap().eligible == Eligibility::Yes);
@@ -386,41 +388,41 @@ fn nobody_is_master_after_a_hand_over_that_failed_half_way() {
     assert!(!decision.follow_up.iter().any(dead), "a runs its VMs");
     // Later the followers raise what the broken host answered them, and the choice is among all.
     let mut later = evidence.clone();
-    later.host(&re("a")).role = Some(Role::Broken);
-    later.host(&re("c")).role = Some(Role::Broken);
+    later.host(&re("a")).role = Some(HostRole::Broken);
+    later.host(&re("c")).role = Some(HostRole::Broken);
     let decision = decide(Mode::Emergency, &pool(), &later);
-    assert_eq!((decision.old_master, decision.verdict), (None, Verdict::Safe));
+    assert_eq!((decision.old_master, decision.verdict), (None, Safety::Safe));
 }
 
 #[test]
 fn a_hand_over_that_failed_half_way_is_no_reason_to_overlook_a_master() {
     let mut evidence = half_handed_over();
-    evidence.host(&re("d")).role = Some(Role::Master);
+    evidence.host(&re("d")).role = Some(HostRole::Master);
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+    assert_eq!((decision.verdict, decision.recommended), (Safety::Unsafe, None));
     let mut evidence = half_handed_over();
-    evidence.host(&re("d")).role = Some(Role::Slave("10.0.0.9".into()));
-    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Verdict::Unsafe);
+    evidence.host(&re("d")).role = Some(HostRole::Slave("10.0.0.9".into()));
+    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Safety::Unsafe);
     // The host that should have become master is silent: it may have become it.
     let mut evidence = half_handed_over();
     *evidence.host(&re("b")) = HostEvidence::default();
     evidence.host(&re("b")).reachable = Some(false);
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(decision.old_master, Some(re("b")));
-    assert_ne!(decision.verdict, Verdict::Safe);
+    assert_ne!(decision.verdict, Safety::Safe);
     // The old master fell silent before it agreed: it may come back as master.
     let mut evidence = half_handed_over();
     *evidence.host(&re("a")) = HostEvidence::default();
     evidence.host(&re("a")).reachable = Some(false);
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(decision.old_master, Some(re("a")));
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert!(decision.confirmations.contains(&Confirmation::OldMasterIsOff { host: re("a") }));
     assert_eq!(order(&decision)[0], "b");
     // Those who follow each other in a circle have a master, who knows which.
     let mut evidence = half_handed_over();
-    evidence.host(&re("b")).role = Some(Role::Slave("10.0.0.1".into()));
-    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Verdict::Unsafe);
+    evidence.host(&re("b")).role = Some(HostRole::Slave("10.0.0.1".into()));
+    assert_eq!(decide(Mode::Emergency, &pool(), &evidence).verdict, Safety::Unsafe);
 }
 
 #[test]
@@ -429,10 +431,10 @@ fn whom_the_recorded_master_follows_is_the_master_that_died() {
     *evidence.host(&re("b")) = HostEvidence::default();
     evidence.host(&re("b")).powered_off = Some(true);
     evidence.host(&re("b")).reachable = Some(false);
-    evidence.host(&re("d")).role = Some(Role::Slave("10.0.0.2".into()));
+    evidence.host(&re("d")).role = Some(HostRole::Slave("10.0.0.2".into()));
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(decision.old_master, Some(re("b")));
-    assert_eq!((decision.verdict, decision.recommended), (Verdict::Safe, Some(re("a"))));
+    assert_eq!((decision.verdict, decision.recommended), (Safety::Safe, Some(re("a"))));
     assert!(decision.follow_up.contains(&FollowUp::DeclareDead { host: re("b") }));
 }
 
@@ -440,9 +442,9 @@ fn whom_the_recorded_master_follows_is_the_master_that_died() {
 fn whom_a_member_follows_may_be_on_the_way_to_become_master() {
     // For the ten seconds before it restarts, a host that was promoted shows its old role.
     let mut evidence = after_death();
-    evidence.host(&re("c")).role = Some(Role::Slave("10.0.0.2".into()));
+    evidence.host(&re("c")).role = Some(HostRole::Slave("10.0.0.2".into()));
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+    assert_eq!((decision.verdict, decision.recommended), (Safety::Unsafe, None));
 }
 
 #[test]
@@ -453,7 +455,7 @@ fn two_histories_are_not_ranked_by_generation() {
     (copy.lineage, copy.generation) = (Some("right".into()), Some(900));
     let decision = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(order(&decision), ["b", "c", "d", "a"]);
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert_eq!(decision.confirmations, [Confirmation::DataMayBeLost { host: re("b") }]);
     let loss = decision.data_loss.unwrap();
     assert_eq!((loss.comparable, loss.behind), (false, None));
@@ -461,16 +463,16 @@ fn two_histories_are_not_ranked_by_generation() {
 
 #[test]
 fn without_evidence_nobody_is_promoted_and_the_gaps_are_named() {
-    let decision = decide(Mode::Emergency, &pool(), &Evidence::none());
+    let decision = decide(Mode::Emergency, &pool(), &PoolEvidence::none());
     assert_eq!(decision.recommended, None);
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert_eq!(decision.candidate(&re("b")).unwrap().eligible, Eligibility::IfConfirmed);
-    let mut evidence = Evidence::none();
+    let mut evidence = PoolEvidence::none();
     evidence.confirmed.extend(decision.confirmations.clone());
     let confirmed = decide(Mode::Emergency, &pool(), &evidence);
     assert_eq!(confirmed.confirmations, []);
     assert_eq!(confirmed.recommended, Some(re("b")));
-    assert_eq!(confirmed.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(confirmed.verdict, Safety::NeedsConfirmation);
 }
 
 #[test]
@@ -480,7 +482,7 @@ fn armed_hosts_are_not_promoted_but_disarming_is_offered() {
         evidence.host(&re(name)).ha_armed = Some(true);
     }
     let decision = decide(Mode::Emergency, &pool(), &evidence);
-    assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+    assert_eq!((decision.verdict, decision.recommended), (Safety::Unsafe, None));
     let steps: Vec<FollowUp> =
         ["b", "c", "d"].map(|name| FollowUp::DisableHa { host: re(name) }).into();
     assert_eq!(decision.follow_up, steps);
@@ -498,7 +500,7 @@ fn a_pool_whose_master_is_not_known_is_left_alone() {
     evidence.host(&re("a")).ha_armed = Some(false);
     for mode in [Mode::Planned, Mode::Emergency] {
         let decision = decide(mode, &pool, &evidence);
-        assert_eq!((decision.verdict, decision.recommended), (Verdict::Unsafe, None));
+        assert_eq!((decision.verdict, decision.recommended), (Safety::Unsafe, None));
     }
     assert!(planned(&Snapshot::new(), &evidence).is_err());
     assert!(emergency(&Snapshot::new(), &evidence).is_err());
@@ -509,11 +511,11 @@ fn decisions_and_evidence_can_be_saved() {
     let mut evidence = after_death();
     evidence.confirmed.insert(Confirmation::OldMasterIsOff { host: re("a") });
     let json = serde_json::to_string(&evidence).unwrap();
-    assert_eq!(serde_json::from_str::<Evidence>(&json).unwrap(), evidence);
-    let partial: Evidence =
+    assert_eq!(serde_json::from_str::<PoolEvidence>(&json).unwrap(), evidence);
+    let partial: PoolEvidence =
         serde_json::from_str(r#"{"hosts": {"OpaqueRef:b": {"role": {"slave": "10.0.0.1"}}}}"#)
             .unwrap();
-    assert_eq!(partial.of(&re("b")).role, Some(Role::Slave("10.0.0.1".into())));
+    assert_eq!(partial.of(&re("b")).role, Some(HostRole::Slave("10.0.0.1".into())));
     let decision = serde_json::to_value(decide(Mode::Emergency, &pool(), &evidence)).unwrap();
     assert_eq!(decision["verdict"], "safe");
     assert_eq!(decision["ranked"][0]["reasons"][0]["reason"], "all-storage-attached");

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::FileFailurePersistence;
 use xcp_pool::election::{
-    Candidate, DatabaseCopy, Decision, Eligibility, Evidence, HostEvidence, Mode, Role, Severity,
-    Verdict, emergency, planned,
+    Candidate, DatabaseCopy, Decision, Eligibility, HostEvidence, HostRole, Mode, PoolEvidence,
+    Safety, Weight, emergency, planned,
 };
 use xcp_pool::model::{Host, HostMetrics, Pbd, Pool, Ref, Snapshot, Sr, UpdateGuidance, Uuid};
 
@@ -56,8 +56,8 @@ fn specs() -> impl Strategy<Value = Spec> {
     let evidence = (
         mostly(Some(true), vec![None, Some(false)]),
         mostly(
-            Some(Role::Slave("10.0.0.0".into())),
-            vec![None, Some(Role::Master), Some(Role::Broken)],
+            Some(HostRole::Slave("10.0.0.0".into())),
+            vec![None, Some(HostRole::Master), Some(HostRole::Broken)],
         ),
         mostly(Some(false), vec![None, Some(true)]),
         mostly(Some(1_u64), vec![None, Some(0), Some(2), Some(9)]),
@@ -154,9 +154,12 @@ impl World {
         snapshot
     }
 
-    fn evidence(&self) -> Evidence {
+    fn evidence(&self) -> PoolEvidence {
         let known = |(n, spec): (usize, &Spec)| (self.reference(n), spec.evidence.clone());
-        Evidence { hosts: self.hosts.iter().enumerate().map(known).collect(), ..Evidence::none() }
+        PoolEvidence {
+            hosts: self.hosts.iter().enumerate().map(known).collect(),
+            ..PoolEvidence::none()
+        }
     }
 
     fn decide(&self, mode: Mode) -> Decision {
@@ -183,7 +186,7 @@ impl World {
     /// Nothing that makes generations incomparable.
     fn of_one_history(mut self) -> Self {
         for spec in &mut self.hosts {
-            spec.evidence.role = Some(Role::Slave(format!("10.0.0.{}", self.master)));
+            spec.evidence.role = Some(HostRole::Slave(format!("10.0.0.{}", self.master)));
         }
         self
     }
@@ -204,7 +207,7 @@ fn darken_master(evidence: &mut HostEvidence) {
         (Some(true), _) => evidence.powered_off = None,
         (_, Some(false)) => evidence.reachable = None,
         (_, None) => evidence.reachable = Some(true),
-        (_, Some(true)) => evidence.role = Some(Role::Master),
+        (_, Some(true)) => evidence.role = Some(HostRole::Master),
     }
 }
 
@@ -220,8 +223,8 @@ fn darken_member(evidence: &mut HostEvidence, what: u8, master: usize) {
         }
         1 => {}
         2 => {
-            let follows = Some(Role::Slave(format!("10.0.0.{master}")));
-            evidence.role = if evidence.role == follows { None } else { Some(Role::Master) };
+            let follows = Some(HostRole::Slave(format!("10.0.0.{master}")));
+            evidence.role = if evidence.role == follows { None } else { Some(HostRole::Master) };
         }
         _ => evidence.vetoed = true,
     }
@@ -237,7 +240,7 @@ proptest! {
         order.sort_unstable();
         prop_assert_eq!(order, (0..world.hosts.len()).collect::<Vec<_>>());
         prop_assert!(decision.ranked.is_sorted_by_key(|candidate| candidate.eligible));
-        prop_assert!(decision.ranked.iter().all(|c| c.reasons.is_sorted_by_key(|r| std::cmp::Reverse(r.severity()))));
+        prop_assert!(decision.ranked.iter().all(|c| c.reasons.is_sorted_by_key(|r| std::cmp::Reverse(r.weight()))));
     }
 
     #[test]
@@ -253,7 +256,7 @@ proptest! {
     fn only_a_host_beyond_reproach_is_recommended(world in worlds(), mode in modes()) {
         let decision = world.decide(mode);
         let Some(host) = &decision.recommended else { return Ok(()) };
-        prop_assert_ne!(decision.verdict, Verdict::Unsafe);
+        prop_assert_ne!(decision.verdict, Safety::Unsafe);
         let candidate = decision.candidate(host).unwrap();
         prop_assert_eq!(candidate.eligible, Eligibility::Yes);
         prop_assert_eq!(host, &decision.ranked[0].host);
@@ -273,16 +276,16 @@ proptest! {
     #[test]
     fn doubt_is_never_safe(world in worlds(), mode in modes()) {
         let decision = world.decide(mode);
-        if decision.verdict == Verdict::Safe {
+        if decision.verdict == Safety::Safe {
             let best = &decision.ranked[0];
-            prop_assert_eq!(best.count(Severity::Unknown), 0);
+            prop_assert_eq!(best.count(Weight::Unknown), 0);
             prop_assert_eq!(&decision.confirmations, &[]);
             if mode == Mode::Emergency {
                 let recorded = &world.hosts[world.master].evidence;
                 match &decision.old_master {
                     Some(old) => prop_assert_eq!(world.evidence().of(old).powered_off, Some(true)),
                     // It said that it leads nobody, and nobody else says that he leads.
-                    None => prop_assert!(matches!(recorded.role, Some(Role::Broken | Role::Slave(_)))),
+                    None => prop_assert!(matches!(recorded.role, Some(HostRole::Broken | HostRole::Slave(_)))),
                 }
                 prop_assert!(!world.hosts.iter().any(|spec| spec.evidence.claims_mastership()));
             } else {

@@ -2,6 +2,5 @@
 
 mod choice;
 mod choice_laws;
-mod lock;
 mod partition;
 mod partition_laws;

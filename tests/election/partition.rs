@@ -6,7 +6,7 @@ use serde::Deserialize;
 use xcp_pool::ErrorKind;
 use xcp_pool::election::HostSet;
 use xcp_pool::election::partition::{
-    Domains, Election, Fate, FenceReason, HostDecision, LocalView, Objection, Rule, Scenario, Views,
+    Election, Fate, FenceReason, HostDecision, Objection, Scenario, SurvivalRule, Views,
 };
 
 #[derive(Deserialize)]
@@ -74,7 +74,7 @@ fn the_lower_uuid_survives_when_two_hosts_lose_each_other() {
     let outcome = pair.decide().unwrap();
     assert_eq!(outcome.survivors, ["host-0"]);
     assert_eq!(outcome.fenced, ["host-1"]);
-    assert_eq!(outcome.rule, Some(Rule::HasStorage));
+    assert_eq!(outcome.rule, Some(SurvivalRule::HasStorage));
     assert_eq!(
         outcome.hosts[1].fate,
         Fate::Fences { reason: FenceReason::OutsideBestGroup { winner: Some("host-0".into()) } }
@@ -148,7 +148,7 @@ fn all_live_on_without_storage_while_all_see_each_other() {
     three.set_master("host-2").unwrap();
     let outcome = three.decide().unwrap();
     assert_eq!(outcome.survivors, names(3));
-    assert_eq!(outcome.rule, Some(Rule::NobodyHasStorage));
+    assert_eq!(outcome.rule, Some(SurvivalRule::NobodyHasStorage));
     assert_eq!(outcome.election, Election::MasterStays { master: "host-2".into() });
     assert_eq!(outcome.wait, None);
 }
@@ -359,31 +359,4 @@ fn a_snapshot_gives_a_scenario_of_its_live_hosts() {
     let outcome = scenario.decide().unwrap();
     assert_eq!(outcome.survivors, ["a"]);
     assert_eq!(outcome.hosts[2].fate, Fate::Crashed);
-}
-
-#[test]
-fn a_host_decides_on_what_it_received_itself() {
-    let both = HostSet::first(2);
-    let all = Domains { hb: both, sf: both };
-    let alone = |host| Domains { hb: HostSet::only(host), sf: both };
-    // Host 1 no longer hears host 0; what host 0 thinks of that it knows from the state file only.
-    let mut view = LocalView {
-        me: 1,
-        weights: vec![1, 1],
-        excluded: HostSet::EMPTY,
-        liveset: both,
-        own: alone(1),
-        heard: vec![all, all],
-        read: vec![all, all],
-    };
-    assert!(!view.agrees().unwrap(), "the file still has the old view of host 0");
-    view.read[0] = alone(0);
-    assert!(!view.agrees().unwrap(), "each has another view by now");
-    let decision = view.decide().unwrap();
-    assert!(!decision.survives && !decision.views_agreed);
-    // From host 0's side, the same news let it survive.
-    let other = LocalView { me: 0, own: alone(0), read: vec![all, alone(1)], ..view };
-    let decision = other.decide().unwrap();
-    assert!(decision.survives && !decision.by_rule2);
-    assert_eq!(decision.proposed_liveset, HostSet::only(0));
 }

@@ -1,6 +1,5 @@
 //! Where VMs start when hosts fail, and whether all of them can.
 
-mod binpack;
 mod evacuation;
 mod laws;
 mod recorded;

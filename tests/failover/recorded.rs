@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde_json::{Value, json};
-use xcp_pool::Error;
-use xcp_pool::error::Result;
 use xcp_pool::failover::{Planner, PoolStatus};
 use xcp_pool::model::{Pool, Ref, Snapshot};
+use xcp_pool::{Error, Result};
 
 /// One pool a line: its objects, the calls made and what was answered.
 fn recorded() -> Vec<Value> {

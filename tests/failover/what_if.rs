@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use xcp_pool::failover::agility::NotAgile;
 use xcp_pool::failover::{
-    NotRestarted, Obstacle, Oddity, PlanStatus, Planner, Target, WhatIf, WhyNot, assess,
+    NotAgile, NotRestarted, Obstacle, Oddity, PlanStatus, Planner, Target, WhatIf, WhyNot,
 };
 use xcp_pool::model::{Ref, Snapshot};
 
@@ -137,7 +136,7 @@ fn best_effort_and_unprotected_vms_are_told_apart() {
 #[test]
 fn a_tied_vm_has_its_reason_and_keeps_the_maximum_at_zero() {
     let snapshot = three().set("VDI", "big-vdi", "SR", json!("OpaqueRef:disk")).snapshot();
-    let assessment = assess(&snapshot).unwrap();
+    let assessment = Planner::new(&snapshot).unwrap().assess();
     let reason = NotAgile::SrNotShared {
         sr: re("disk"),
         shared: false,
@@ -159,7 +158,7 @@ fn a_tied_vm_that_is_off_means_no_plan_though_it_would_start() {
         .set("PBD", "c-disk", "SR", json!("OpaqueRef:disk"))
         .set("PBD", "c-disk", "currently_attached", json!(true))
         .snapshot();
-    let assessment = assess(&snapshot).unwrap();
+    let assessment = Planner::new(&snapshot).unwrap().assess();
     assert_eq!(assessment.wanted.status, PlanStatus::None);
     assert_eq!(assessment.at_risk(), [&re("tied")]);
     let restart = assessment.restart.unwrap();
@@ -183,10 +182,13 @@ fn a_tied_vm_that_is_off_means_no_plan_though_it_would_start() {
 fn network_reasons_name_the_hosts_that_miss_it() {
     let mut world = three();
     world.0["VIF"][r("big-vif")] = json!({"VM": r("big"), "network": "OpaqueRef:lan"});
-    assert_eq!(assess(&world.snapshot()).unwrap().protected[0].not_agile, None);
+    assert_eq!(Planner::new(&world.snapshot()).unwrap().assess().protected[0].not_agile, None);
     let world = world.set("PIF", "b-eth0", "host", json!("OpaqueRef:c"));
     let reason = NotAgile::NetworkNotShared { network: re("lan"), missing_on: vec![re("b")] };
-    assert_eq!(assess(&world.snapshot()).unwrap().protected[0].not_agile, Some(reason.clone()));
+    assert_eq!(
+        Planner::new(&world.snapshot()).unwrap().assess().protected[0].not_agile,
+        Some(reason.clone())
+    );
     let fault = reason.fault(&re("big"));
     assert_eq!(fault.to_string(), "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED [OpaqueRef:lan]");
 }
@@ -305,19 +307,23 @@ fn enabling_ha_for_too_many_failures_overcommits_the_pool() {
 fn a_corosync_cluster_must_keep_its_quorum() {
     let mut world = three();
     world.0["Cluster"][r("cluster")] = json!({});
-    assert_eq!(assess(&world.snapshot()).unwrap().maximum.limit, 2 - 3 / 2 + 2, "nobody clustered");
+    assert_eq!(
+        Planner::new(&world.snapshot()).unwrap().assess().maximum.limit,
+        2 - 3 / 2 + 2,
+        "nobody clustered"
+    );
     for host in ["a", "b", "c"] {
         world.0["Cluster_host"][r(&format!("{host}-member"))] =
             json!({"cluster": r("cluster"), "host": r(host), "enabled": true});
     }
-    let maximum = assess(&world.snapshot()).unwrap().maximum;
+    let maximum = Planner::new(&world.snapshot()).unwrap().assess().maximum;
     assert_eq!((maximum.limit, maximum.value), (1, 1));
 }
 
 #[test]
 fn an_unspecified_domain_type_leaves_the_planner_without_an_answer() {
     let snapshot = three().set("VM", "big", "domain_type", json!("unspecified")).snapshot();
-    let assessment = assess(&snapshot).unwrap();
+    let assessment = Planner::new(&snapshot).unwrap().assess();
     assert!(matches!(assessment.wanted.obstacle, Some(Obstacle::Raised { .. })));
     assert_eq!(assessment.restart, None);
     assert_eq!(assessment.maximum.value, 0);
@@ -327,10 +333,10 @@ fn an_unspecified_domain_type_leaves_the_planner_without_an_answer() {
 fn an_empty_pool_has_an_answer() {
     let mut snapshot = Snapshot::from_json(br#"{"pool": {"OpaqueRef:p": {}}}"#).unwrap();
     snapshot.complete();
-    let assessment = assess(&snapshot).unwrap();
+    let assessment = Planner::new(&snapshot).unwrap().assess();
     assert_eq!((assessment.maximum.value, assessment.maximum.limit), (0, 0));
     assert_eq!(assessment.wanted.status, PlanStatus::All);
-    assert!(assess(&Snapshot::new()).is_err());
+    assert!(Planner::new(&Snapshot::new()).is_err());
 }
 
 /// Four hosts; the members of an anti-affinity group run on `a`, which is emptied.

@@ -280,7 +280,10 @@ fn all_rules_are_told() {
     let told = json(|out, e| unsafe { xcp_rules_json(out, e) }).unwrap();
     assert_eq!(told["schema"], 1);
     let rules = told["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), xcp_pool::preflight::RULES.len());
+    assert_eq!(
+        rules.len(),
+        <xcp_pool::preflight::Preflight as xcp_pool::rules::RuleSet>::rules().len()
+    );
     assert_eq!(rules[0]["rule"], "pooling-unlicensed");
     assert_eq!(rules[0]["xapi_check"], "assert_pooling_licensed");
     assert_eq!(rules[0]["since"], Value::Null);

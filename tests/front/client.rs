@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use xcp_pool::client::{Client, ClientBuilder, Credentials, Scope};
-use xcp_pool::error::{Error, ErrorKind, Result};
+use xcp_pool::election::HostRole;
 use xcp_pool::model::{Pool, Ref};
 use xcp_pool::operations::{self, Control, Outcome};
 use xcp_pool::plan::{Choices, Consent};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{Front, HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Front, Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Http, Limits, Mismatch, Trust};
+use xcp_pool::{Error, ErrorKind, Result};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -220,9 +221,10 @@ fn ignite_joins_phantom_over_tls() {
     let report = preflight::evaluate(pool, host, &Options::new());
     let plan = report.plan(&Choices::default()).unwrap();
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
-    let outcome = operations::join(&phantom, &ignite, &plan, &consent, &mut Control::new());
+    let outcome =
+        operations::join(&phantom, &ignite, plan.with_consent(&consent), &mut Control::new());
     assert!(matches!(outcome, Ok(Outcome::Done(_))), "{:?}", outcome.err());
-    assert!(matches!(world.role("ignite"), Some(HostRole::Slave { .. })));
+    assert!(matches!(world.role("ignite"), Some(HostRole::Slave(_))));
     // Whoever is pointed at Ignite is led to Phantom.
     assert_eq!(log_in(&front, "ignite").endpoint(), front.endpoint("phantom").unwrap());
     assert_eq!(world.count("phantom", "SR"), 9);

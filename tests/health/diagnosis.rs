@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use xcp_pool::election::{self, HostEvidence, Role, Verdict};
-use xcp_pool::error::Fault;
+use xcp_pool::Fault;
+use xcp_pool::election::{self, HostEvidence, HostRole, Safety};
 use xcp_pool::health::diagnosis::{
     Contact, Diagnosis, HostAnswer, HostReport, LedPool, PoolState, Records, evidence,
 };
@@ -48,7 +48,7 @@ fn with(contact: Contact, n: u8) -> HostAnswer {
 fn master(n: u8, name: &str, pool: &str) -> HostAnswer {
     let master = format!("OpaqueRef:{name}").as_str().into();
     HostAnswer {
-        role: Some(Role::Master),
+        role: Some(HostRole::Master),
         emergency_mode: Some(false),
         leads: Some(LedPool { uuid: pool.into(), master, ha_enabled: false }),
         ..with(Contact::Answers, n)
@@ -61,7 +61,7 @@ fn phantom() -> HostAnswer {
 
 fn follows(n: u8, master: &str) -> HostAnswer {
     HostAnswer {
-        role: Some(Role::Slave(master.into())),
+        role: Some(HostRole::Slave(master.into())),
         emergency_mode: Some(false),
         ..with(Contact::Answers, n)
     }
@@ -89,7 +89,7 @@ fn starting(n: u8) -> HostAnswer {
 fn emergency(n: u8, code: &str) -> HostAnswer {
     HostAnswer {
         emergency_mode: Some(true),
-        role: (code == "HOST_BROKEN").then_some(Role::Broken),
+        role: (code == "HOST_BROKEN").then_some(HostRole::Broken),
         emergency_error: Some(Fault::bare(code)),
         ..with(Contact::Answers, n)
     }
@@ -358,7 +358,7 @@ fn evidence_is_what_was_said_and_no_more() {
     let said = evidence(vec![phantom(), armed(member(2), true), untrusted], &records());
     let master = HostEvidence {
         reachable: Some(true),
-        role: Some(Role::Master),
+        role: Some(HostRole::Master),
         emergency_mode: Some(false),
         database: Some(election::DatabaseCopy { age: Some(0), ..Default::default() }),
         ..HostEvidence::default()
@@ -366,7 +366,7 @@ fn evidence_is_what_was_said_and_no_more() {
     assert_eq!(said.of(&re("phantom")), master);
     let alpha = HostEvidence {
         reachable: Some(true),
-        role: Some(Role::Slave("10.0.0.1".into())),
+        role: Some(HostRole::Slave("10.0.0.1".into())),
         emergency_mode: Some(false),
         ha_armed: Some(true),
         ..HostEvidence::default()
@@ -377,7 +377,7 @@ fn evidence_is_what_was_said_and_no_more() {
         (silent(3), Some(false), None),
         (refuses(3), Some(false), None),
         (starting(3), Some(true), None),
-        (emergency(3, "HOST_BROKEN"), Some(true), Some(Role::Broken)),
+        (emergency(3, "HOST_BROKEN"), Some(true), Some(HostRole::Broken)),
         (with(Contact::Busy { why: "no reply".into() }, 3), Some(true), None),
         (with(Contact::Strange { why: "no XAPI".into() }, 3), None, None),
     ];
@@ -397,10 +397,10 @@ fn a_host_that_left_is_no_candidate_and_leaves_its_place_empty() {
     assert_eq!((beta.vetoed, beta.reachable, beta.role), (true, Some(false), None));
     assert_eq!(said.hosts.len(), 3, "nobody is in it whom the records do not know");
     let decision = election::planned(&records(), &said).unwrap();
-    assert_eq!(decision.verdict, Verdict::Unsafe, "a hand-over needs every host");
+    assert_eq!(decision.verdict, Safety::Unsafe, "a hand-over needs every host");
 
     let diagnosis = Diagnosis::of(vec![silent(1), member(2), left()], old(records()));
     let decision = election::emergency(&records(), &diagnosis.evidence()).unwrap();
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation, "the pool can still be saved");
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation, "the pool can still be saved");
     assert_eq!(decision.ranked[0].host, re("alpha"));
 }

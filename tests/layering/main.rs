@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("simulator", &["error", "model", "preflight", "election", "failover", "transport"]),
+    ("simulator", &["error", "model", "preflight", "election", "failover", "wire", "transport"]),
     (
         "ffi",
         &[

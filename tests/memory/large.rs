@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use crate::counting::{ALONE, held, measured};
 use serde_json::{Value, json};
+use xcp_pool::Result;
 use xcp_pool::client::{Client, Credentials};
-use xcp_pool::error::Result;
 use xcp_pool::model::Vm;
 use xcp_pool::transport::{Body, Clock, Endpoint, Request, SystemClock, Transport};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{log_in_locally, root};
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::election::{self, Role, Verdict};
+use xcp_pool::election::{self, HostRole, Safety};
 use xcp_pool::health::diagnosis::{Contact, Diagnosis, HostReport, PoolState, Records};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Members};
@@ -60,9 +60,9 @@ fn a_healthy_pool_is_found_from_any_one_of_its_hosts() {
         assert!(matches!(diagnosis.records, Records::Master { .. }));
         assert_eq!((diagnosis.name.as_str(), diagnosis.ha_enabled), ("lab", Some(false)));
         assert!(diagnosis.advice.is_empty() && diagnosis.notes.is_empty());
-        assert_eq!(host(&diagnosis, "phantom").said.role, Some(Role::Master));
+        assert_eq!(host(&diagnosis, "phantom").said.role, Some(HostRole::Master));
         let beta = host(&diagnosis, "beta");
-        assert_eq!(beta.said.role, Some(Role::Slave("10.0.0.1".into())));
+        assert_eq!(beta.said.role, Some(HostRole::Slave("10.0.0.1".into())));
         assert_eq!((beta.said.emergency_mode, beta.belongs), (Some(false), Some(true)));
         assert!(beta.version.is_some() && beta.uuid.is_some());
         let json = serde_json::to_value(&diagnosis).unwrap();
@@ -102,7 +102,7 @@ fn a_dead_master_is_told_with_what_is_left_and_what_to_do() {
 
     let evidence = diagnosis.evidence();
     let decision = election::emergency(&last, &evidence).unwrap();
-    assert_eq!(decision.verdict, Verdict::NeedsConfirmation);
+    assert_eq!(decision.verdict, Safety::NeedsConfirmation);
     assert_eq!((decision.majority.answering, decision.majority.members), (2, 3));
     assert!(decision.ranked[2].host == last.master().unwrap().0.clone(), "the dead one is last");
 }
@@ -146,7 +146,7 @@ fn a_master_that_boots_or_is_busy_is_waited_for() {
     assert_eq!(diagnosis.state, starting);
     assert!(matches!(host(&diagnosis, "phantom").said.contact, Contact::Busy { .. }));
     let verdict = election::emergency(&last, &diagnosis.evidence()).unwrap().verdict;
-    assert_eq!(verdict, Verdict::Unsafe, "a busy master is not replaced");
+    assert_eq!(verdict, Safety::Unsafe, "a busy master is not replaced");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn two_masters_are_told_as_a_split() {
     assert_eq!(found, masters);
     assert!(diagnosis.to_string().contains("SPLIT"));
     let verdict = election::emergency(&last, &diagnosis.evidence()).unwrap().verdict;
-    assert_eq!(verdict, Verdict::Unsafe);
+    assert_eq!(verdict, Safety::Unsafe);
 }
 
 fn promote(world: &World, host: &str) {
@@ -254,7 +254,7 @@ fn a_failed_hand_over_is_recognised_by_its_broken_host() {
     // The old master follows the broken one, and raises its error.
     let broken = vec!["phantom".into(), "alpha".into()];
     assert_eq!(diagnosis.state, PoolState::HalfHandedOver { broken });
-    assert_eq!(host(&diagnosis, "alpha").said.role, Some(Role::Broken));
+    assert_eq!(host(&diagnosis, "alpha").said.role, Some(HostRole::Broken));
     assert!(diagnosis.advice[1].contains("promote phantom or alpha"), "{diagnosis}");
 }
 
@@ -305,7 +305,7 @@ fn a_member_of_a_member_is_not_taken_for_a_member_of_the_master() {
     let beta = host(&diagnosis, "beta");
     assert_eq!((beta.said.emergency_mode, &beta.said.role), (Some(true), &None));
     assert_eq!(beta.said.emergency_error.as_ref().unwrap().to_string(), "HOST_IS_SLAVE [10.0.0.1]");
-    let slave = xcp_pool::simulator::HostRole::Slave { master: "10.0.0.2".into() };
+    let slave = HostRole::Slave("10.0.0.2".into());
     assert_eq!(world.role("beta"), Some(slave), "the questions change nothing");
 }
 
@@ -321,6 +321,6 @@ fn asking_after_ha_never_touches_a_host_that_becomes_master() {
         let members = members(&world).snapshot(last, None).ask_whether_ha_is_armed();
         operations::diagnose(&members).unwrap();
         world.advance(seconds(60));
-        assert_eq!(world.role("alpha"), Some(xcp_pool::simulator::HostRole::Master), "{delay} ms");
+        assert_eq!(world.role("alpha"), Some(HostRole::Master), "{delay} ms");
     }
 }

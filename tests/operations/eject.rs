@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::error::{ErrorKind, Fault, Result};
+use xcp_pool::election::HostRole;
 use xcp_pool::model::Ref;
 use xcp_pool::operations::{self, Control, Ejected, Outcome};
 use xcp_pool::plan::{self, Consent, DataFate, Plan, Purpose};
 use xcp_pool::simulator::database::Database;
-use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Fault, Result};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts};
@@ -50,7 +51,7 @@ fn agreed(plan: &Plan) -> Consent {
 }
 
 fn eject(client: &Client, plan: &Plan) -> Result<Outcome<Ejected>> {
-    operations::eject(client, plan, &agreed(plan), &mut Control::new())
+    operations::eject(client, plan.with_consent(&agreed(plan)), &mut Control::new())
 }
 
 /// Gamma is to leave.
@@ -82,7 +83,7 @@ impl Drill for Eject {
     }
 
     fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Ejected>> {
-        operations::eject(&self.client, &self.plan, &agreed(&self.plan), control)
+        operations::eject(&self.client, self.plan.with_consent(&agreed(&self.plan)), control)
     }
 
     fn come_back(&mut self) {
@@ -214,7 +215,7 @@ fn a_caller_that_was_cut_off_goes_on_by_looking() {
                 stop.cancel();
             }
         });
-        let cut = operations::eject(&client, &plan, &agreed(&plan), &mut control);
+        let cut = operations::eject(&client, plan.with_consent(&agreed(&plan)), &mut control);
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::Cancelled, "{awaited}");
     }
     drop(client);
@@ -300,7 +301,8 @@ fn what_came_into_the_way_since_the_plan_is_seen_before_the_call() {
 #[test]
 fn nothing_is_destroyed_without_consent_or_beyond_it() {
     let Eject { world, client, plan } = Drill::new();
-    let refused = operations::eject(&client, &plan, &Consent::to_nothing(), &mut Control::new());
+    let refused =
+        operations::eject(&client, plan.with_consent(&Consent::to_nothing()), &mut Control::new());
     assert!(not_done(refused).contains("than were agreed to"));
     let consent = agreed(&plan);
     world
@@ -311,7 +313,8 @@ fn nothing_is_destroyed_without_consent_or_beyond_it() {
             })
         })
         .unwrap();
-    let why = not_done(operations::eject(&client, &plan, &consent, &mut Control::new()));
+    let why =
+        not_done(operations::eject(&client, plan.with_consent(&consent), &mut Control::new()));
     assert!(why.contains("+ the disk") && why.contains(&(9_i64 << 30).to_string()), "{why}");
     assert!(why.contains("- the disk") && why.contains(&(5_i64 << 30).to_string()), "{why}");
     assert_eq!(world.requests().get("Async.pool.eject"), None);
@@ -355,7 +358,7 @@ fn a_master_that_dies_over_the_call_leaves_the_outcome_open_until_it_is_back() {
         let Eject { world, client, plan } = Drill::new();
         world.trouble(Injection::new(trouble.clone()).host("alpha").method("Async.pool.eject"));
         let mut control = Control::new().deadline(Duration::from_secs(600));
-        match operations::eject(&client, &plan, &agreed(&plan), &mut control).unwrap() {
+        match operations::eject(&client, plan.with_consent(&agreed(&plan)), &mut control).unwrap() {
             Outcome::Unknown(why) => assert!(why.to_string().contains("cannot be told"), "{why}"),
             other => panic!("{trouble:?}: {other:?}"),
         }
@@ -445,6 +448,7 @@ fn a_plan_for_another_pool_or_purpose_is_refused() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains(&plan.pool.uuid.to_string()), "{error}");
     let error =
-        operations::join(&client, &client, &plan, &agreed(&plan), &mut Control::new()).unwrap_err();
+        operations::join(&client, &client, plan.with_consent(&agreed(&plan)), &mut Control::new())
+            .unwrap_err();
     assert!(error.to_string().contains("the plan is for eject, not for a join"), "{error}");
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use xcp_pool::error::{ErrorKind, Result};
 use xcp_pool::operations::{Control, Outcome, Progress};
 use xcp_pool::simulator::{Injection, Trouble, World};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Result};
 
 use crate::eject::Eject;
 use crate::hand_over::HandOver;

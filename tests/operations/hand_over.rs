@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::election::{self, Confirmation, Evidence};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::election::{self, Confirmation, HostRole, PoolEvidence};
 use xcp_pool::operations::{self, Control, HandedOver, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
 use xcp_pool::simulator::database::Value;
-use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World};
+use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Result};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in, log_in_wary, named, not_done, rules, three_hosts, unknown};
@@ -56,7 +56,7 @@ fn assert_in_order(world: &World, master: &str, address: &str) {
         assert_eq!(&*database.text("host", &resident, "hostname"), host);
     }
     for host in ["alpha", "beta", "gamma"] {
-        let follows = Some(HostRole::Slave { master: address.to_owned() });
+        let follows = Some(HostRole::Slave(address.to_owned()));
         assert_eq!(world.role(host), if host == master { Some(HostRole::Master) } else { follows });
     }
 }
@@ -135,8 +135,8 @@ fn evidence_is_what_each_host_says_of_itself() {
     world.power_off("gamma");
     let evidence = operations::evidence(&client, &snapshot).unwrap();
     let of = |name| evidence.of(&named(&snapshot, name));
-    assert_eq!(of("alpha").role, Some(election::Role::Master));
-    assert_eq!(of("beta").role, Some(election::Role::Slave("10.0.0.1".to_owned())));
+    assert_eq!(of("alpha").role, Some(election::HostRole::Master));
+    assert_eq!(of("beta").role, Some(election::HostRole::Slave("10.0.0.1".to_owned())));
     assert_eq!((of("beta").reachable, of("beta").emergency_mode), (Some(true), Some(false)));
     assert_eq!((of("gamma").reachable, of("gamma").role), (Some(false), None));
     drop(client);
@@ -269,7 +269,7 @@ fn a_version_that_is_not_known_has_to_be_confirmed() {
     let client = log_in(&world, "alpha");
     let snapshot = client.snapshot(Scope::Overview).unwrap();
     let beta = named(&snapshot, "beta");
-    let mut evidence = Evidence::none();
+    let mut evidence = PoolEvidence::none();
     let plan = plan::hand_over(&snapshot, &evidence, &beta).unwrap();
     assert_eq!(rules(&plan), ["version-unknown"]);
     evidence.confirmed.insert(Confirmation::VersionIsNewest { host: beta.clone() });

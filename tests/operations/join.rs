@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::election::HostRole;
 use xcp_pool::operations::{self, Control, Joined, Outcome};
 use xcp_pool::plan::{Choices, Consent, Plan};
 use xcp_pool::preflight::{self, Options};
-use xcp_pool::simulator::{HostRole, Injection, Trouble, World};
+use xcp_pool::simulator::{Injection, Trouble, World};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Result};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in, not_done};
@@ -37,11 +38,11 @@ impl Story {
     }
 
     fn join_with(&self, consent: &Consent, mut control: Control<'_>) -> Result<Outcome<Joined>> {
-        operations::join(&self.phantom, &self.ignite, &self.plan, consent, &mut control)
+        operations::join(&self.phantom, &self.ignite, self.plan.with_consent(consent), &mut control)
     }
 
     fn is_member(&self) -> bool {
-        matches!(self.world.role("ignite"), Some(HostRole::Slave { .. }))
+        matches!(self.world.role("ignite"), Some(HostRole::Slave(_)))
             && self.world.count("phantom", "host") == 2
     }
 }
@@ -65,7 +66,7 @@ impl Drill for Story {
 
     fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Joined>> {
         let consent = Consent::to_nothing();
-        operations::join(&self.phantom, &self.ignite, &self.plan, &consent, control)
+        operations::join(&self.phantom, &self.ignite, self.plan.with_consent(&consent), control)
     }
 
     fn come_back(&mut self) {
@@ -216,8 +217,7 @@ fn a_plan_for_another_pool_is_refused_by_name() {
     let swapped = operations::join(
         &story.ignite,
         &story.phantom,
-        &story.plan,
-        &Consent::to_nothing(),
+        story.plan.with_consent(&Consent::to_nothing()),
         &mut Control::new(),
     );
     let error = swapped.unwrap_err();

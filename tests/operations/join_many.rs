@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::election::HostRole;
 use xcp_pool::operations::{self, Control, JoinedMany, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Joins};
 use xcp_pool::preflight::{self, Options, Report};
-use xcp_pool::simulator::{
-    HostRole, Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldBuilder,
-};
+use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, VmSpec, World, WorldBuilder};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Result};
 
 use crate::support::log_in;
 
@@ -52,10 +51,11 @@ impl Lab {
         Self { world, pool, joiners, joins }
     }
 
-    fn join(&self, on_failure: OnFailure, mut control: Control<'_>) -> Result<JoinedMany> {
+    fn join(&self, on_failure: OnFailure, control: Control<'_>) -> Result<JoinedMany> {
+        let mut control = control.on_failure(on_failure);
         let consent = Consent::to_all(&self.joins, self.joins.losses_digest()).unwrap();
         let joiners: Vec<_> = self.joiners.iter().collect();
-        operations::join_many(&self.pool, &joiners, &self.joins, &consent, on_failure, &mut control)
+        operations::join_many(&self.pool, &joiners, self.joins.with_consent(&consent), &mut control)
     }
 
     fn members(&self) -> usize {
@@ -65,7 +65,7 @@ impl Lab {
     /// All have joined, with their VMs, and no session is left.
     fn assert_all_joined(self) {
         for host in JOINERS {
-            let follows = HostRole::Slave { master: "10.0.0.1".to_owned() };
+            let follows = HostRole::Slave("10.0.0.1".to_owned());
             assert_eq!(self.world.role(host), Some(follows), "{host}");
         }
         let after = self.pool.snapshot(Scope::Preflight).unwrap();
@@ -372,7 +372,7 @@ fn clients_that_are_not_those_of_the_plans_are_refused() {
     let consent = Consent::to_nothing();
     let call = |joiners: &[&Client]| {
         let control = &mut Control::new();
-        operations::join_many(&lab.pool, joiners, &lab.joins, &consent, OnFailure::Stop, control)
+        operations::join_many(&lab.pool, joiners, lab.joins.with_consent(&consent), control)
             .unwrap_err()
     };
     let [ignite, ember, spark] = [0, 1, 2].map(|n| &lab.joiners[n]);

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::election::HostRole;
 use xcp_pool::operations::{self, Control, Maintained, Outcome};
 use xcp_pool::plan::{self, Plan, Purpose};
 use xcp_pool::simulator::database::Value;
-use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
+use xcp_pool::{ErrorKind, Result};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in, named, not_done, requests, rules, three_hosts, unknown};
@@ -52,7 +53,7 @@ fn assert_in_order(world: &World, client: Client) {
     let running =
         now.vm.records().filter(|vm| vm.is_user_vm() && vm.power_state.as_str() == "Running");
     assert_eq!(running.count(), 2);
-    assert_eq!(world.role("gamma"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
+    assert_eq!(world.role("gamma"), Some(HostRole::Slave("10.0.0.1".to_owned())));
     drop(client);
     assert_eq!(world.open_sessions(), 0);
 }

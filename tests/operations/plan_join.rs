@@ -1,10 +1,11 @@
 //! Plans for a join: what they hold, what they are bound to, and what they refuse.
 
+use xcp_pool::ErrorKind;
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::error::ErrorKind;
 use xcp_pool::model::Snapshot;
 use xcp_pool::plan::{Choices, Consent, Plan, Work};
-use xcp_pool::preflight::{self, Options, Policy};
+use xcp_pool::preflight::{self, Options};
+use xcp_pool::rules::Policy;
 use xcp_pool::simulator::World;
 
 fn story() -> [Snapshot; 2] {
@@ -16,7 +17,7 @@ fn story() -> [Snapshot; 2] {
     })
 }
 
-fn planned(options: &Options, choices: &Choices) -> xcp_pool::error::Result<Plan> {
+fn planned(options: &Options, choices: &Choices) -> xcp_pool::Result<Plan> {
     let [pool, joiner] = story();
     preflight::evaluate(pool, joiner, options).plan(choices)
 }
@@ -101,11 +102,11 @@ fn an_overridden_finding_gets_no_steps() {
 
 #[test]
 fn what_uses_something_goes_before_what_it_uses() {
-    use xcp_pool::preflight::arbitrary::{Offence, Size, World};
+    use xcp_pool::preflight::arbitrary::{JoinCase, Offence, Size};
 
     // A restart of the toolstack, a halted VM on NFS, the NFS, a cluster.
     let size = Size { hosts: 1, nics: 1, vms: 0, srs: 1 };
-    let mut world = World::new(
+    let mut world = JoinCase::new(
         size,
         [
             Offence::JoinerGuidance,
@@ -120,7 +121,7 @@ fn what_uses_something_goes_before_what_it_uses() {
         vdi.SR = nfs.clone();
     }
     world.options.policy = Policy::documented();
-    let World { pool, joiner, options, .. } = world;
+    let JoinCase { pool, joiner, options, .. } = world;
     let plan = preflight::evaluate(pool, joiner, &options).plan(&Choices::new()).unwrap();
     assert_eq!(
         methods(&plan),

@@ -1,7 +1,7 @@
 //! Plans as data: what must hold before each step, what holds afterwards, what takes it back.
 
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::election::Evidence;
+use xcp_pool::election::PoolEvidence;
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control};
 use xcp_pool::plan::{self, Consent, Plan};
@@ -54,7 +54,7 @@ fn an_ejection_needs_a_live_host_without_ha_and_its_effect_is_that_the_host_is_g
     assert_eq!(conditions(&plan, &look(&world).1), [(false, Some(false))]);
     switch_ha(&world, false);
     let consent = Consent::to(&plan, plan.losses_digest()).unwrap();
-    let ejected = operations::eject(&client, &plan, &consent, &mut Control::new());
+    let ejected = operations::eject(&client, plan.with_consent(&consent), &mut Control::new());
     ejected.unwrap().into_result().unwrap();
     let after = client.snapshot(Scope::Failover).unwrap();
     assert_eq!(conditions(&plan, &after), [(false, Some(true))]);
@@ -64,7 +64,7 @@ fn an_ejection_needs_a_live_host_without_ha_and_its_effect_is_that_the_host_is_g
 fn a_hand_over_needs_a_live_host_without_ha() {
     let world = world();
     let (_, now, beta) = look(&world);
-    let plan = plan::hand_over(&now, &Evidence::none(), &beta).unwrap();
+    let plan = plan::hand_over(&now, &PoolEvidence::none(), &beta).unwrap();
     assert_eq!(conditions(&plan, &now), [(true, None)]);
     switch_ha(&world, true);
     assert_eq!(conditions(&plan, &look(&world).1), [(false, None)]);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use xcp_pool::client::{Client, Scope};
-use xcp_pool::election::{self, Confirmation, Evidence};
-use xcp_pool::error::{ErrorKind, Result};
+use xcp_pool::election::{self, Confirmation, HostRole, PoolEvidence};
 use xcp_pool::model::Snapshot;
 use xcp_pool::operations::{self, Control, Members, Outcome, Recovered, Remaining};
 use xcp_pool::plan::{self, Consent, Plan};
-use xcp_pool::simulator::{HostRole, Injection, Peer, Trouble, World};
+use xcp_pool::simulator::{Injection, Peer, Trouble, World};
 use xcp_pool::transport::Cancel;
+use xcp_pool::{ErrorKind, Result};
 
 use crate::faults::Drill;
 use crate::support::{done, log_in_locally, not_done, phantoms_pool, root};
@@ -39,7 +39,7 @@ impl Lab {
         Self { world, members, last }
     }
 
-    fn evidence(&self) -> Evidence {
+    fn evidence(&self) -> PoolEvidence {
         operations::diagnose(&self.members).unwrap().evidence()
     }
 
@@ -58,7 +58,7 @@ impl Lab {
 
     fn recover_with(&self, plan: &Plan, mut control: Control<'_>) -> Result<Outcome<Recovered>> {
         let consent = Consent::to(plan, plan.losses_digest()).unwrap();
-        operations::recover(&self.members, plan, &consent, &mut control)
+        operations::recover(&self.members, plan.with_consent(&consent), &mut control)
     }
 
     fn masters(&self) -> Vec<&'static str> {
@@ -72,7 +72,7 @@ impl Lab {
 
     fn is_whole(&self) -> bool {
         let follower = |host| {
-            self.world.role(host) == Some(HostRole::Slave { master: "10.0.0.2".into() })
+            self.world.role(host) == Some(HostRole::Slave("10.0.0.2".into()))
                 && self.world.emergency(host).is_none()
         };
         self.masters() == ["alpha"] && follower("beta")
@@ -117,7 +117,7 @@ impl Drill for Recovery {
 
     fn run(&self, control: &mut Control<'_>) -> Result<Outcome<Recovered>> {
         let consent = Consent::to(&self.plan, self.plan.losses_digest()).unwrap();
-        operations::recover(&self.lab.members, &self.plan, &consent, control)
+        operations::recover(&self.lab.members, self.plan.with_consent(&consent), control)
     }
 
     /// Everybody is asked anew anyway.
@@ -264,7 +264,8 @@ fn virtual_machines_are_not_reset_without_consent() {
     lab.world.power_off("phantom");
     let plan = lab.plan();
     let nothing = Consent::to_nothing();
-    let outcome = operations::recover(&lab.members, &plan, &nothing, &mut Control::new());
+    let outcome =
+        operations::recover(&lab.members, plan.with_consent(&nothing), &mut Control::new());
     let recovered = done(outcome);
     assert!(lab.is_whole());
     let Remaining::VmsOnOldMaster { vms, why, .. } = &recovered.remaining[0] else {
@@ -289,7 +290,7 @@ fn a_member_that_recover_slaves_misses_is_pointed_to_the_master_itself() {
     let recovered = done(lab.recover(&plan));
     assert!(lab.is_whole(), "{recovered}");
     // No-op questions after HA aside, which carry the old master's address.
-    assert_eq!(lab.world.role("beta"), Some(HostRole::Slave { master: "10.0.0.2".into() }));
+    assert_eq!(lab.world.role("beta"), Some(HostRole::Slave("10.0.0.2".into())));
 }
 
 #[test]
@@ -340,7 +341,7 @@ fn armed_ha_forbids_a_promotion_by_hand() {
     assert!(plan.unsolved.iter().any(|open| open.rule == "no-candidate"), "{plan}");
     // Somebody who does not ask, and says that it is off.
     let lab = Lab { members: lab.members.clone(), ..lab };
-    let mut evidence = Evidence::none();
+    let mut evidence = PoolEvidence::none();
     for (host, _) in &lab.last.host {
         let known = evidence.host(host);
         known.reachable = Some(lab.last.master().unwrap().0 != host);

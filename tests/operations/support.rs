@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 
 use crate::words::{Names, assert_words};
-use xcp_pool::client::{Client, LocalSession};
-use xcp_pool::error::{Error, ErrorKind, Result};
+use xcp_pool::client::{Client, LocalSession, OneHost};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{Outcome, Why};
 use xcp_pool::plan::Plan;
 use xcp_pool::simulator::{World, WorldTransport};
-use xcp_pool::transport::{Body, Cancel, Clock, Limits, Request, Transport};
+use xcp_pool::transport::{Body, Clock, Request, Transport};
+use xcp_pool::{Error, ErrorKind, Result};
 
 pub(crate) use crate::campaign::cases::{phantoms_pool, root, three_hosts};
 
@@ -19,8 +19,7 @@ pub(crate) fn log_in(world: &World, host: &str) -> Client {
 
 /// A session with one host alone.
 pub(crate) fn log_in_locally(world: &World, address: &str) -> LocalSession {
-    let (endpoint, never) = (address.parse().unwrap(), Cancel::new());
-    LocalSession::open(world.transport(), &endpoint, &root(), Limits::default(), &never).unwrap()
+    OneHost::new(world.transport(), address.parse().unwrap(), &root()).session().unwrap()
 }
 
 /// The way to the hosts, but for one whose certificate nobody vouches for.

@@ -12,7 +12,7 @@ use xcp_pool::Fault;
 use xcp_pool::model::{Snapshot, Uuid};
 use xcp_pool::preflight::Report;
 use xcp_pool::preflight::consequences::{
-    Consequences, NetworkOutcome, Outcome, PifOutcome, SrOutcome,
+    Consequences, CopyOutcome, NetworkOutcome, PifOutcome, SrOutcome,
 };
 
 use crate::foretold::report;
@@ -108,10 +108,10 @@ fn compare_fates(
         became("SR", &sr.uuid, !matches!(sr.outcome, SrOutcome::Refused(_)));
     }
     for pbd in foretold.pbds.as_ref().unwrap() {
-        became("PBD", &pbd.uuid, pbd.outcome == Outcome::Created);
+        became("PBD", &pbd.uuid, pbd.outcome == CopyOutcome::Created);
     }
     for vdi in foretold.vdis.as_ref().unwrap() {
-        became("VDI", &vdi.uuid, vdi.outcome == Outcome::Created);
+        became("VDI", &vdi.uuid, vdi.outcome == CopyOutcome::Created);
     }
     for network in foretold.networks.as_ref().unwrap() {
         let landed = network.landing.is_some();

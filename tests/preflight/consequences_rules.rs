@@ -7,8 +7,8 @@ use xcp_pool::model::{
     Network, PowerState, Record, Ref, Snapshot, Sr, Uuid, Vbd, VbdType, Vdi, Vif, Vm,
 };
 use xcp_pool::preflight::consequences::{
-    Cause, Changes, Consequences, HostOutcome, Import, LandedBy, Landing, Machines, Management,
-    NetworkFate, NetworkOutcome, Outcome, PifOutcome, SrOutcome, VmFate,
+    Cause, Changes, Consequences, CopyOutcome, Import, LandedBy, Landing, Machines, Management,
+    NetworkFate, NetworkOutcome, PifOutcome, SrOutcome, VmFate,
 };
 
 use crate::foretold::{Foretold, admitted, report};
@@ -317,7 +317,7 @@ fn a_disk_whose_uuid_the_pool_has_elsewhere_undoes_the_import() {
     let (uuid, location) = (disk.uuid.clone(), disk.location.clone());
     change::<Vdi>(&mut pool, "vdi-b-1", |vdi| vdi.uuid = uuid);
     let foretold = foretold(&pool, &joiner);
-    let known = foretold.vdis.iter().flatten().find(|vdi| vdi.outcome == Outcome::Known);
+    let known = foretold.vdis.iter().flatten().find(|vdi| vdi.outcome == CopyOutcome::Known);
     assert!(known.is_some());
     let fault = undone(&foretold);
     assert_eq!((fault.code.as_str(), &fault.params[1]), ("VDI_LOCATION_MISSING", &location));
@@ -373,12 +373,12 @@ fn a_second_try_after_a_join_that_failed_late_brings_no_vm() {
     let pool = Snapshot::from_json(file["pool_after"].to_string().as_bytes()).unwrap();
     let joiner = Snapshot::from_json(file["joiner_before"].to_string().as_bytes()).unwrap();
     let foretold = foretold(&pool, &joiner);
-    assert_eq!(foretold.host.as_ref().unwrap().outcome, HostOutcome::Known);
+    assert_eq!(foretold.host.as_ref().unwrap().outcome, CopyOutcome::Known);
     assert_eq!(foretold.sr_count.map(|count| (count.before, count.after)), Some((8, 8)));
     let pbds = foretold.pbds.iter().flatten();
     let codes: BTreeSet<_> = pbds
         .map(|pbd| match &pbd.outcome {
-            Outcome::Refused(Some(fault)) => fault.code.as_str(),
+            CopyOutcome::Refused(Some(fault)) => fault.code.as_str(),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -432,9 +432,9 @@ fn a_host_that_the_master_refuses_leaves_its_storage_and_vms_in_the_pool() {
     restrictions.insert("restrict_pool_size".to_owned(), "true".to_owned());
     let foretold = foretold(&pool, &joiner);
     let fault = Fault::new("LICENCE_RESTRICTION", ["Pool_size"]);
-    assert_eq!(foretold.host.as_ref().unwrap().outcome, HostOutcome::Refused(fault.clone()));
+    assert_eq!(foretold.host.as_ref().unwrap().outcome, CopyOutcome::Refused(Some(fault.clone())));
     assert!(foretold.srs.iter().flatten().any(|sr| sr.outcome == SrOutcome::Introduced));
-    let refused = Outcome::Refused(Some(fault.clone()));
+    let refused = CopyOutcome::Refused(Some(fault.clone()));
     assert!(foretold.pbds.iter().flatten().all(|pbd| pbd.outcome == refused));
     let refused = PifOutcome::Refused(Some(fault));
     assert!(foretold.interfaces.iter().flatten().all(|pif| pif.outcome == refused));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use xcp_pool::model::{PowerState, Ref, Snapshot, Vm};
-use xcp_pool::preflight::consequences::{Consequences, Features, SCHEMA};
+use xcp_pool::preflight::consequences::{Consequences, CpuFeatures};
 
 use crate::foretold::{admitted, report};
 
@@ -48,7 +48,7 @@ fn the_pools_cpu_level_is_what_all_hosts_have() {
     let cpu = admitted(&pool, &joiner).cpu.unwrap();
     let level = cpu.levels.iter().find(|level| level.key == "features_hvm_host").unwrap();
     let names = |features: &[_]| -> Vec<_> { features.iter().map(ToString::to_string).collect() };
-    assert_eq!(level.after, Features::parse("00000000-02000000").unwrap());
+    assert_eq!(level.after, CpuFeatures::parse("00000000-02000000").unwrap());
     assert_eq!(
         (names(&level.lost), names(&level.unused)),
         (vec!["avx2".to_owned()], vec!["sse4.2".to_owned()])
@@ -59,13 +59,13 @@ fn the_pools_cpu_level_is_what_all_hosts_have() {
     let confined = cpu.confined.unwrap();
     assert_eq!(confined.len(), 1, "only what uses the feature is confined");
     assert_eq!(
-        (confined[0].vm.name_label.as_str(), names(&confined[0].missing)),
+        (confined[0].vm.name.as_str(), names(&confined[0].missing)),
         ("web1", vec!["avx2".to_owned()])
     );
     let bound = cpu.bound.unwrap();
     assert_eq!(bound.len(), 1, "a halted VM starts anywhere");
     assert_eq!(
-        (bound[0].vm.name_label.as_str(), names(&bound[0].missing)),
+        (bound[0].vm.name.as_str(), names(&bound[0].missing)),
         ("one", vec!["sse4.2".to_owned()])
     );
 }
@@ -149,7 +149,7 @@ fn consequences_serialise_with_their_schema() {
     let (pool, joiner) = world("04-extra-nics");
     let foretold: Consequences = admitted(&pool, &joiner);
     let json = serde_json::to_value(&foretold).unwrap();
-    assert_eq!((json["schema"].as_u64(), SCHEMA), (Some(1), 1));
+    assert_eq!((json["schema"].as_u64(), Consequences::SCHEMA), (Some(1), 1));
     assert_eq!(json["call"], "pool.join");
     assert_eq!(json["sr_count"], serde_json::json!({"before": 5, "after": 8}));
     let network = &json["networks"][1];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use xcp_pool::Fault;
 use xcp_pool::model::{Class, Record, Ref, Snapshot, Table, Vm};
-use xcp_pool::preflight::consequences::{Changes, MADE_AT_JOIN};
+use xcp_pool::preflight::consequences::Changes;
 
 /// Compares every record of every modelled class, every field; returns the refs that the server made
 /// of those that were foretold.
@@ -68,7 +68,7 @@ fn made_at_join(expected: &Value, actual: &Value) -> bool {
     let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
     keys(expected) == keys(actual)
         && expected.iter().all(|(key, value)| {
-            *value == actual[key] || (value == MADE_AT_JOIN && actual[key] != "")
+            *value == actual[key] || (value == Changes::MADE_AT_JOIN && actual[key] != "")
         })
 }
 

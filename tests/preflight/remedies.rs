@@ -14,8 +14,9 @@ use serde_json::{Value as Json, json};
 use xcp_pool::actions::{Action, Argument, Side};
 use xcp_pool::model::{Ref, Snapshot, Sr, Vdi, VdiType};
 use xcp_pool::plan::{Choices, Plan, Step, Work};
-use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::{Options, Policy, Report, evaluate};
+use xcp_pool::preflight::arbitrary::{JoinCase, Offence, Size, join_case};
+use xcp_pool::preflight::{Options, Report, evaluate};
+use xcp_pool::rules::Policy;
 use xcp_pool::simulator::database::{Database, Value};
 use xcp_pool::simulator::{self, PoolSpec, Release};
 
@@ -101,7 +102,7 @@ fn perform(world: &simulator::World, action: &Action) -> Sides {
 }
 
 /// What the preflight is asked about a world.
-fn options(world: &World, documented: bool) -> Options {
+fn options(world: &JoinCase, documented: bool) -> Options {
     let mut options = world.options.clone();
     options.evidence.editions = Some(editions());
     if documented {
@@ -110,7 +111,7 @@ fn options(world: &World, documented: bool) -> Options {
     options
 }
 
-fn check(world: &World, documented: bool, pick: usize) {
+fn check(world: &JoinCase, documented: bool, pick: usize) {
     let simulated = simulated(world);
     let mut options = options(world, documented);
     let evidence = |options: &mut Options| {
@@ -177,7 +178,7 @@ proptest! {
 
     #[test]
     fn remedies_remove_what_they_are_for_and_nothing_else(
-        world in world(), documented in any::<bool>(), pick in 0..4_usize,
+        world in join_case(), documented in any::<bool>(), pick in 0..4_usize,
     ) {
         check(&world, documented, pick);
     }
@@ -199,7 +200,7 @@ fn to_and_fro(world: &simulator::World, action: &Action) -> Sides {
     perform(world, action)
 }
 
-fn take_back(world: &World, pick: usize, taken_back: &mut BTreeSet<String>) {
+fn take_back(world: &JoinCase, pick: usize, taken_back: &mut BTreeSet<String>) {
     let simulated = simulated(world);
     // A host goes back only to an edition that it knows.
     let editions = |database: &mut Database| {
@@ -244,7 +245,7 @@ fn what_is_taken_back_is_as_it_was_and_can_be_done_again() {
     let mut taken_back = BTreeSet::new();
     for offence in Offence::ALL {
         for pick in 0..4 {
-            take_back(&World::new(size, [*offence]), pick, &mut taken_back);
+            take_back(&JoinCase::new(size, [*offence]), pick, &mut taken_back);
         }
     }
     let all = actions::samples().into_iter().filter(|action| action.undo().is_some());
@@ -292,7 +293,7 @@ fn the_remedies_of_each_offence_remove_it() {
     let mut wrong = Vec::new();
     for offence in Offence::ALL {
         for (documented, pick) in (0..4).flat_map(|pick| [(false, pick), (true, pick)]) {
-            let world = World::new(size, [*offence]);
+            let world = JoinCase::new(size, [*offence]);
             let tried = std::panic::catch_unwind(|| check(&world, documented, pick));
             if let Err(panic) = tried {
                 let text = panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text);

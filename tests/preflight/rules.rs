@@ -11,9 +11,9 @@ use crate::world::{World, blessing, cases, clean, rule};
 use serde_json::{Map, Value, json};
 use xcp_pool::actions::Side;
 use xcp_pool::model::{Snapshot, fields};
-use xcp_pool::preflight::{self, Options, RULES, Verdict};
+use xcp_pool::preflight::{self, Options, Preflight, Verdict};
 use xcp_pool::rules::proofs::{self, Sides};
-use xcp_pool::rules::{Finding, Severity, Which};
+use xcp_pool::rules::{Finding, Policy, RuleSet, Severity, Which};
 
 #[test]
 fn the_clean_world_has_no_findings() {
@@ -26,7 +26,7 @@ fn the_clean_world_has_no_findings() {
 #[test]
 fn every_rule_has_a_case_with_its_exact_finding() {
     let cases = cases();
-    let known: BTreeSet<_> = RULES.iter().map(|rule| rule.code).collect();
+    let known: BTreeSet<_> = Preflight::rules().iter().map(|rule| rule.code).collect();
     let tried: BTreeSet<_> = cases.iter().map(|case| case.code.as_str()).collect();
     assert_eq!(tried, known, "one file in tests/data/preflight/rules for each rule, and no other");
     let mut wrong = Vec::new();
@@ -188,7 +188,7 @@ fn evidence_that_is_missing_is_named() {
 fn an_override_marks_the_finding_and_changes_no_prediction() {
     let world = cases().into_iter().find(|case| case.code == "cpu-vendor-differs").unwrap().world();
     let policy =
-        preflight::Policy::new().overriding("cpu-vendor-differs", "the lab mixes").unwrap();
+        Policy::<Preflight>::new().overriding("cpu-vendor-differs", "the lab mixes").unwrap();
     let report = world.evaluate_with(|options| options.policy = policy.clone());
     assert_eq!(report.findings()[0].overridden.as_deref(), Some("the lab mixes"));
     assert_eq!(report.verdict(), Verdict::Ready);
@@ -202,12 +202,13 @@ fn an_override_marks_the_finding_and_changes_no_prediction() {
 
 #[test]
 fn unknown_rules_are_refused_with_those_that_come_near() {
-    let error =
-        |code: &str| preflight::Policy::new().overriding(code, "because").unwrap_err().to_string();
+    let error = |code: &str| {
+        Policy::<Preflight>::new().overriding(code, "because").unwrap_err().to_string()
+    };
     assert_eq!(error("runing-vms"), "there is no rule \"runing-vms\": did you mean running-vms?");
     assert!(error("vms-running").contains("did you mean running-vms"), "{}", error("vms-running"));
     assert_eq!(error("zzzzzzzzzzzzzzzzzzzz"), "there is no rule \"zzzzzzzzzzzzzzzzzzzz\"");
-    let no_reason = preflight::Policy::new().overriding("running-vms", " ").unwrap_err();
+    let no_reason = Policy::<Preflight>::new().overriding("running-vms", " ").unwrap_err();
     assert_eq!(no_reason.to_string(), "overriding rule running-vms needs a reason");
     let options = serde_json::from_value::<Options>(json!({
         "policy": {"documented": true, "overrides": {"no-such": "x"}},
@@ -218,7 +219,7 @@ fn unknown_rules_are_refused_with_those_that_come_near() {
 #[test]
 fn documented_requirements_are_blockers_only_where_the_policy_says_so() {
     let documented: Vec<_> =
-        RULES.iter().filter(|rule| rule.documented).map(|rule| rule.code).collect();
+        Preflight::rules().iter().filter(|rule| rule.documented).map(|rule| rule.code).collect();
     assert_eq!(
         documented,
         [
@@ -233,8 +234,7 @@ fn documented_requirements_are_blockers_only_where_the_policy_says_so() {
     for code in documented {
         let world = cases().into_iter().find(|case| case.code == code).unwrap().world();
         assert_eq!(world.evaluate().verdict(), Verdict::Ready, "{code}");
-        let strict =
-            world.evaluate_with(|options| options.policy = preflight::Policy::documented());
+        let strict = world.evaluate_with(|options| options.policy = Policy::documented());
         assert_eq!(strict.verdict(), Verdict::Blocked, "{code}");
         assert_eq!(strict.predicted_fault(), None, "{code}");
         let blocker = strict.blockers().next().unwrap();
@@ -280,7 +280,7 @@ fn reports_have_one_shape_in_json_and_read_well() {
 
 #[test]
 fn reads_name_fields_that_the_model_has() {
-    for rule in RULES {
+    for rule in Preflight::rules() {
         for reads in rule.reads {
             assert_ne!(reads.side, Side::Both, "{}", rule.code);
             for field in reads.fields {

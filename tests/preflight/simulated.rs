@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::test_runner::Config;
 use serde_json::Value as Json;
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::arbitrary::World;
+use xcp_pool::preflight::arbitrary::JoinCase;
 use xcp_pool::preflight::{Edition, Editions};
 use xcp_pool::simulator::database::{Database, Value};
 use xcp_pool::simulator::{self, Release, Scene};
@@ -27,7 +27,7 @@ pub(crate) fn editions() -> Editions {
 }
 
 /// The hosts of a world, as far as its snapshots tell of them.
-pub(crate) fn simulated(world: &World) -> simulator::World {
+pub(crate) fn simulated(world: &JoinCase) -> simulator::World {
     let load = |snapshot: &Snapshot| {
         let json: Json = serde_json::from_str(&snapshot.to_json()).unwrap();
         Database::load(Release::Newest, &json).unwrap()

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::world::{World, cases, clean, data, rule};
 use serde_json::{Value, json};
-use xcp_pool::preflight::RULES;
+use xcp_pool::preflight::Preflight;
+use xcp_pool::rules::RuleSet;
 use xcp_pool::rules::Severity;
 
 /// The list of checks in each release, as its sources have it.
@@ -45,12 +46,12 @@ fn state_release(world: &mut World, release: &str) {
 fn all_checks_of_the_newest_release_have_rules_in_the_same_order() {
     let newest: Vec<_> =
         recorded()["v26.13.0"].iter().map(|check| newest_name(check).to_owned()).collect();
-    let mut ours: Vec<_> = RULES.iter().filter_map(|rule| rule.check).collect();
+    let mut ours: Vec<_> = Preflight::rules().iter().filter_map(|rule| rule.check).collect();
     ours.dedup();
     assert_eq!(ours[..2], ["assert_pooling_licensed", "get_pool"]);
     assert_eq!(ours[2..], newest);
     assert_eq!(newest.len(), 33);
-    for rule in RULES {
+    for rule in Preflight::rules() {
         let skipped = recorded()["v26.13.0"].iter().any(|check| {
             check.strip_prefix("noforce:").is_some_and(|check| rule.check == Some(check))
         });

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
-use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
-use xcp_pool::preflight::consequences::MADE_AT_JOIN;
+use xcp_pool::preflight::arbitrary::{JoinCase, Offence, Size, join_case};
+use xcp_pool::preflight::consequences::Changes;
 use xcp_pool::preflight::evaluate;
 use xcp_pool::simulator;
 
@@ -44,11 +44,11 @@ fn same((foretold, actual): (&Fault, &Fault)) -> bool {
         && foretold.params.len() == actual.params.len()
         && params
             .into_iter()
-            .all(|(foretold, actual)| foretold == actual || foretold == MADE_AT_JOIN)
+            .all(|(foretold, actual)| foretold == actual || foretold == Changes::MADE_AT_JOIN)
 }
 
 /// Whether the join succeeded.
-fn check(world: &World, force: bool) -> bool {
+fn check(world: &JoinCase, force: bool) -> bool {
     let simulated = simulated(world);
     let (pool, joiner) = (snapshot(&simulated, MASTER), snapshot(&simulated, JOINER));
     let mut options = world.options.clone();
@@ -83,7 +83,7 @@ fn check(world: &World, force: bool) -> bool {
 }
 
 /// Worlds whose join succeeds, whatever it costs.
-fn joinable() -> impl Strategy<Value = World> {
+fn joinable() -> impl Strategy<Value = JoinCase> {
     let harmful = Offence::ALL
         .iter()
         .copied()
@@ -91,7 +91,7 @@ fn joinable() -> impl Strategy<Value = World> {
     let size = (1..=4_usize, 1..=3_usize, 0..=4_usize, 0..=2_usize);
     let size = size.prop_map(|(hosts, nics, vms, srs)| Size { hosts, nics, vms, srs });
     (size, subsequence(harmful.collect::<Vec<_>>(), 0..=8), 0..4_usize)
-        .prop_map(|(size, offences, vms)| World::new(size, offences).with_halted_vms(vms))
+        .prop_map(|(size, offences, vms)| JoinCase::new(size, offences).with_halted_vms(vms))
 }
 
 proptest! {
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn a_join_is_refused_as_was_foretold(world in world(), force in any::<bool>()) {
+    fn a_join_is_refused_as_was_foretold(world in join_case(), force in any::<bool>()) {
         check(&world, force);
     }
 }
@@ -114,7 +114,7 @@ fn each_offence_alone_leads_where_it_was_foretold() {
     let mut wrong = Vec::new();
     for offence in Offence::ALL {
         for force in [false, true] {
-            let world = World::new(size, [*offence]);
+            let world = JoinCase::new(size, [*offence]);
             let tried = std::panic::catch_unwind(|| check(&world, force));
             if let Err(panic) = tried {
                 let text = panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text);

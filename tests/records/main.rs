@@ -1,4 +1,3 @@
-//! Recorded replies and records of real servers are understood.
+//! Recorded records of real servers are understood.
 
 mod model;
-mod wire;

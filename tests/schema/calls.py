@@ -45,7 +45,7 @@ PARAMS = {"type": "array", "description": "The parameters of a method of XAPI, t
 OF_XAPI = {"description": "What a method of XAPI answers, of its own type and without a schema number."}
 LOSSES = result("ffi/plan.rs:Losses", "losses")
 OPTIONS = read("ffi/control.rs:Options", "run_options")
-EVIDENCE = read("election/evidence.rs:Evidence", "election_evidence_input")
+EVIDENCE = read("election/evidence.rs:PoolEvidence", "election_evidence_input")
 DECISION = result("election/decision.rs:Decision", "election_decision")
 ANSWERS = result("ffi/json/failover.rs:Answers", "failover_outcome")
 PREFLIGHT = {
@@ -133,7 +133,7 @@ CALLS = {
     "xcp_client_role_json": {"role_json": ROLE},
     "xcp_local_session_open": {"options_json": LIMITS},
     "xcp_local_session_call_json": {"params_json": PARAMS, "result_json": OF_XAPI},
-    "xcp_evidence_json": {"evidence_json": result("election/evidence.rs:Evidence", "evidence_result")},
+    "xcp_evidence_json": {"evidence_json": result("election/evidence.rs:PoolEvidence", "evidence_result")},
     "xcp_client_watch_with": {"options_json": read("ffi/watch.rs:Options", "watch_options")},
     "xcp_watch_next": {"change_json": result("ffi/watch.rs:ChangeText", "change")},
     "xcp_progress": {"progress_json": result("ffi/control.rs:ProgressText", "progress")},
@@ -156,8 +156,8 @@ CALLS = {
 BY_HAND = {
     "Class": {**TEXT, "description": "XAPI's name of a class."},
     "Digest": {**TEXT, "pattern": "^sha256:[0-9a-f]{64}$"},
-    "Feature": TEXT,
-    "Features": {**TEXT, "pattern": "^([0-9a-f]{8}(-[0-9a-f]{8})*)?$"},
+    "CpuFeature": TEXT,
+    "CpuFeatures": {**TEXT, "pattern": "^([0-9a-f]{8}(-[0-9a-f]{8})*)?$"},
     "HostSet": {"type": "integer", "minimum": 0, "description": "A set of hosts: bit k is the host of index k."},
     "Ref": {**TEXT, "description": "A ref of XAPI, such as OpaqueRef:..."},
     "RuleCode": {**TEXT, "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "description": "The code of a rule."},

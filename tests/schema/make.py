@@ -305,8 +305,11 @@ class Schemas:
                 made = {"seconds": {"type": ["number", "null"], "minimum": 0},
                         "duration": {"type": "number", "minimum": 0}}[serde["deserialize_with"]]
             elif "serialize_with" in serde:
-                made = {"class_name": BY_HAND["Class"],
-                        "in_seconds": {"type": "number", "minimum": 0}}[serde["serialize_with"]]
+                made = {"class_name": lambda: BY_HAND["Class"],
+                        "in_seconds": lambda: {"type": "number", "minimum": 0},
+                        "as_vm": lambda: self.type("VmText", item.place, mode),
+                        "as_vm_if_any": lambda: self.type("Option<VmText>", item.place, mode),
+                        }[serde["serialize_with"]]()
             else:
                 made = self.type(kind, item.place, mode)
             if (name, kind) == ("schema", "u32"):

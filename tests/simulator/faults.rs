@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::support::{Caller, Failed, raw, sleep};
 use serde_json::{Value as Json, json};
 use xcp_pool::ErrorKind;
-use xcp_pool::simulator::{HostRole, Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
+use xcp_pool::election::HostRole;
+use xcp_pool::simulator::{Injection, Peer, PoolSpec, Release, Trouble, VmSpec, World};
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
 fn pool(seed: u64) -> World {
@@ -323,7 +324,7 @@ fn in_emergency_mode_only_emergency_calls_are_answered() {
     world.power_off("phantom");
     world.act(|scene| scene.restart_toolstack("member"));
     world.advance(seconds(30));
-    assert_eq!(world.role("member"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
+    assert_eq!(world.role("member"), Some(HostRole::Slave("10.0.0.1".to_owned())));
     let stored = world.emergency("member").unwrap();
     let text = "INTERNAL_ERROR: [ Connection failed: connection refused. ]";
     assert_eq!(stored.to_string(), format!("INTERNAL_ERROR [{text}]"));

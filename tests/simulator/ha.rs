@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::ha_support::{Cut, HaPool};
 use crate::support::{Caller, Failed};
 use serde_json::{Value as Json, json};
+use xcp_pool::election::HostRole;
 use xcp_pool::failover::Planner;
 use xcp_pool::model::{Host, Ref};
+use xcp_pool::simulator::FenceCause;
 use xcp_pool::simulator::database::Value;
-use xcp_pool::simulator::{FenceCause, HostRole};
 
 impl HaPool {
     fn caller(&self) -> Caller {
@@ -222,8 +223,8 @@ fn an_old_master_comes_back_as_a_member() {
     pool.run(300);
     pool.assert_whole();
     assert_eq!(pool.master(), new);
-    let address = pool.database().text("host", pool.record(new).as_str().as_ref(), "address");
-    let role = HostRole::Slave { master: address.to_string() };
+    let address = pool.database().text("host", pool.record(new).text().as_ref(), "address");
+    let role = HostRole::Slave(address.to_string());
     assert_eq!(pool.world.role(&pool.hosts[old]), Some(role));
     let database = pool.database();
     assert!(database.objects("host").all(|host| host.flag("enabled")));
@@ -235,7 +236,7 @@ fn a_host_that_is_shut_down_in_order_does_not_count() {
     let mut pool = HaPool::new(3, 15, 30);
     let away = pool.member();
     let caller = pool.caller();
-    let host = json!(pool.record(away).as_str());
+    let host = json!(pool.record(away).text());
     for vm in pool.running_vms().into_iter().filter(|(_, host)| *host == pool.hosts[away]) {
         caller.call("VM.hard_shutdown", [caller.named("VM", &vm.0)]);
     }
@@ -336,9 +337,9 @@ fn the_planner_answers_for_a_pool_with_ha() {
     caller.call("pool.set_ha_host_failures_to_tolerate", [own.clone(), json!(2)]);
     assert_eq!(number(caller.field("pool", &own, "ha_host_failures_to_tolerate")), Some(2));
     let (host, vm) = (pool.record(pool.member()), caller.named("VM", "protected1"));
-    let asked = [json!([host.as_str()]), json!([vm])];
+    let asked = [json!([host.text()]), json!([vm])];
     let plan = caller.call("pool.ha_compute_vm_failover_plan", asked);
-    assert_ne!(plan[vm.as_str().unwrap()]["host"], json!(host.as_str()));
+    assert_ne!(plan[vm.as_str().unwrap()]["host"], json!(host.text()));
     // The master notes by itself that one failure more can be survived.
     pool.world
         .act(|scene| {
@@ -356,7 +357,7 @@ fn the_planner_answers_for_a_pool_with_ha() {
 fn what_ha_forbids_is_refused() {
     let pool = HaPool::new(3, 20, 30);
     let caller = pool.caller();
-    let member = json!(pool.record(pool.member()).as_str());
+    let member = json!(pool.record(pool.member()).text());
     assert_eq!(caller.fault("pool.designate_new_master", [member.clone()]), "HA_IS_ENABLED");
     assert_eq!(caller.fault("pool.eject", [member.clone()]), "HA_IS_ENABLED");
     // Emptying a host for maintenance takes protected VMs along, and names the others.

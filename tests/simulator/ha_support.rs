@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use xcp_pool::election::partition::{Election, Outcome, Scenario};
+use xcp_pool::election::HostRole;
+use xcp_pool::election::partition::{Election, Scenario, Survival};
 use xcp_pool::model::Snapshot;
 use xcp_pool::simulator::database::{Database, Value};
-use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 
 use crate::support::Caller;
 
@@ -155,7 +156,7 @@ impl HaPool {
     }
 
     /// What has become of the pool is what was to be expected.
-    pub(crate) fn assert_ended_as(&self, outcome: &Outcome) {
+    pub(crate) fn assert_ended_as(&self, outcome: &Survival) {
         let survivors = self.names(&outcome.survivors);
         let mut fenced: Vec<String> =
             self.world.fenced().into_iter().map(|fenced| fenced.host).collect();

@@ -8,8 +8,9 @@ use crate::compare::{Before, Exception, differences};
 use crate::support::{Caller, Failed, raw};
 use serde_json::{Value as Json, json};
 use xcp_pool::Fault;
+use xcp_pool::election::HostRole;
 use xcp_pool::simulator::database::Database;
-use xcp_pool::simulator::{HostRole, Injection, PoolSpec, Release, Trouble, World, WorldTransport};
+use xcp_pool::simulator::{Injection, PoolSpec, Release, Trouble, World, WorldTransport};
 use xcp_pool::transport::{Cancel, Clock, Endpoint, Limits, Request, Transport};
 
 /// One recorded join.
@@ -441,7 +442,7 @@ fn a_second_joiner_comes_into_a_pool_of_two() {
                 assert_eq!(saved["PBD"][pbd.as_str().unwrap()]["currently_attached"], json!(true));
             }
         }
-        assert_eq!(world.role("ember"), Some(HostRole::Slave { master: "10.0.0.1".to_owned() }));
+        assert_eq!(world.role("ember"), Some(HostRole::Slave("10.0.0.1".to_owned())));
         assert_eq!(world.open_sessions(), 0, "{release:?}");
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::support::{Caller, Failed, raw};
 use serde_json::{Map, Value as Json, json};
+use xcp_pool::election::HostRole;
 use xcp_pool::simulator::database::{Database, Value};
-use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 use xcp_pool::transport::Cancel;
 
 /// Steps that the simulator does not repeat, and why.
@@ -305,7 +306,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn slave_of(master: &str) -> Option<HostRole> {
-    Some(HostRole::Slave { master: master.to_owned() })
+    Some(HostRole::Slave(master.to_owned()))
 }
 
 fn local_session(world: &World, host: &str) -> Caller {

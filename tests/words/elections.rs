@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use xcp_pool::election::{
-    self, Confirmation, DatabaseCopy, Decision, Evidence, HostEvidence, Role,
+    self, Confirmation, DatabaseCopy, Decision, HostEvidence, HostRole, PoolEvidence,
 };
 use xcp_pool::model::{HostOperation, IpConfigurationMode, PoolOperation, Snapshot};
 
@@ -11,18 +11,18 @@ use crate::words::Names;
 use crate::{Reader, pairs};
 
 /// What may be known of the hosts, from nothing to too much.
-pub(crate) fn evidence(pool: &Snapshot) -> Vec<Evidence> {
+pub(crate) fn evidence(pool: &Snapshot) -> Vec<PoolEvidence> {
     let role = |n: usize| match n % 5 {
-        0 => Some(Role::Master),
-        1 => Some(Role::Slave("10.0.0.1".into())),
-        2 => Some(Role::Slave("10.9.9.9".into())),
-        3 => Some(Role::Broken),
+        0 => Some(HostRole::Master),
+        1 => Some(HostRole::Slave("10.0.0.1".into())),
+        2 => Some(HostRole::Slave("10.9.9.9".into())),
+        3 => Some(HostRole::Broken),
         _ => None,
     };
     let yes = |n: usize| [None, Some(true), Some(false)][n % 3];
-    let mut all = vec![Evidence::none()];
+    let mut all = vec![PoolEvidence::none()];
     for turn in 0..6 {
-        let mut evidence = Evidence::none();
+        let mut evidence = PoolEvidence::none();
         for (n, host) in pool.host.refs().enumerate() {
             let n = n + turn;
             *evidence.host(host) = HostEvidence {
@@ -45,7 +45,7 @@ pub(crate) fn evidence(pool: &Snapshot) -> Vec<Evidence> {
         all.push(evidence);
     }
     // What everything is well with, and what is left to confirm.
-    let mut calm = Evidence::none();
+    let mut calm = PoolEvidence::none();
     for host in pool.host.refs() {
         let master = pool.master().ok().filter(|(master, _)| *master == host);
         let reachable = Some(master.is_none());

@@ -1,6 +1,6 @@
 //! What is said of failures that HA can or cannot survive.
 
-use xcp_pool::failover::{Planner, WhatIf, WhyNot, assess};
+use xcp_pool::failover::{Planner, WhatIf, WhyNot};
 use xcp_pool::model::Snapshot;
 
 use crate::words::Names;
@@ -9,7 +9,7 @@ use crate::{Reader, pairs};
 /// Reads what HA says of a pool, and of what may happen to it.
 pub(crate) fn texts(pool: &Snapshot, read: &mut impl FnMut(String)) {
     let mut assessments = Vec::new();
-    match assess(pool) {
+    match Planner::new(pool).map(|planner| planner.assess()) {
         Ok(assessment) => assessments.push((pool.clone(), assessment)),
         Err(error) => read(error.to_string()),
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use xcp_pool::model::Snapshot;
-use xcp_pool::preflight::arbitrary::{Offence, Size, World, world};
+use xcp_pool::preflight::arbitrary::{JoinCase, Offence, Size, join_case};
 use xcp_pool::preflight::{Options, evaluate};
 
 use words::{Names, complaints};
@@ -57,10 +57,10 @@ fn pairs() -> Vec<Pair> {
     let sizes =
         [(1, 1, 1, 0), (3, 2, 4, 2)].map(|(hosts, nics, vms, srs)| Size { hosts, nics, vms, srs });
     let alone = Offence::ALL.iter().zip(sizes.into_iter().cycle());
-    let alone = alone.map(|(offence, size)| World::new(size, [*offence]).with_halted_vms(2));
+    let alone = alone.map(|(offence, size)| JoinCase::new(size, [*offence]).with_halted_vms(2));
     let mut runner = TestRunner::deterministic();
-    let random = (0..60).map(|_| world().new_tree(&mut runner).unwrap().current());
-    let all = alone.chain(random).map(|World { pool, joiner, options, .. }| Pair {
+    let random = (0..60).map(|_| join_case().new_tree(&mut runner).unwrap().current());
+    let all = alone.chain(random).map(|JoinCase { pool, joiner, options, .. }| Pair {
         pool,
         joiner,
         options,

@@ -1,6 +1,6 @@
 //! What is said before hosts leave, restart, or take over.
 
-use xcp_pool::election::{self, Evidence, Reason};
+use xcp_pool::election::{self, PoolEvidence, Reason};
 use xcp_pool::model::{Overview, Snapshot};
 use xcp_pool::plan::{self, Plan};
 
@@ -45,7 +45,7 @@ fn text(plan: &Plan, pool: &Snapshot, read: &mut impl FnMut(String)) {
     assert_eq!(loaded.to_string(), plan.to_string());
 }
 
-fn recovery(pool: &Snapshot, evidence: &Evidence) -> xcp_pool::error::Result<Plan> {
+fn recovery(pool: &Snapshot, evidence: &PoolEvidence) -> xcp_pool::Result<Plan> {
     plan::recovery(pool, evidence, &election::emergency(pool, evidence)?)
 }
 
@@ -73,7 +73,7 @@ fn what_was_confirmed_stands_in_the_plan() {
     let pair = pairs().remove(1);
     let names = Names::of(&[&pair.pool]);
     let host = pair.pool.host.refs().next().unwrap();
-    let mut evidence = Evidence::none();
+    let mut evidence = PoolEvidence::none();
     evidence.confirmed.extend(Reason::VersionUnknown.confirmation(host));
     let plan = plan::hand_over(&pair.pool, &evidence, host).unwrap().to_string();
     let name = &pair.pool.get(host).unwrap().name_label;

@@ -2,16 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::election::HostSet;
+use crate::election::hostset::{HostSet, MAX_HOSTS};
+#[cfg(any(test, feature = "simulator"))]
 use crate::error::{Error, ErrorKind, Result};
-
-/// The most hosts that the HA daemon knows (`MAX_HOST_NUM`).
-pub const MAX_HOSTS: usize = 64;
 
 /// A host's two domains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
-pub struct Domains {
+pub(crate) struct Domains {
     /// Whom it hears on the network, itself included.
     pub hb: HostSet,
     /// Whom it sees writing to the state file; empty if it lost the storage.
@@ -24,8 +21,7 @@ pub struct Domains {
 /// arrives may be of different age. [`Views`](super::Views) makes all hosts' local views of one
 /// common picture; who simulates the hosts one by one fills them with what each of them received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "it is input, written over its default")]
-pub struct LocalView {
+pub(crate) struct LocalView {
     /// The host that decides.
     pub me: usize,
     /// The weight that each configured host committed, by host index.
@@ -80,6 +76,8 @@ struct Settled {
     read: Vec<Domains>,
 }
 
+/// What is asked of one host alone, by whom nothing was checked before.
+#[cfg(any(test, feature = "simulator"))]
 impl LocalView {
     /// Whether all whom the host hears or sees publish its own view.
     ///
@@ -90,7 +88,7 @@ impl LocalView {
     ///
     /// # Errors
     /// As for [`LocalView::decide`].
-    pub fn agrees(&self) -> Result<bool> {
+    pub(crate) fn agrees(&self) -> Result<bool> {
         self.check_shape()?;
         Ok(self.is_shared())
     }
@@ -102,7 +100,7 @@ impl LocalView {
     /// # Errors
     /// `InvalidInput` if there are no hosts or more than 64, if the lists differ in length, or if
     /// the host, its domains or its live set name others.
-    pub fn decide(&self) -> Result<HostDecision> {
+    pub(crate) fn decide(&self) -> Result<HostDecision> {
         self.check_shape()?;
         Ok(self.ruling().decision)
     }
@@ -123,13 +121,15 @@ impl LocalView {
     ///
     /// # Errors
     /// As for [`LocalView::decide`].
-    pub fn is_in_best_group(&self) -> Result<bool> {
+    pub(crate) fn is_in_best_group(&self) -> Result<bool> {
         self.check_shape()?;
         let own = self.own();
         let read = (0..self.n()).map(|host| if host == self.me { own } else { self.read(host) });
         Ok(self.best_group(own, &read.collect::<Vec<_>>()).0)
     }
+}
 
+impl LocalView {
     /// The decision with its reasons; the shape must have been checked.
     pub(super) fn ruling(&self) -> Ruling {
         let settled = self.settle();
@@ -310,3 +310,87 @@ fn index_score(domain: HostSet) -> u64 {
 
 /// What each host of a heartbeat domain counts beside its weight: more than any index.
 const SIZE_SCORE: u64 = 0x100;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::FileFailurePersistence;
+
+    use super::*;
+
+    #[test]
+    fn a_host_decides_on_what_it_received_itself() {
+        let both = HostSet::first(2);
+        let all = Domains { hb: both, sf: both };
+        let alone = |host| Domains { hb: HostSet::only(host), sf: both };
+        // Host 1 no longer hears host 0; what host 0 thinks of that it knows from the state file
+        // only.
+        let mut view = LocalView {
+            me: 1,
+            weights: vec![1, 1],
+            excluded: HostSet::EMPTY,
+            liveset: both,
+            own: alone(1),
+            heard: vec![all, all],
+            read: vec![all, all],
+        };
+        assert!(!view.agrees().unwrap(), "the file still has the old view of host 0");
+        view.read[0] = alone(0);
+        assert!(!view.agrees().unwrap(), "each has another view by now");
+        let decision = view.decide().unwrap();
+        assert!(!decision.survives && !decision.views_agreed);
+        // From host 0's side, the same news let it survive.
+        let other = LocalView { me: 0, own: alone(0), read: vec![all, alone(1)], ..view };
+        let decision = other.decide().unwrap();
+        assert!(decision.survives && !decision.by_rule2);
+        assert_eq!(decision.proposed_liveset, HostSet::only(0));
+    }
+
+    fn config() -> ProptestConfig {
+        let cases = std::env::var("XCP_POOL_CASES").ok().and_then(|text| text.parse().ok());
+        let cases = cases.unwrap_or(400);
+        let found =
+            FileFailurePersistence::Direct("tests/data/regressions/election_partition_laws.txt");
+        ProptestConfig {
+            cases,
+            max_global_rejects: cases * 50 + 1000,
+            failure_persistence: Some(Box::new(found)),
+            ..ProptestConfig::default()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn no_local_view_panics(
+            me in 0..70_usize,
+            lists in prop::collection::vec(any::<(u32, u64, u64, u64, u64)>(), 0..70),
+            sets in any::<[u64; 4]>(),
+            bounded in any::<bool>(),
+        ) {
+            let n = lists.len();
+            let known = HostSet::first(if bounded { n } else { 64 });
+            let set = |bits| HostSet::from_bits(bits) & known;
+            let domains = |hb, sf| Domains { hb: set(hb), sf: set(sf) };
+            let view = LocalView {
+                me,
+                weights: lists.iter().map(|list| list.0).collect(),
+                excluded: set(sets[0]),
+                liveset: set(sets[1]),
+                own: domains(sets[2], sets[3]),
+                heard: lists.iter().map(|list| domains(list.1, list.2)).collect(),
+                read: lists.iter().map(|list| domains(list.3, list.4)).collect(),
+            };
+            let known = HostSet::first(n);
+            let named = view.own.hb | view.own.sf | view.liveset;
+            let decided = view.decide();
+            prop_assert_eq!(decided.is_ok(), me < n && n <= 64 && named.is_subset(known));
+            prop_assert_eq!(view.agrees().is_ok(), decided.is_ok());
+            prop_assert_eq!(view.is_in_best_group().is_ok(), decided.is_ok());
+            if let Ok(decision) = decided {
+                prop_assert!(decision.proposed_liveset.is_subset(view.liveset));
+            }
+        }
+    }
+}

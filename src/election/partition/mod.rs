@@ -2,10 +2,9 @@
 //!
 //! The decision is that of `xhad`, the HA daemon: every host looks at whom it hears on the network
 //! (its heartbeat domain) and who still writes to the shared state file (its state-file domain),
-//! settles on a group with the others, and then survives or fences itself. [`LocalView`] is that
-//! decision of one host; [`Views`] runs it for all hosts on raw views, as recorded from the daemon;
-//! [`Scenario`] is the safe way in: hosts by uuid, cuts by name, and input that breaks the daemon's
-//! assumptions is refused.
+//! settles on a group with the others, and then survives or fences itself. [`Views`] makes that
+//! decision for all hosts from raw views, as recorded from the daemon; [`Scenario`] is the safe way
+//! in: hosts by uuid, cuts by name, and input that breaks the daemon's assumptions is refused.
 //!
 //! ```
 //! use xcp_pool::election::partition::Scenario;
@@ -23,8 +22,10 @@ mod scenario;
 mod timing;
 mod views;
 
-pub use local::{Domains, HostDecision, LocalView, MAX_HOSTS};
-pub use outcome::{Election, Fate, FenceReason, HostFate, Outcome, Rule, Wait};
+pub use local::HostDecision;
+#[cfg(any(test, feature = "simulator"))]
+pub(crate) use local::{Domains, LocalView};
+pub use outcome::{Election, Fate, FenceReason, HostSurvival, Survival, SurvivalRule, Wait};
 pub use scenario::{Objection, Scenario};
-pub use timing::Timing;
+pub(crate) use timing::Timing;
 pub use views::Views;

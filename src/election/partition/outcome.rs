@@ -10,11 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// What comes of a fault in an HA pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct Survival {
     /// Every configured host with its fate, in the daemon's order.
-    pub hosts: Vec<HostFate>,
+    pub hosts: Vec<HostSurvival>,
     /// The rule by which the survivors live, if there are any.
-    pub rule: Option<Rule>,
+    pub rule: Option<SurvivalRule>,
     /// The survivors' uuids.
     pub survivors: Vec<String>,
     /// The uuids of the hosts that fence themselves.
@@ -30,7 +30,7 @@ pub struct Outcome {
 /// A host's fate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct HostFate {
+pub struct HostSurvival {
     /// The host's uuid.
     pub host: String,
     /// What becomes of it.
@@ -56,7 +56,7 @@ pub enum Fate {
     /// It stays alive.
     Survives {
         /// By which rule.
-        rule: Rule,
+        rule: SurvivalRule,
     },
 }
 
@@ -90,7 +90,7 @@ pub enum FenceReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "the daemon has two")]
-pub enum Rule {
+pub enum SurvivalRule {
     /// Rule 1: in the best group of those who have storage.
     HasStorage,
     /// Rule 2: everybody is visible, and nobody has storage.
@@ -158,17 +158,17 @@ impl Scenario {
     /// # Errors
     /// `InvalidInput` if the scenario cannot be ([`Scenario::objections`]), or if the base timeout
     /// is not one that HA takes.
-    pub fn decide(&self) -> Result<Outcome> {
+    pub fn decide(&self) -> Result<Survival> {
         let objections = self.objections();
         if !objections.is_empty() {
             let list: Vec<String> = objections.iter().map(ToString::to_string).collect();
             return Err(Error::new(ErrorKind::InvalidInput, list.join("; ")));
         }
-        Outcome::of(self, Timing::from_base(self.base_timeout())?)
+        Survival::of(self, Timing::from_base(self.base_timeout())?)
     }
 }
 
-impl Outcome {
+impl Survival {
     /// The outcome of a scenario without objections.
     fn of(scenario: &Scenario, timing: Timing) -> Result<Self> {
         let views = scenario.views();
@@ -197,7 +197,11 @@ impl Outcome {
                     Fate::Fences { reason: fence_reason(scenario, host, ruling, &names) }
                 }
             };
-            HostFate { host: uuid.clone(), fate, decision: ruling.map(|ruling| ruling.decision) }
+            HostSurvival {
+                host: uuid.clone(),
+                fate,
+                decision: ruling.map(|ruling| ruling.decision),
+            }
         });
         Ok(Self {
             hosts: hosts.collect(),
@@ -211,8 +215,8 @@ impl Outcome {
     }
 }
 
-fn rule_of(ruling: &Ruling) -> Rule {
-    if ruling.decision.by_rule2 { Rule::NobodyHasStorage } else { Rule::HasStorage }
+fn rule_of(ruling: &Ruling) -> SurvivalRule {
+    if ruling.decision.by_rule2 { SurvivalRule::NobodyHasStorage } else { SurvivalRule::HasStorage }
 }
 
 fn fence_reason(
@@ -234,18 +238,18 @@ fn fence_reason(
     FenceReason::LostStorage { holders: names(holders), missing: names(missing) }
 }
 
-fn election(scenario: &Scenario, rule: Option<Rule>, survivors: Vec<String>) -> Election {
+fn election(scenario: &Scenario, rule: Option<SurvivalRule>, survivors: Vec<String>) -> Election {
     let Some(rule) = rule else { return Election::NobodyLeft };
     if let Some(master) = scenario.master().filter(|master| survivors.iter().any(|s| s == master)) {
         return Election::MasterStays { master: master.to_owned() };
     }
     let contention_favourite = survivors.first().cloned();
     match (rule, scenario.master()) {
-        (Rule::NobodyHasStorage, _) => Election::Impossible { waiting: survivors },
-        (Rule::HasStorage, Some(_)) => {
+        (SurvivalRule::NobodyHasStorage, _) => Election::Impossible { waiting: survivors },
+        (SurvivalRule::HasStorage, Some(_)) => {
             Election::Race { may_become_master: survivors, contention_favourite }
         }
-        (Rule::HasStorage, None) => {
+        (SurvivalRule::HasStorage, None) => {
             Election::MasterUnknown { may_become_master: survivors, contention_favourite }
         }
     }

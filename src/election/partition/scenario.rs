@@ -4,9 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::local::MAX_HOSTS;
 use super::{Timing, Views};
-use crate::election::HostSet;
+use crate::election::hostset::{HostSet, MAX_HOSTS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Snapshot;
 

@@ -7,8 +7,7 @@ use crate::model::Pool;
 
 /// The timers of the HA daemon, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Timing {
+pub(crate) struct Timing {
     /// t1: how often a heartbeat is sent.
     pub heartbeat_interval: u32,
     /// t2: how often the state file is written and read.
@@ -37,13 +36,13 @@ pub struct Timing {
 
 impl Timing {
     /// The base timeout of a pool that configures none, in seconds.
-    pub const DEFAULT_BASE: u32 = 60;
+    pub(crate) const DEFAULT_BASE: u32 = 60;
 
     /// The smallest base timeout that XAPI's formulas are made for, in seconds.
-    pub const MIN_BASE: u32 = 10;
+    pub(crate) const MIN_BASE: u32 = 10;
 
     /// The least time before a survivor acts, in seconds (`sm.c:985-1017`).
-    pub const MIN_FENCE_WAIT: u32 = 10;
+    pub(crate) const MIN_FENCE_WAIT: u32 = 10;
 
     /// The timers that XAPI configures from a base timeout in seconds.
     ///
@@ -51,7 +50,7 @@ impl Timing {
     ///
     /// # Errors
     /// `InvalidInput` if the base timeout is under 10 seconds or over a day.
-    pub fn from_base(base: u32) -> Result<Self> {
+    pub(crate) fn from_base(base: u32) -> Result<Self> {
         if !(Self::MIN_BASE..=86_400).contains(&base) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -74,9 +73,44 @@ impl Timing {
         })
     }
 
+    /// The base timeout of a pool, in seconds (`xapi_ha.ml:269-284`).
+    ///
+    /// It is `ha_configuration["timeout"]`, else `other_config["default_ha_timeout"]`, else 60; a
+    /// text that is no number is passed over.
+    pub(crate) fn base_of(pool: &Pool) -> u32 {
+        let number = |text: Option<&String>| text.and_then(|text| text.trim().parse().ok());
+        number(pool.ha_configuration.get("timeout"))
+            .or_else(|| number(pool.other_config.get("default_ha_timeout")))
+            .unwrap_or(Self::DEFAULT_BASE)
+    }
+
+    /// How long a survivor waits before it acts on a death, in seconds.
+    ///
+    /// As `sm.c:985-1017`.
+    ///
+    /// The wait covers the losers' watchdogs. `elapsed` counts since the survivor passed a survival
+    /// rule; `extended` is set if a host that is still visible somewhere is being removed.
+    pub(crate) fn fence_wait(&self, elapsed: u32, extended: bool) -> u32 {
+        let timeout = self.heartbeat_timeout.min(self.statefile_timeout);
+        let watchdog = self.heartbeat_watchdog_timeout.max(self.statefile_watchdog_timeout);
+        let interval = self.heartbeat_interval.max(self.statefile_interval);
+        let wait = (watchdog + interval).saturating_sub(timeout).saturating_sub(elapsed);
+        (wait + if extended { timeout } else { 0 }).max(Self::MIN_FENCE_WAIT)
+    }
+
+    /// How long the hosts try to agree on one view before they repair it, in seconds.
+    pub(crate) fn agreement_timeout(&self) -> u32 {
+        self.heartbeat_timeout.max(self.statefile_timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
     /// The daemon's own defaults, which XAPI never uses.
-    pub fn daemon_defaults() -> Self {
-        Self {
+    fn daemon_defaults() -> Timing {
+        Timing {
             heartbeat_interval: 4,
             statefile_interval: 4,
             heartbeat_timeout: 30,
@@ -92,41 +126,6 @@ impl Timing {
         }
     }
 
-    /// The base timeout of a pool, in seconds (`xapi_ha.ml:269-284`).
-    ///
-    /// It is `ha_configuration["timeout"]`, else `other_config["default_ha_timeout"]`, else 60; a
-    /// text that is no number is passed over.
-    pub fn base_of(pool: &Pool) -> u32 {
-        let number = |text: Option<&String>| text.and_then(|text| text.trim().parse().ok());
-        number(pool.ha_configuration.get("timeout"))
-            .or_else(|| number(pool.other_config.get("default_ha_timeout")))
-            .unwrap_or(Self::DEFAULT_BASE)
-    }
-
-    /// How long a survivor waits before it acts on a death, in seconds.
-    ///
-    /// As `sm.c:985-1017`.
-    ///
-    /// The wait covers the losers' watchdogs. `elapsed` counts since the survivor passed a survival
-    /// rule; `extended` is set if a host that is still visible somewhere is being removed.
-    pub fn fence_wait(&self, elapsed: u32, extended: bool) -> u32 {
-        let timeout = self.heartbeat_timeout.min(self.statefile_timeout);
-        let watchdog = self.heartbeat_watchdog_timeout.max(self.statefile_watchdog_timeout);
-        let interval = self.heartbeat_interval.max(self.statefile_interval);
-        let wait = (watchdog + interval).saturating_sub(timeout).saturating_sub(elapsed);
-        (wait + if extended { timeout } else { 0 }).max(Self::MIN_FENCE_WAIT)
-    }
-
-    /// How long the hosts try to agree on one view before they repair it, in seconds.
-    pub fn agreement_timeout(&self) -> u32 {
-        self.heartbeat_timeout.max(self.statefile_timeout)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
     #[test]
     fn waits_18_or_78_seconds_with_the_default_base_timeout() {
         let timing = Timing::from_base(60).unwrap();
@@ -134,7 +133,7 @@ mod tests {
         assert_eq!(timing.fence_wait(0, false), 18);
         assert_eq!(timing.fence_wait(0, true), 78);
         assert_eq!(timing.fence_wait(15, false), 10);
-        let defaults = Timing::daemon_defaults();
+        let defaults = daemon_defaults();
         assert_eq!((defaults.fence_wait(0, false), defaults.fence_wait(0, true)), (19, 49));
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::local::{Domains, HostDecision, LocalView, MAX_HOSTS, Ruling};
-use crate::election::HostSet;
+use super::local::{Domains, HostDecision, LocalView, Ruling};
+use crate::election::hostset::{HostSet, MAX_HOSTS};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What every host of an HA pool knows at the moment of a fault, by host index.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::input::{self, Given};
 use super::numbered;
-use crate::election::{self, Evidence, Mode};
+use crate::election::{self, Mode, PoolEvidence};
 use crate::ffi::boundary::{Out, call, optional_text, text};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::snapshot::xcp_snapshot;
@@ -103,7 +103,7 @@ struct Question<'a> {
     #[serde(default)]
     complete_snapshots: bool,
     #[serde(default)]
-    evidence: Evidence,
+    evidence: PoolEvidence,
 }
 
 fn elect(json: &str) -> Result<String, Failure> {
@@ -116,7 +116,7 @@ fn elect(json: &str) -> Result<String, Failure> {
 fn decide(
     mode: Mode,
     snapshot: &Snapshot,
-    evidence: Evidence,
+    evidence: PoolEvidence,
     argument: &str,
 ) -> Result<String, Failure> {
     let evidence = with_refs(evidence, snapshot, argument)?;
@@ -128,10 +128,10 @@ fn decide(
 
 /// The evidence with the refs of the hosts that it names.
 pub(in crate::ffi) fn with_refs(
-    mut evidence: Evidence,
+    mut evidence: PoolEvidence,
     snapshot: &Snapshot,
     argument: &str,
-) -> Result<Evidence, Failure> {
+) -> Result<PoolEvidence, Failure> {
     evidence.hosts = named(evidence.hosts, snapshot, argument)?;
     for host in evidence.hosts.values_mut() {
         host.reaches = named(std::mem::take(&mut host.reaches), snapshot, argument)?;
@@ -147,7 +147,7 @@ fn named<T>(
     hosts
         .into_iter()
         .map(|(name, known)| {
-            let (reference, _) = input::named_host(snapshot, &name.as_str())
+            let (reference, _) = input::named_host(snapshot, &name.text())
                 .map_err(|failure| failure.in_argument(argument))?;
             Ok((reference.clone(), known))
         })

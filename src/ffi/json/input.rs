@@ -95,7 +95,7 @@ fn named<'a, T: Record>(
     if let Some(found) = table.by_uuid(&Uuid::new(name)) {
         return Ok(found);
     }
-    if let Some(found) = table.iter().find(|(reference, _)| reference.as_str() == name) {
+    if let Some(found) = table.iter().find(|(reference, _)| reference.text() == name) {
         return Ok(found);
     }
     let mut named = table.iter().filter(|(_, record)| label(record) == name);

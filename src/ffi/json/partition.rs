@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::input::{self, Given};
 use super::numbered;
 use crate::election::partition::{
-    HostDecision, LocalView, Objection, Outcome, Scenario, Timing, Views,
+    HostDecision, LocalView, Objection, Scenario, Survival, Timing, Views,
 };
 use crate::ffi::boundary::{Out, call, text};
 use crate::ffi::error::{Failure, xcp_error};
@@ -106,7 +106,7 @@ struct OneHost {
 #[derive(Serialize)]
 struct Whole {
     #[serde(flatten)]
-    outcome: Outcome,
+    outcome: Survival,
     timing: Timing,
 }
 

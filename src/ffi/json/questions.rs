@@ -99,7 +99,7 @@ pub(super) enum Told {
 
 #[derive(Serialize)]
 struct Agility {
-    not_agile: Option<crate::failover::agility::NotAgile>,
+    not_agile: Option<crate::failover::NotAgile>,
 }
 
 #[derive(Serialize)]

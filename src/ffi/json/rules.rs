@@ -8,8 +8,8 @@ use super::numbered;
 use crate::ffi::boundary::{Out, call};
 use crate::ffi::error::xcp_error;
 use crate::ffi::status::xcp_status;
-use crate::preflight::RULES;
-use crate::rules::Rule;
+use crate::preflight::Preflight;
+use crate::rules::{Rule, RuleSet};
 
 /// Tells all rules of the preflight, in the order of reports.
 ///
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn xcp_rules_json(
     unsafe {
         call("xcp_rules_json", error, |_| {
             let out = Out::new(rules_json, "rules_json")?;
-            out.write_text(numbered(Rules { rules: RULES })?);
+            out.write_text(numbered(Rules { rules: Preflight::rules() })?);
             Ok(())
         })
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::ffi::boundary::{self, Out, call, optional_text, quiet, text};
 use crate::ffi::error::{Failure, xcp_error};
@@ -19,7 +20,7 @@ use crate::ffi::json;
 use crate::ffi::registry::Object;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
 use crate::ffi::transport::xcp_transport;
-use crate::simulator::{HaState, HostRole, Peer, World};
+use crate::simulator::{HaState, Peer, World};
 use crate::text::quoted;
 
 /// A world of hosts in memory that answer XAPI calls as real ones were recorded to.
@@ -479,7 +480,7 @@ impl From<HostRole> for RoleText {
         let (role, master) = match role {
             HostRole::Broken => ("broken", None),
             HostRole::Master => ("master", None),
-            HostRole::Slave { master } => ("slave", Some(master)),
+            HostRole::Slave(master) => ("slave", Some(master)),
         };
         Self { role, master }
     }

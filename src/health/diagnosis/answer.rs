@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::election::Role;
+use crate::election::HostRole;
 use crate::error::{Fault, Result};
 use crate::model::{Host, Ref, Uuid};
 
@@ -21,7 +21,7 @@ pub struct HostAnswer {
     /// Whether it answers, or why not.
     pub contact: Contact,
     /// The role that it says it has, and whom it follows.
-    pub role: Option<Role>,
+    pub role: Option<HostRole>,
     /// Whether it is in emergency mode: it answers nothing but emergency calls.
     pub emergency_mode: Option<bool>,
     /// Why it is in emergency mode.
@@ -116,7 +116,7 @@ impl HostAnswer {
     /// The address of the master that it says it follows.
     pub fn follows(&self) -> Option<&str> {
         match &self.role {
-            Some(Role::Slave(address)) => Some(address),
+            Some(HostRole::Slave(address)) => Some(address),
             _ => None,
         }
     }

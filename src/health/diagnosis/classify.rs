@@ -4,7 +4,7 @@ use super::answer::Contact;
 use super::report::HostReport;
 use super::state::PoolState;
 use super::whole::Diagnosis;
-use crate::election::Role;
+use crate::election::HostRole;
 use crate::model::Version;
 
 pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
@@ -27,7 +27,7 @@ pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
         };
     }
     let broken: Vec<String> =
-        ours().filter(|host| host.said.role == Some(Role::Broken)).map(name).collect();
+        ours().filter(|host| host.said.role == Some(HostRole::Broken)).map(name).collect();
     if !broken.is_empty() {
         return PoolState::HalfHandedOver { broken };
     }

@@ -2,7 +2,7 @@
 
 use super::answer::{Contact, HostAnswer};
 use super::report::{HostReport, pool_meant, reports};
-use crate::election::{DatabaseCopy, Evidence};
+use crate::election::{DatabaseCopy, PoolEvidence};
 use crate::model::Snapshot;
 
 /// What the hosts of a snapshot said, to choose a master by ([`election`](crate::election)).
@@ -10,13 +10,13 @@ use crate::model::Snapshot;
 /// A host that says nothing for certain, as one whose certificate is not trusted, has no evidence.
 /// That a host is off, or that a person takes responsibility for something, is for the caller to
 /// add.
-pub fn evidence(answers: Vec<HostAnswer>, snapshot: &Snapshot) -> Evidence {
+pub fn evidence(answers: Vec<HostAnswer>, snapshot: &Snapshot) -> PoolEvidence {
     let pool = pool_meant(&answers, Some(snapshot));
     of_reports(&reports(answers, pool.as_ref(), Some(snapshot)), Some(snapshot))
 }
 
-pub(super) fn of_reports(hosts: &[HostReport], records: Option<&Snapshot>) -> Evidence {
-    let mut evidence = Evidence::none();
+pub(super) fn of_reports(hosts: &[HostReport], records: Option<&Snapshot>) -> PoolEvidence {
+    let mut evidence = PoolEvidence::none();
     for report in hosts.iter().filter(|report| report.belongs != Some(false)) {
         let Some(reference) = &report.reference else { continue };
         let known = evidence.host(reference);

@@ -3,13 +3,13 @@
 //! Also when no master answers, which is when it is wanted most. The answers are data:
 //!
 //! ```
-//! use xcp_pool::election::Role;
+//! use xcp_pool::election::HostRole;
 //! use xcp_pool::health::diagnosis::{Contact, Diagnosis, HostAnswer, PoolState, Records};
 //!
 //! let why = String::from("no reply within 15 s");
 //! let phantom = HostAnswer::new("https://10.0.0.1", Contact::Silent { why });
 //! let mut ignite = HostAnswer::new("https://10.0.0.2", Contact::Answers);
-//! ignite.role = Some(Role::Slave("10.0.0.1".into()));
+//! ignite.role = Some(HostRole::Slave("10.0.0.1".into()));
 //! let diagnosis = Diagnosis::of(vec![phantom, ignite], Records::None);
 //! assert_eq!(diagnosis.state, PoolState::MasterAway { master: "10.0.0.1".into() });
 //! println!("{diagnosis}");

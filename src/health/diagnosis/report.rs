@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::answer::{HostAnswer, LedPool};
-use crate::election::Role;
+use crate::election::HostRole;
 use crate::model::{Host, Ref, Snapshot, Uuid};
 
 /// What one host says of itself, and what the records say of it.
@@ -42,7 +42,7 @@ impl HostReport {
 
     /// Whether it says that it is the master of this pool.
     pub(super) fn is_master_of(&self, pool: Option<&Uuid>) -> bool {
-        self.said.role == Some(Role::Master) && pool.is_some() && self.pool.as_ref() == pool
+        self.said.role == Some(HostRole::Master) && pool.is_some() && self.pool.as_ref() == pool
     }
 
     /// What to call it.
@@ -149,7 +149,7 @@ fn report(
             said.is_at(&host.address) || host.hostname.eq_ignore_ascii_case(said.host())
         }),
     });
-    let is_master = said.role == Some(Role::Master);
+    let is_master = said.role == Some(HostRole::Master);
     HostReport {
         name: record.map(|(_, host)| host.name_label.clone()),
         uuid: record.map(|(_, host)| host.uuid.clone()),

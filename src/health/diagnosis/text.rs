@@ -7,7 +7,7 @@ use super::classify::is_in_order;
 use super::report::HostReport;
 use super::state::PoolState;
 use super::whole::{Diagnosis, Records};
-use crate::election::Role;
+use crate::election::HostRole;
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,9 +59,11 @@ impl fmt::Display for HostAnswer {
             Contact::Untrusted { .. } => f.write_str("shows a certificate that is not trusted")?,
         }
         match &self.role {
-            Some(Role::Master) => f.write_str(", is master")?,
-            Some(Role::Slave(address)) => write!(f, ", follows {address}")?,
-            Some(Role::Broken) => f.write_str(", has lost its role or follows a host that has")?,
+            Some(HostRole::Master) => f.write_str(", is master")?,
+            Some(HostRole::Slave(address)) => write!(f, ", follows {address}")?,
+            Some(HostRole::Broken) => {
+                f.write_str(", has lost its role or follows a host that has")?;
+            }
             None => {}
         }
         match (self.emergency_mode, &self.emergency_error) {
@@ -170,7 +172,7 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     let mut lines = Vec::new();
     let astray = diagnosis.hosts.iter().filter(|host| {
         host.belongs != Some(false)
-            && host.said.role != Some(Role::Master)
+            && host.said.role != Some(HostRole::Master)
             && !is_in_order(host, diagnosis)
     });
     for host in astray {
@@ -180,7 +182,7 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
             (Contact::Starting, _, _) => {
                 lines.push(format!("Wait for {label}, which is starting."));
             }
-            (_, Some(Role::Broken), _) => lines.push(format!(
+            (_, Some(HostRole::Broken), _) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
                  operations::recover."
             )),
@@ -195,7 +197,7 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
                 "Mend the network from the master to {label}: it hears the master, but is not \
                  heard."
             )),
-            (Contact::Answers, Some(Role::Slave(_)), _) if host.belongs == Some(true) => {
+            (Contact::Answers, Some(HostRole::Slave(_)), _) if host.belongs == Some(true) => {
                 lines.push(format!("Wait for {label}: it is looking for the master."));
             }
             (Contact::Answers, _, _) => lines.push(format!(

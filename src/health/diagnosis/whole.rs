@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::evidence::of_reports;
 use super::report::HostReport;
 use super::state::PoolState;
-use crate::election::Evidence;
+use crate::election::PoolEvidence;
 use crate::model::{Host, Ref, Snapshot, Uuid};
 
 /// In what state a pool is, host by host, and what to do about it.
@@ -74,7 +74,7 @@ impl Diagnosis {
     ///
     /// That a host is off, or that a person takes responsibility for something, is for the caller
     /// to add.
-    pub fn evidence(&self) -> Evidence {
+    pub fn evidence(&self) -> PoolEvidence {
         of_reports(&self.hosts, self.records.snapshot())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::recovered::{Follower, Recovered, Remaining};
 use super::recovery::Recovery;
-use crate::election::Role;
+use crate::election::HostRole;
 use crate::error::{ErrorKind, Result};
 use crate::health::diagnosis::{Contact, Diagnosis, HostReport, Records};
 use crate::model::{Host, Ref, Snapshot, Uuid};
@@ -161,7 +161,8 @@ impl Recovery<'_> {
     fn look(&self, diagnosis: &Diagnosis) -> Option<Seen> {
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let other = ours().find(|host| {
-            host.said.role == Some(Role::Master) && host.reference.as_ref() != Some(&self.target)
+            host.said.role == Some(HostRole::Master)
+                && host.reference.as_ref() != Some(&self.target)
         });
         if let Some(other) = other {
             let why = Why::new(format!("{} says that it is master, too", other.label()));
@@ -224,7 +225,7 @@ impl Recovery<'_> {
     /// `pool.emergency_reset_master` on one member; what becomes of it is seen at the next look.
     fn point(&self, report: &HostReport) {
         let Ok(endpoint) = report.said.endpoint.parse() else { return };
-        let _ = self.members.local(&endpoint).and_then(|local| {
+        let _ = self.members.one(&endpoint).session().and_then(|local| {
             local.call::<()>("pool.emergency_reset_master", &(self.address.as_str(),))
         });
     }
@@ -287,5 +288,5 @@ impl Recovery<'_> {
 
 /// Whether a host may be told whom to follow: a master must not be, it would obey.
 fn may_be_reset(report: &HostReport) -> bool {
-    report.said.contact == Contact::Answers && report.said.role != Some(Role::Master)
+    report.said.contact == Contact::Answers && report.said.role != Some(HostRole::Master)
 }

@@ -12,7 +12,7 @@ use super::control::{Control, Run};
 use super::outcome::{Outcome, Stage, Stop, Why, told};
 use super::steps;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Consent, Plan, Purpose, Work};
+use crate::plan::{Agreed, Consent, Plan, Purpose, Work};
 use recovery::Recovery;
 
 /// Makes a member the master in place of one that died, as planned.
@@ -28,7 +28,7 @@ use recovery::Recovery;
 /// interruption, call it again with the same plan.
 ///
 /// The VMs that the records show on the old master are reset only if the plan has it off and
-/// `consent` covers them.
+/// that was agreed to.
 ///
 /// The outcome is `Done` once the host answers as the pool's master and all members that answer
 /// follow it, with what [remains](Recovered::remaining); `NotDone` if it was not promoted, or
@@ -39,10 +39,10 @@ use recovery::Recovery;
 /// pool was given; `State` if it leaves something to a person; `Cancelled`.
 pub fn recover(
     members: &Members,
-    plan: &Plan,
-    consent: &Consent,
+    agreed: Agreed<'_>,
     control: &mut Control<'_>,
 ) -> Result<Outcome<Recovered>> {
+    let Agreed { plan, consent } = agreed;
     let members = control.over_members(members);
     told(plan, || recover_as_planned(&members, plan, consent, control))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::recovery::Recovery;
-use crate::election::{self, Role, Verdict};
+use crate::election::{self, HostRole, Safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::diagnosis::{Contact, Diagnosis, HostReport};
 use crate::operations::ask::ask_one;
@@ -57,7 +57,7 @@ impl Recovery<'_> {
             }
             tries += 1;
             // Without a session nothing was sent, and it may be tried again.
-            let local = match self.members.local(&self.endpoint) {
+            let local = match self.members.one(&self.endpoint).session() {
                 Ok(local) => local,
                 Err(error) if tries < TRIES && may_pass(&error) => continue,
                 Err(error) => {
@@ -134,7 +134,7 @@ impl Recovery<'_> {
         let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
         let is = |host: &HostReport, which| host.reference.as_ref() == Some(which);
         let is_old = |host: &HostReport| self.old.as_ref().is_some_and(|old| is(host, old));
-        let claims = |host: &&HostReport| host.said.role == Some(Role::Master);
+        let claims = |host: &&HostReport| host.said.role == Some(HostRole::Master);
         let target = ours().find(|host| is(host, &self.target));
         if let Some(other) = ours().filter(claims).find(|host| !is(host, &self.target)) {
             return forbid(match is_old(other) {
@@ -147,7 +147,8 @@ impl Recovery<'_> {
         let Some(target) = target else {
             return forbid(format!("{} was not found in the pool", self.name()));
         };
-        if target.said.role == Some(Role::Master) && matches!(target.said.contact, Contact::Answers)
+        if target.said.role == Some(HostRole::Master)
+            && matches!(target.said.contact, Contact::Answers)
         {
             return Ok(Scene::Promoted);
         }
@@ -190,7 +191,7 @@ impl Recovery<'_> {
         }
         let decision = election::emergency(self.last, &evidence)?;
         let open = &decision.confirmations;
-        if decision.verdict != Verdict::Unsafe
+        if decision.verdict != Safety::Unsafe
             && decision.recommended.as_ref() == Some(&self.target)
             && open.is_empty()
         {
@@ -211,13 +212,13 @@ impl Recovery<'_> {
         let seen = run.until(|run| {
             let answer = ask_one(self.members, &self.endpoint)?;
             Ok(match (&answer.contact, &answer.role) {
-                (Contact::Answers, Some(Role::Master)) => Look::Seen(None),
+                (Contact::Answers, Some(HostRole::Master)) => Look::Seen(None),
                 (Contact::Answers, role) if run.since(sent) >= ROLE_GRACE => {
                     Look::Seen(Some(match (role, unheard) {
-                        (Some(Role::Slave(master)), false) => {
+                        (Some(HostRole::Slave(master)), false) => {
                             format!("it agreed, and follows {master} still or again")
                         }
-                        (Some(Role::Slave(master)), true) => format!(
+                        (Some(HostRole::Slave(master)), true) => format!(
                             "the call got no answer, and it follows {master} still or again"
                         ),
                         (_, true) => String::from("the call did not arrive"),

@@ -1,18 +1,18 @@
-//! Worlds that a preflight has something to say about, for property tests (feature `proptest`).
+//! Joins that a preflight has something to say about, for property tests (feature `proptest`).
 //!
-//! A [`World`] is a pool and a joiner that could join it without a word, but for its [`Offence`]s:
-//! each is one thing that is wrong, and each alone makes its rule object. Worlds shrink towards
-//! fewer offences and smaller pools. For snapshots that make no sense at all see
+//! A [`JoinCase`] is a pool and a joiner that could join it without a word, but for its
+//! [`Offence`]s: each is one thing that is wrong, and each alone makes its rule object. Cases
+//! shrink towards fewer offences and smaller pools. For snapshots that make no sense at all see
 //! [`model::arbitrary`](crate::model::arbitrary).
 //!
 //! # Example
 //! ```
 //! use proptest::prelude::*;
-//! use xcp_pool::preflight::{arbitrary::world, evaluate};
+//! use xcp_pool::preflight::{arbitrary::join_case, evaluate};
 //!
-//! proptest!(|(world in world())| {
-//!     let report = evaluate(world.pool, world.joiner, &world.options);
-//!     prop_assert!(world.offences.is_empty() || !report.findings().is_empty());
+//! proptest!(|(case in join_case())| {
+//!     let report = evaluate(case.pool, case.joiner, &case.options);
+//!     prop_assert!(case.offences.is_empty() || !report.findings().is_empty());
 //! });
 //! ```
 
@@ -30,20 +30,20 @@ pub use offence::Offence;
 /// A pool, a host that wants to join it, and what is wrong with them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct World {
+pub struct JoinCase {
     /// The pool's snapshot.
     pub pool: Snapshot,
     /// The joiner's snapshot.
     pub joiner: Snapshot,
     /// Evidence that fits both.
     pub options: Options,
-    /// How large the world is.
+    /// How large the case is.
     pub size: Size,
     /// What is wrong, in the order of [`Offence::ALL`].
     pub offences: Vec<Offence>,
 }
 
-/// How large a world is.
+/// How large a case is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it is input")]
 pub struct Size {
@@ -57,8 +57,8 @@ pub struct Size {
     pub srs: usize,
 }
 
-impl World {
-    /// The world of this size with these offences.
+impl JoinCase {
+    /// The case of this size with these offences.
     pub fn new(size: Size, offences: impl IntoIterator<Item = Offence>) -> Self {
         let size = Size { hosts: size.hosts.max(1), nics: size.nics.max(1), ..size };
         let mut offences: Vec<_> = offences.into_iter().collect();
@@ -68,16 +68,16 @@ impl World {
         options.evidence.joiner_time = Some(NOW);
         options.evidence.master_time = Some(NOW);
         let (pool, joiner) = (clean::pool(&size), clean::joiner(&size));
-        let mut world = Self { pool, joiner, options, size, offences };
-        for offence in world.offences.clone() {
-            offence.commit(&mut world);
+        let mut case = Self { pool, joiner, options, size, offences };
+        for offence in case.offences.clone() {
+            offence.commit(&mut case);
         }
-        world.pool.complete();
-        world.joiner.complete();
-        world
+        case.pool.complete();
+        case.joiner.complete();
+        case
     }
 
-    /// Takes one of its offences out of the world.
+    /// Takes one of its offences out of the case.
     #[must_use]
     pub fn without(&self, offence: Offence) -> Self {
         Self::new(self.size, self.offences.iter().copied().filter(|other| *other != offence))
@@ -94,18 +94,18 @@ impl World {
     }
 }
 
-/// The time in all worlds: 2026-01-01.
+/// The time in all cases: 2026-01-01.
 const NOW: Timestamp = Timestamp(1_767_225_600);
 
-/// Any world of up to four hosts, with up to six offences.
-pub fn world() -> impl Strategy<Value = World> {
+/// Any case of up to four hosts, with up to six offences.
+pub fn join_case() -> impl Strategy<Value = JoinCase> {
     (size(), subsequence(Offence::ALL, 0..=6))
-        .prop_map(|(size, offences)| World::new(size, offences))
+        .prop_map(|(size, offences)| JoinCase::new(size, offences))
 }
 
-/// Any world of up to four hosts that is clean.
-pub fn clean_world() -> impl Strategy<Value = World> {
-    size().prop_map(|size| World::new(size, []))
+/// Any case of up to four hosts that is clean.
+pub fn clean_case() -> impl Strategy<Value = JoinCase> {
+    size().prop_map(|size| JoinCase::new(size, []))
 }
 
 fn size() -> impl Strategy<Value = Size> {

@@ -1,6 +1,6 @@
 //! What can be wrong with a join, one thing at a time.
 
-use super::World;
+use super::JoinCase;
 use super::clean::{self, add, blank, map, reference};
 use crate::model::*;
 
@@ -80,9 +80,9 @@ offences! {
 }
 
 impl Offence {
-    pub(super) fn commit(self, world: &mut World) {
-        let size = world.size;
-        let World { pool, joiner, options, .. } = world;
+    pub(super) fn commit(self, case: &mut JoinCase) {
+        let size = case.size;
+        let JoinCase { pool, joiner, options, .. } = case;
         let joiner_ref = reference::<Host>("joiner");
         match self {
             Self::PoolingUnlicensed => {

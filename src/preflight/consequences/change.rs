@@ -4,11 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Class, Record, Ref, Snapshot, Vm, with_class};
 
-/// The value of a map's key that the server makes up during the join.
-///
-/// Such as `mac_seed` of a VM that had none, or `import_task`.
-pub const MADE_AT_JOIN: &str = "(made at the join)";
-
 const JOINED: &str = "Joined:";
 
 /// What the join adds to, changes in and removes from the pool's database.
@@ -30,9 +25,14 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// The value of a map's key that the server makes up during the join.
+    ///
+    /// Such as `mac_seed` of a VM that had none, or `import_task`.
+    pub const MADE_AT_JOIN: &str = "(made at the join)";
+
     /// Whether a ref stands for an object that the join will make.
     pub fn is_new<T>(reference: &Ref<T>) -> bool {
-        reference.as_str().starts_with(JOINED)
+        reference.text().starts_with(JOINED)
     }
 
     /// Whether nothing changes.
@@ -71,7 +71,7 @@ impl Changes {
 
     pub(super) fn remove<T: Record>(&mut self, reference: &Ref<T>) {
         if let Some(class) = Class::from_name(T::CLASS) {
-            self.removed.entry(class).or_default().insert(reference.as_str().into_owned());
+            self.removed.entry(class).or_default().insert(reference.text().into_owned());
         }
     }
 
@@ -82,7 +82,7 @@ impl Changes {
 
 /// The ref that stands for the object that will be made of, or beside, one of the joiner's.
 pub(super) fn joined<T: Record, U>(reference: &Ref<U>) -> Ref<T> {
-    Ref::new(&format!("{JOINED}{}:{}", T::CLASS, reference.as_str()))
+    Ref::new(&format!("{JOINED}{}:{}", T::CLASS, reference.text()))
 }
 
 /// Where a field stands in a record's list of absent fields.

@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::cpu_names::name;
 use super::forecast::Forecast;
-use super::import::{VmName, domain_type};
+use super::import::{as_vm, domain_type};
 use crate::actions::Side;
-use crate::model::{Class, DomainType, Host, Pool, PowerState, Snapshot, Vm};
+use crate::model::{Class, DomainType, Host, Object, Pool, PowerState, Ref, Snapshot, Vm, object};
 
 /// The pool's CPU level before and after the new member's start.
 ///
@@ -22,7 +22,7 @@ pub struct Cpu {
     /// The joiner's CPU vendor.
     pub joiner_vendor: String,
     /// The sets of features that the pool keeps.
-    pub levels: Vec<Level>,
+    pub levels: Vec<CpuLevel>,
     /// VMs in the pool that use what the new member lacks.
     ///
     /// They run, or are paused or suspended.
@@ -39,19 +39,19 @@ pub struct Cpu {
 /// One set of CPU features of the pool.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Level {
+pub struct CpuLevel {
     /// The key of `pool.cpu_info`, such as `features_hvm_host`.
     pub key: String,
     /// The pool's set before.
-    pub before: Features,
+    pub before: CpuFeatures,
     /// The joiner's own set.
-    pub joiner: Features,
+    pub joiner: CpuFeatures,
     /// The pool's set after: what all hosts have.
-    pub after: Features,
+    pub after: CpuFeatures,
     /// What the pool loses; VMs that start from then on do without.
-    pub lost: Vec<Feature>,
+    pub lost: Vec<CpuFeature>,
     /// What the joiner has and the pool does not use.
-    pub unused: Vec<Feature>,
+    pub unused: Vec<CpuFeature>,
 }
 
 /// A VM that cannot go everywhere.
@@ -59,30 +59,31 @@ pub struct Level {
 #[non_exhaustive]
 pub struct Confined {
     /// The VM.
-    pub vm: VmName,
+    #[serde(serialize_with = "as_vm")]
+    pub vm: Object,
     /// Its power state.
     pub power_state: PowerState,
     /// Whether it was started on a CPU of another vendor.
     pub vendor_differs: bool,
     /// The features that it was started with, and that are missing there.
-    pub missing: Vec<Feature>,
+    pub missing: Vec<CpuFeature>,
 }
 
 /// A set of CPU features, in words of 32 bits as Xen orders them.
 #[derive(Clone, Debug, Default)]
-pub struct Features(Vec<u32>);
+pub struct CpuFeatures(Vec<u32>);
 
 /// One CPU feature, by its place in the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "a bit has no other place")]
-pub struct Feature {
+pub struct CpuFeature {
     /// The word, from 0.
     pub word: usize,
     /// The bit in the word, from 0.
     pub bit: u32,
 }
 
-impl Features {
+impl CpuFeatures {
     /// Reads a set as XAPI writes it: words in hexadecimal, joined by dashes.
     ///
     /// Nothing if the text is no such set.
@@ -98,17 +99,17 @@ impl Features {
     }
 
     /// Whether it holds a feature.
-    pub fn contains(&self, feature: Feature) -> bool {
+    pub fn contains(&self, feature: CpuFeature) -> bool {
         self.0.get(feature.word).is_some_and(|word| word >> feature.bit & 1 == 1)
     }
 
     /// What it holds and the other does not.
-    pub fn without(&self, other: &Self) -> Vec<Feature> {
+    pub fn without(&self, other: &Self) -> Vec<CpuFeature> {
         let mut features = Vec::new();
         for (word, bits) in self.0.iter().enumerate() {
             let mut rest = bits & !other.0.get(word).copied().unwrap_or(0);
             while rest != 0 {
-                features.push(Feature { word, bit: rest.trailing_zeros() });
+                features.push(CpuFeature { word, bit: rest.trailing_zeros() });
                 rest &= rest - 1;
             }
         }
@@ -127,16 +128,16 @@ impl Features {
     }
 }
 
-impl PartialEq for Features {
+impl PartialEq for CpuFeatures {
     /// Words that are missing count as empty.
     fn eq(&self, other: &Self) -> bool {
         self.without(other).is_empty() && other.without(self).is_empty()
     }
 }
 
-impl Eq for Features {}
+impl Eq for CpuFeatures {}
 
-impl fmt::Display for Features {
+impl fmt::Display for CpuFeatures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, word) in self.0.iter().enumerate() {
             write!(f, "{}{word:08x}", if n > 0 { "-" } else { "" })?;
@@ -145,13 +146,13 @@ impl fmt::Display for Features {
     }
 }
 
-impl Serialize for Features {
+impl Serialize for CpuFeatures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl fmt::Display for Feature {
+impl fmt::Display for CpuFeature {
     /// Its name, or `word:bit` where this crate knows none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match name(self.word, self.bit) {
@@ -161,7 +162,7 @@ impl fmt::Display for Feature {
     }
 }
 
-impl Serialize for Feature {
+impl Serialize for CpuFeature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -201,9 +202,9 @@ fn level(
     before: &str,
     members: &[&Host],
     me: &Host,
-) -> Option<Level> {
-    let set = |host: &Host| host.cpu_info.get(key).and_then(|text| Features::parse(text));
-    let before = Features::parse(before);
+) -> Option<CpuLevel> {
+    let set = |host: &Host| host.cpu_info.get(key).and_then(|text| CpuFeatures::parse(text));
+    let before = CpuFeatures::parse(before);
     if before.is_none() {
         f.gap(Side::Pool, Class::Pool, Some("cpu_info"), HIDES);
     }
@@ -217,19 +218,19 @@ fn level(
     let after = sets.filter(|set| !set.is_empty()).reduce(|all, set| all.and(&set));
     let after = after.unwrap_or_default();
     let (lost, unused) = (before.without(&after), joiner.without(&after));
-    Some(Level { key: key.to_owned(), before, joiner, after, lost, unused })
+    Some(CpuLevel { key: key.to_owned(), before, joiner, after, lost, unused })
 }
 
 /// What a host offers to VMs that move there.
 struct Offer<'a> {
     vendor: Option<&'a str>,
-    hvm: Option<Features>,
-    pv: Option<Features>,
+    hvm: Option<CpuFeatures>,
+    pv: Option<CpuFeatures>,
 }
 
 impl<'a> Offer<'a> {
     fn of(host: &'a Host) -> Self {
-        let set = |key| host.cpu_info.get(key).and_then(|text| Features::parse(text));
+        let set = |key| host.cpu_info.get(key).and_then(|text| CpuFeatures::parse(text));
         let vendor = host.cpu_info.get("vendor").map(String::as_str);
         Self { vendor, hvm: set("features_hvm"), pv: set("features_pv") }
     }
@@ -239,14 +240,18 @@ impl<'a> Offer<'a> {
 struct Search<'a> {
     snapshot: &'a Snapshot,
     /// The last set that was read, as most VMs were started with the same.
-    last: (&'a str, Option<Features>),
+    last: (&'a str, Option<CpuFeatures>),
 }
 
 impl<'a> Search<'a> {
-    fn confined(&mut self, vm: &'a Vm, offers: &[Offer<'_>]) -> Option<Confined> {
+    fn confined(
+        &mut self,
+        (reference, vm): (&Ref<Vm>, &'a Vm),
+        offers: &[Offer<'_>],
+    ) -> Option<Confined> {
         let text = vm.last_boot_CPU_flags.get("features").map_or("", String::as_str);
         if self.last.0 != text {
-            self.last = (text, Features::parse(text));
+            self.last = (text, CpuFeatures::parse(text));
         }
         let features = self.last.1.as_ref();
         let vendor = vm.last_boot_CPU_flags.get("vendor").map(String::as_str);
@@ -261,7 +266,7 @@ impl<'a> Search<'a> {
             let missing = missing.unwrap_or_default();
             let power_state = vm.power_state.clone();
             (vendor_differs || !missing.is_empty()).then(|| Confined {
-                vm: VmName::of(vm),
+                vm: object(reference, vm),
                 power_state,
                 vendor_differs,
                 missing,
@@ -281,7 +286,7 @@ fn confined(f: &mut Forecast<'_>, me: &Host) -> Option<Vec<Confined>> {
         let up = vm.power_state != PowerState::Halted && !vm.is_a_snapshot;
         up && !f.pool.is_domain_zero(reference, vm)
     });
-    Some(vms.filter_map(|(_, vm)| search.confined(vm, &offers)).collect())
+    Some(vms.filter_map(|vm| search.confined(vm, &offers)).collect())
 }
 
 /// Suspended VMs of the joiner's that not every member can resume.
@@ -291,8 +296,8 @@ fn bound(f: &mut Forecast<'_>, members: &[&Host]) -> Option<Vec<Confined>> {
     }
     let offers: Vec<_> = members.iter().map(|host| Offer::of(host)).collect();
     let mut search = Search { snapshot: f.joiner, last: ("", None) };
-    let vms = f.joiner.vm.records();
-    let vms = vms.filter(|vm| vm.power_state == PowerState::Suspended && !vm.is_a_snapshot);
+    let vms = f.joiner.vm.iter();
+    let vms = vms.filter(|(_, vm)| vm.power_state == PowerState::Suspended && !vm.is_a_snapshot);
     Some(vms.filter_map(|vm| search.confined(vm, &offers)).collect())
 }
 
@@ -302,23 +307,25 @@ mod tests {
 
     #[test]
     fn feature_sets_are_read_compared_and_named() {
-        let old = Features::parse("1fcbfbff-80ba2221-2d93fbff-00000001-00000001-00000020").unwrap();
-        let new = Features::parse("1fcbfbff-80ba2221-2d93fbff-00000001").unwrap();
+        let old =
+            CpuFeatures::parse("1fcbfbff-80ba2221-2d93fbff-00000001-00000001-00000020").unwrap();
+        let new = CpuFeatures::parse("1fcbfbff-80ba2221-2d93fbff-00000001").unwrap();
         let lost: Vec<_> = old.without(&new).iter().map(ToString::to_string).collect();
         assert_eq!(lost, ["xsaveopt", "avx2"]);
         assert_eq!(old.and(&new), new);
         assert!(
-            old.contains(Feature { word: 5, bit: 5 }) && !new.contains(Feature { word: 9, bit: 0 })
+            old.contains(CpuFeature { word: 5, bit: 5 })
+                && !new.contains(CpuFeature { word: 9, bit: 0 })
         );
-        assert_eq!(Features::parse("00000000-0"), Features::parse(""));
+        assert_eq!(CpuFeatures::parse("00000000-0"), CpuFeatures::parse(""));
         assert_eq!(old.to_string(), "1fcbfbff-80ba2221-2d93fbff-00000001-00000001-00000020");
-        assert_eq!(Feature { word: 14, bit: 3 }.to_string(), "14:3");
+        assert_eq!(CpuFeature { word: 14, bit: 3 }.to_string(), "14:3");
     }
 
     #[test]
     fn what_is_no_feature_set_is_not_read() {
         for text in ["fpu vme", "-", "1fcbfbff-", "1234567890", "+1", "0x1"] {
-            assert!(Features::parse(text).is_none(), "{text}");
+            assert!(CpuFeatures::parse(text).is_none(), "{text}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Forecast<'a> {
     /// Whether the changes include the records of disks and VMs, which may be many.
     pub whole: bool,
     pub swallowed: Vec<Fault>,
-    pub losses: Vec<Loss>,
+    pub losses: Vec<LostValue>,
     pub gaps: Vec<Gap>,
     /// The fields that some record of a class lacks.
     absent: HashMap<(Side, Class), u128>,
@@ -54,7 +54,7 @@ pub struct Gap {
 /// Something of the joiner's that is gone after the join, without any error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Loss {
+pub struct LostValue {
     /// The class of the object.
     pub class: Class,
     /// The object's uuid.
@@ -158,7 +158,7 @@ impl<'a> Forecast<'a> {
     ) {
         if let Some(class) = Class::from_name(T::CLASS) {
             let (uuid, name) = (record.uuid().clone(), name.to_owned());
-            self.losses.push(Loss { class, uuid, name, field, value: value.into() });
+            self.losses.push(LostValue { class, uuid, name, field, value: value.into() });
         }
     }
 
@@ -204,8 +204,8 @@ impl<T> Choice<T> {
         const LOWEST: &str = "OpaqueRef:00000000-0000-0000-0000-000000000000";
         const HIGHEST: &str = "OpaqueRef:ffffffff-ffff-ffff-ffff-ffffffffffff";
         match &self.old {
-            Some(old) if self.new.is_empty() || *old.as_str() > *HIGHEST => vec![old.clone()],
-            Some(old) if *old.as_str() > *LOWEST => {
+            Some(old) if self.new.is_empty() || *old.text() > *HIGHEST => vec![old.clone()],
+            Some(old) if *old.text() > *LOWEST => {
                 [old].into_iter().chain(&self.new).cloned().collect()
             }
             _ => self.new.clone(),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, NONE, Show};
+use super::storage::CopyOutcome;
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, HostMetrics, Pool, Record, Ref, Snapshot, Sr, Uuid};
@@ -17,24 +18,9 @@ pub struct HostFate {
     /// The name that it has in the pool.
     pub name_label: String,
     /// How its record comes about.
-    pub outcome: HostOutcome,
+    pub outcome: CopyOutcome,
     /// Its fields that will not say what the joiner says.
     pub changes: Vec<FieldChange>,
-}
-
-/// How the joiner's host record in the pool comes about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum HostOutcome {
-    /// A new record.
-    Created,
-    /// The pool has a record of this host already, which stays as it is.
-    ///
-    /// As after a join that failed late, or of a host that was reinstalled.
-    Known,
-    /// The master refuses it, and the join goes on without.
-    Refused(Fault),
 }
 
 /// A field that changes.
@@ -80,13 +66,13 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
         f.host = Some(Ok(pool_ref.clone()));
         let changes = differences(f, me, stale, |_| Cause::Stale);
         let name_label = stale.name_label.clone();
-        return Some(HostFate { uuid, name_label, outcome: HostOutcome::Known, changes });
+        return Some(HostFate { uuid, name_label, outcome: CopyOutcome::Known, changes });
     }
     let name_label = me.name_label.clone();
     if let Some(fault) = refusal(f) {
         f.host = Some(Err(fault.clone()));
         f.swallowed.push(fault.clone());
-        let outcome = HostOutcome::Refused(fault);
+        let outcome = CopyOutcome::Refused(Some(fault));
         return Some(HostFate { uuid, name_label, outcome, changes: Vec::new() });
     }
     let reference: Ref<Host> = joined(my_ref);
@@ -112,7 +98,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
     }
     f.changes.add(metrics, fresh);
     f.host = Some(Ok(reference));
-    Some(HostFate { uuid, name_label, outcome: HostOutcome::Created, changes })
+    Some(HostFate { uuid, name_label, outcome: CopyOutcome::Created, changes })
 }
 
 /// The master's own test of the pool's size (`Xapi_host.create`).

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::change::{MADE_AT_JOIN, joined};
+use super::change::{Changes, joined};
 use super::forecast::{Choice, Forecast};
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{
-    Class, DomainType, PowerState, Record, Ref, Sr, Uuid, Vbd, VbdType, Vdi, Vif, Vm,
+    Class, DomainType, Object, PowerState, Record, Ref, Sr, Vbd, VbdType, Vdi, Vif, Vm, object,
 };
 
 /// How the import of the joiner's VMs ends.
@@ -20,7 +20,7 @@ pub enum Import {
     /// Every VM arrives.
     Complete,
     /// One stands against it, and no VM arrives; the join reports success all the same.
-    Undone(Clash),
+    Undone(Box<Clash>),
 }
 
 /// What undoes the import.
@@ -30,19 +30,36 @@ pub struct Clash {
     /// The error, which the caller of `pool.join` never sees.
     pub fault: Fault,
     /// The joiner's VM that it is about.
-    pub vm: VmName,
+    #[serde(serialize_with = "as_vm")]
+    pub vm: Object,
     /// The pool's VM that it clashes with, if it is one.
-    pub with: Option<VmName>,
+    #[serde(serialize_with = "as_vm_if_any")]
+    pub with: Option<Object>,
+}
+
+/// Writes a VM as its uuid and its name.
+pub(super) fn as_vm<S: Serializer>(vm: &Object, serializer: S) -> Result<S::Ok, S::Error> {
+    VmText::of(vm).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn as_vm_if_any<S: Serializer>(vm: &Option<Object>, serializer: S) -> Result<S::Ok, S::Error> {
+    vm.as_ref().map(VmText::of).serialize(serializer)
 }
 
 /// A VM, as people know it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct VmName {
+#[derive(Serialize)]
+struct VmText<'a> {
     /// The uuid.
-    pub uuid: Uuid,
+    uuid: &'a str,
     /// The name.
-    pub name_label: String,
+    name_label: &'a str,
+}
+
+impl<'a> VmText<'a> {
+    fn of(vm: &'a Object) -> Self {
+        Self { uuid: &vm.uuid, name_label: &vm.name }
+    }
 }
 
 /// What the import will do, before anything of it is written down.
@@ -72,12 +89,6 @@ pub(super) struct Replacement<'a> {
     pub vm: &'a Vm,
     /// Whether the VM itself goes; its devices do in any case.
     pub destroyed: bool,
-}
-
-impl VmName {
-    pub(super) fn of(vm: &Vm) -> Self {
-        Self { uuid: vm.uuid.clone(), name_label: vm.name_label.clone() }
-    }
 }
 
 /// The mode that the import gives a VM that has none (`derive_domain_type`).
@@ -129,11 +140,11 @@ impl<'a> Plan<'a> {
     /// `assert_can_restore_backup`: a MAC seed belongs to one VM and its snapshots.
     fn seeds(&self, f: &mut Forecast<'_>) -> Option<Clash> {
         let ours: HashSet<_> = self.exported.iter().filter_map(|(_, vm)| vm.mac_seed()).collect();
-        let mut theirs: HashMap<&str, Vec<&Vm>> = HashMap::new();
+        let mut theirs: HashMap<&str, Vec<(&Ref<Vm>, &Vm)>> = HashMap::new();
         if !ours.is_empty() {
-            for vm in f.pool.vm.records().rev() {
+            for (reference, vm) in f.pool.vm.iter().rev() {
                 if let Some(seed) = vm.mac_seed().filter(|seed| ours.contains(seed)) {
-                    theirs.entry(seed).or_default().push(vm);
+                    theirs.entry(seed).or_default().push((reference, vm));
                 }
             }
         }
@@ -141,9 +152,9 @@ impl<'a> Plan<'a> {
         let of_theirs = |vm: &Vm| f.pool.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
         let mut unclear = false;
         let mut clash = None;
-        'all: for (_, vm) in &self.exported {
+        'all: for (reference, vm) in &self.exported {
             let Some(seed) = vm.mac_seed() else { continue };
-            for other in theirs.get(seed).into_iter().flatten() {
+            for (there, other) in theirs.get(seed).into_iter().flatten() {
                 let compatible = match (vm.is_a_snapshot, other.is_a_snapshot) {
                     (false, false) => vm.uuid == other.uuid,
                     (true, false) => of_ours(vm) == Some(&other.uuid),
@@ -159,7 +170,7 @@ impl<'a> Plan<'a> {
                 };
                 if !compatible {
                     let fault = Fault::new("DUPLICATE_MAC_SEED", [seed]);
-                    let (vm, with) = (VmName::of(vm), Some(VmName::of(other)));
+                    let (vm, with) = (object(reference, vm), Some(object(there, other)));
                     clash = Some(Clash { fault, vm, with });
                     break 'all;
                 }
@@ -176,20 +187,20 @@ impl<'a> Plan<'a> {
     fn disks(&mut self, f: &Forecast<'a>) -> Option<Clash> {
         let vbds = self.vbds.as_ref()?;
         let (pool, joiner) = (f.pool, f.joiner);
-        let mut users: BTreeMap<&Ref<Vdi>, &Vm> = BTreeMap::new();
-        for (reference, vm) in &self.exported {
+        let mut users: BTreeMap<&Ref<Vdi>, (&Ref<Vm>, &Vm)> = BTreeMap::new();
+        for &(reference, vm) in &self.exported {
             let drives = vbds.get(reference).into_iter().flatten();
             let disks = drives.filter(|(_, vbd)| !vbd.empty).map(|(_, vbd)| &vbd.VDI);
             let suspended = (vm.power_state == PowerState::Suspended).then_some(&vm.suspend_VDI);
             for vdi in disks.chain(suspended) {
                 if joiner.vdi.get(vdi).is_some() {
-                    users.entry(vdi).or_insert(vm);
+                    users.entry(vdi).or_insert((reference, vm));
                 }
             }
         }
         let found = Found::new(f, users.keys().filter_map(|vdi| joiner.vdi.get(vdi)));
         let mut clash = None;
-        for (reference, vm) in users.into_iter().rev() {
+        for (reference, (user, vm)) in users.into_iter().rev() {
             let Some(vdi) = joiner.vdi.get(reference) else { continue };
             let sr = joiner.sr.get(&vdi.SR);
             if sr.is_some_and(|sr| sr.content_type == "iso") {
@@ -214,7 +225,7 @@ impl<'a> Plan<'a> {
                     }
                 },
             };
-            clash = clash.or(Some(Clash { fault, vm: VmName::of(vm), with: None }));
+            clash = clash.or(Some(Clash { fault, vm: object(user, vm), with: None }));
         }
         clash
     }
@@ -234,8 +245,8 @@ impl<'a> Plan<'a> {
             }
             if let Some(fault) = fault.or_else(|| self.suspend_image_missing(vm)) {
                 self.orphans_from = n;
-                let with = there.map(|(_, there)| VmName::of(there));
-                return Some(Clash { fault, vm: VmName::of(vm), with });
+                let with = there.map(|(id, there)| object(id, there));
+                return Some(Clash { fault, vm: object(reference, vm), with });
             }
         }
         None
@@ -245,7 +256,7 @@ impl<'a> Plan<'a> {
         let missing = self.vbds.is_some()
             && vm.power_state == PowerState::Suspended
             && self.vdis.get(&vm.suspend_VDI).is_none_or(Vec::is_empty);
-        missing.then(|| Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [MADE_AT_JOIN]))
+        missing.then(|| Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [Changes::MADE_AT_JOIN]))
     }
 
     /// Drives that are in use must have their disk (`import.ml`, `VBD`); interfaces, their network.
@@ -259,7 +270,7 @@ impl<'a> Plan<'a> {
                     && self.vbd_there(f, vbd).is_none();
                 if missing && !(vbd.r#type == VbdType::Cd && qemu) {
                     let fault = Fault::bare("IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND");
-                    return Some(Clash { fault, vm: VmName::of(vm), with: None });
+                    return Some(Clash { fault, vm: object(reference, vm), with: None });
                 }
             }
         }
@@ -268,8 +279,9 @@ impl<'a> Plan<'a> {
             for (_, vif) in vifs {
                 let lost = f.joiner.network.get(&vif.network).is_none();
                 if lost && self.vif_there(f, vif).is_none() {
-                    let fault = Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [MADE_AT_JOIN]);
-                    return Some(Clash { fault, vm: VmName::of(vm), with: None });
+                    let fault =
+                        Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [Changes::MADE_AT_JOIN]);
+                    return Some(Clash { fault, vm: object(reference, vm), with: None });
                 }
             }
         }
@@ -281,9 +293,9 @@ impl<'a> Plan<'a> {
     /// A ref to a VM that is gone does no harm; a null ref does, because the export numbers it.
     fn links(&self) -> Option<Clash> {
         let orphan = |vm: &Vm| vm.is_a_snapshot && vm.snapshot_of.is_null();
-        let (_, vm) = self.exported.iter().find(|(_, vm)| orphan(vm))?;
-        let fault = Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [MADE_AT_JOIN]);
-        Some(Clash { fault, vm: VmName::of(vm), with: None })
+        let (reference, vm) = self.exported.iter().find(|(_, vm)| orphan(vm))?;
+        let fault = Fault::new("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", [Changes::MADE_AT_JOIN]);
+        Some(Clash { fault, vm: object(reference, vm), with: None })
     }
 
     /// The pool's drive with this uuid, which the import uses instead of making one.

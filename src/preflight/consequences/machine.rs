@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::change::{joined, place};
 use super::forecast::{Forecast, Show};
-use super::import::{Import, Plan, VmName, power_state_after};
+use super::import::{Import, Plan, as_vm, power_state_after};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
 use crate::actions::Side;
 use crate::model::{
-    Class, Network, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmGuestMetrics, VmMetrics,
+    Class, Network, Object, PowerState, Ref, Uuid, Vbd, Vif, Vm, VmGuestMetrics, VmMetrics, object,
 };
 
 /// What becomes of the joiner's VMs, its templates, snapshots and control domain.
@@ -97,7 +97,8 @@ pub struct VifFate {
 #[non_exhaustive]
 pub struct Replaced {
     /// The VM, by its name in the pool.
-    pub vm: VmName,
+    #[serde(serialize_with = "as_vm")]
+    pub vm: Object,
     /// Its ref in the pool.
     #[serde(rename = "ref")]
     pub reference: Ref<Vm>,
@@ -167,7 +168,7 @@ pub(super) fn foretell<'a>(
             for (_, vm) in plan.exported.iter().filter(|(_, vm)| !vm.is_control_domain) {
                 f.lose(*vm, &vm.name_label, None, clash.fault.told());
             }
-            Import::Undone(clash.clone())
+            Import::Undone(Box::new(clash.clone()))
         }
         None => {
             let exported = if f.whole { &plan.exported[..] } else { &[] };
@@ -305,7 +306,7 @@ fn replace(f: &mut Forecast<'_>, plan: &Plan<'_>) -> Vec<Replaced> {
     let mut replaced: Vec<_> = order
         .iter()
         .map(|replacement| Replaced {
-            vm: VmName::of(replacement.vm),
+            vm: object(replacement.reference, replacement.vm),
             reference: replacement.reference.clone(),
             version: replacement.vm.version,
             destroyed: replacement.destroyed,

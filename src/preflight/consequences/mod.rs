@@ -55,20 +55,17 @@ use serde::Serialize;
 use crate::error::Fault;
 use crate::model::Snapshot;
 
-pub use change::{Changes, MADE_AT_JOIN};
-pub use cpu::{Confined, Cpu, Feature, Features, Level};
-pub use forecast::{Gap, Loss};
-pub use host::{Cause, FieldChange, HostFate, HostOutcome};
-pub use import::{Clash, Import, VmName};
+pub use change::Changes;
+pub use cpu::{Confined, Cpu, CpuFeature, CpuFeatures, CpuLevel};
+pub use forecast::{Gap, LostValue};
+pub use host::{Cause, FieldChange, HostFate};
+pub use import::{Clash, Import};
 pub use interface::{Management, PifFate, PifOutcome};
 pub use machine::{Machines, Replaced, VifFate, VmFate, VmKind};
 pub use network::{LandedBy, Landing, NetworkFate, NetworkOutcome, Place};
 pub use settings::Inherited;
 pub use start::{AfterStart, BondCopy, SharedSr, VlanCopy};
-pub use storage::{Count, Outcome, PbdFate, SrFate, SrOutcome, VdiFate};
-
-/// The number of the shape in which [`Consequences`] are serialised.
-pub const SCHEMA: u32 = 1;
+pub use storage::{CopyOutcome, Count, PbdFate, SrFate, SrOutcome, VdiFate};
 
 /// The call that is about to be made.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +85,7 @@ pub(crate) struct Attempt {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Consequences {
-    /// The shape of the serialised form: [`SCHEMA`].
+    /// The shape of the serialised form: [`Self::SCHEMA`].
     pub schema: u32,
     /// The call.
     pub call: &'static str,
@@ -117,7 +114,7 @@ pub struct Consequences {
     /// The pool's CPU level.
     pub cpu: Option<Cpu>,
     /// What is lost without any error.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<LostValue>,
     /// Classes of which nothing comes along.
     ///
     /// This crate does not read what the joiner has of them.
@@ -207,9 +204,12 @@ fn turned_away(pool: &Snapshot) -> Option<Fault> {
 }
 
 impl Consequences {
+    /// The number of the shape in which consequences are serialised.
+    pub const SCHEMA: u32 = 1;
+
     fn none(attempt: &Attempt) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: Self::SCHEMA,
             call: if attempt.force { "pool.join_force" } else { "pool.join" },
             refusal: attempt.refusal.clone(),
             host: None,

@@ -241,7 +241,7 @@ impl Networks {
                 Some(there) => (LandedBy::Bridge, vec![there.clone()]),
                 None => {
                     let mut new = created(network);
-                    let task = super::change::MADE_AT_JOIN.to_owned();
+                    let task = super::Changes::MADE_AT_JOIN.to_owned();
                     new.other_config.insert("import_task".to_owned(), task);
                     self.add(f, joined(reference), new);
                     (LandedBy::Created, vec![joined(reference)])

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::change::{MADE_AT_JOIN, joined, place};
+use super::change::{Changes, joined, place};
 use super::forecast::Forecast;
 use super::import::{Plan, domain_type, power_state_after};
 use super::network::Landing;
@@ -102,8 +102,10 @@ fn imported(f: &Forecast<'_>, plan: &Plan<'_>, vm: &Vm) -> Vm {
     }
     new.other_config.remove("default_template");
     new.other_config.remove("grant_api_access");
-    new.other_config.entry("mac_seed".to_owned()).or_insert_with(|| MADE_AT_JOIN.to_owned());
-    new.other_config.insert("import_task".to_owned(), MADE_AT_JOIN.to_owned());
+    new.other_config
+        .entry("mac_seed".to_owned())
+        .or_insert_with(|| Changes::MADE_AT_JOIN.to_owned());
+    new.other_config.insert("import_task".to_owned(), Changes::MADE_AT_JOIN.to_owned());
     new.snapshot_of = Ref::null();
     if vm.is_a_snapshot {
         new.snapshot_of = copy_of(f, &vm.snapshot_of);

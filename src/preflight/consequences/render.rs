@@ -2,14 +2,15 @@
 
 use std::fmt::{self, Display};
 
-use super::host::{Cause, HostFate, HostOutcome};
+use super::host::{Cause, HostFate};
 use super::import::Import;
 use super::interface::{Management, PifFate, PifOutcome};
 use super::machine::{Machines, VifFate, VmFate, VmKind};
 use super::network::{LandedBy, Landing, NetworkFate, NetworkOutcome, Place};
-use super::storage::{Outcome, SrOutcome};
-use super::{AfterStart, Consequences, Cpu, Feature, Gap, Loss};
+use super::storage::{CopyOutcome, SrOutcome};
+use super::{AfterStart, Consequences, Cpu, CpuFeature, Gap, LostValue};
 use crate::actions::Side;
+use crate::error::Fault;
 use crate::model::PowerState;
 use crate::text::{plain, quoted};
 
@@ -110,27 +111,25 @@ impl Consequences {
             lines.add(format!("{} ({}): {outcome}", quoted(&sr.name_label), sr.r#type));
         }
         for pbd in self.pbds.iter().flatten() {
-            if let Outcome::Refused(fault) = &pbd.outcome {
-                let why =
-                    fault.as_ref().map(|fault| format!(" ({})", fault.told())).unwrap_or_default();
+            if let CopyOutcome::Refused(fault) = &pbd.outcome {
+                let why = why(fault.as_ref());
                 lines.add(format!("the PBD for {}: does not appear{why}", quoted(&pbd.sr)));
             }
         }
-        let of = |wanted: fn(&Outcome) -> bool| {
+        let of = |wanted: fn(&CopyOutcome) -> bool| {
             self.vdis.iter().flatten().filter(|vdi| wanted(&vdi.outcome)).count()
         };
         if self.vdis.as_ref().is_some_and(|vdis| !vdis.is_empty()) {
-            let appear = of(|outcome| *outcome == Outcome::Created);
+            let appear = of(|outcome| *outcome == CopyOutcome::Created);
             lines.add(format!("disks that appear: {appear}"));
-            let known = of(|outcome| *outcome == Outcome::Known);
+            let known = of(|outcome| *outcome == CopyOutcome::Known);
             if known > 0 {
                 lines.add(format!("disks that are in the pool already: {known}"));
             }
         }
         for vdi in self.vdis.iter().flatten() {
-            if let Outcome::Refused(fault) = &vdi.outcome {
-                let why =
-                    fault.as_ref().map(|fault| format!(" ({})", fault.told())).unwrap_or_default();
+            if let CopyOutcome::Refused(fault) = &vdi.outcome {
+                let why = why(fault.as_ref());
                 let taken = fault.as_ref().is_some_and(|f| f.code == "LOCATION_NOT_UNIQUE");
                 let what = if taken { "the pool's own takes its place" } else { "does not appear" };
                 lines.add(format!(
@@ -145,7 +144,7 @@ impl Consequences {
 
     fn loss_lines(&self) -> Lines {
         let mut lines = Lines::default();
-        for Loss { class, uuid, name, field, value } in &self.losses {
+        for LostValue { class, uuid, name, field, value } in &self.losses {
             let name = if name.is_empty() { uuid.to_string() } else { quoted(name).to_string() };
             lines.add(match (field, value.is_empty()) {
                 (Some(field), _) => format!("{class} {name}: {field} ({value})"),
@@ -209,17 +208,22 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// An error between brackets, if there is one.
+fn why(fault: Option<&Fault>) -> String {
+    fault.map(|fault| format!(" ({})", fault.told())).unwrap_or_default()
+}
+
 fn host(host: &HostFate) -> Lines {
     let mut lines = Lines::default();
     let (name, uuid) = (&host.name_label, &host.uuid);
     match &host.outcome {
-        HostOutcome::Created => lines.add(format!("{name} becomes a member, as {uuid}")),
-        HostOutcome::Known => {
+        CopyOutcome::Created => lines.add(format!("{name} becomes a member, as {uuid}")),
+        CopyOutcome::Known => {
             lines.add(format!("the pool has a record of this host, {name}, which stays as it is"));
         }
-        HostOutcome::Refused(fault) => {
-            let fault = fault.told();
-            lines.add(format!("the master refuses {name} ({fault}); the join goes on without it"));
+        CopyOutcome::Refused(fault) => {
+            let why = why(fault.as_ref());
+            lines.add(format!("the master refuses {name}{why}; the join goes on without it"));
         }
     }
     for change in &host.changes {
@@ -310,12 +314,11 @@ fn machines(machines: &Machines) -> Lines {
     let mut lines = Lines::default();
     if let Import::Undone(clash) = &machines.import {
         let with = clash.with.as_ref();
-        let with = with
-            .map(|vm| format!(" and the pool's {}", quoted(&vm.name_label)))
-            .unwrap_or_default();
+        let with =
+            with.map(|vm| format!(" and the pool's {}", quoted(&vm.name))).unwrap_or_default();
         lines.add(format!(
             "NO VM ARRIVES, because of {}{with}: {}; the join reports success all the same",
-            quoted(&clash.vm.name_label),
+            quoted(&clash.vm.name),
             clash.fault.told()
         ));
         if let Some(count) = machines.orphan_metrics.filter(|count| *count > 0) {
@@ -323,7 +326,7 @@ fn machines(machines: &Machines) -> Lines {
         }
     }
     for replaced in &machines.replaced {
-        let (name, uuid) = (quoted(&replaced.vm.name_label), &replaced.vm.uuid);
+        let (name, uuid) = (quoted(&replaced.vm.name), &replaced.vm.uuid);
         lines.add(match (replaced.destroyed, replaced.by_another) {
             (true, true) => format!("the pool's {name} ({uuid}) IS DESTROYED and replaced"),
             (true, false) => format!("the pool's {name} ({uuid}) IS DESTROYED, for nothing"),
@@ -384,7 +387,7 @@ fn vif_line(vif: &VifFate) -> String {
     format!("interface {} ({}) on {}: {there}", vif.device, vif.mac, quoted(&vif.network))
 }
 
-fn names(features: &[Feature]) -> String {
+fn names(features: &[CpuFeature]) -> String {
     features.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -410,18 +413,18 @@ fn cpu(cpu: &Cpu) -> Lines {
     if !cpu.levels.is_empty() && lines.0.is_empty() {
         lines.add("the pool's level stays");
     }
-    let why = |vendor_differs, missing: &[Feature]| match (vendor_differs, missing.is_empty()) {
+    let why = |vendor_differs, missing: &[CpuFeature]| match (vendor_differs, missing.is_empty()) {
         (true, _) => "another vendor".to_owned(),
         _ => format!("missing {}", names(missing)),
     };
     for vm in cpu.confined.iter().flatten() {
         let why = why(vm.vendor_differs, &vm.missing);
-        let (name, state) = (quoted(&vm.vm.name_label), &vm.power_state);
+        let (name, state) = (quoted(&vm.vm.name), &vm.power_state);
         lines.add(format!("{name} ({state}) cannot move to the host before a restart: {why}"));
     }
     for vm in cpu.bound.iter().flatten() {
         let why = why(vm.vendor_differs, &vm.missing);
-        let name = quoted(&vm.vm.name_label);
+        let name = quoted(&vm.vm.name);
         lines.add(format!("{name}, suspended, can resume on the host alone: {why}"));
     }
     lines

@@ -60,7 +60,7 @@ pub struct PbdFate {
     /// The name of the SR.
     pub sr: String,
     /// What becomes of it.
-    pub outcome: Outcome,
+    pub outcome: CopyOutcome,
 }
 
 /// What becomes of a disk.
@@ -74,14 +74,14 @@ pub struct VdiFate {
     /// The name of its SR.
     pub sr: String,
     /// What becomes of it.
-    pub outcome: Outcome,
+    pub outcome: CopyOutcome,
 }
 
 /// What becomes of an object that is copied as it is, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CopyOutcome {
     /// It appears in the pool.
     Created,
     /// The pool has it already.
@@ -170,7 +170,7 @@ pub(super) fn pbds(f: &mut Forecast<'_>) -> Option<Vec<PbdFate>> {
         let sr = joiner.sr.get(&pbd.SR);
         let name = sr.map_or_else(|| pbd.SR.to_string(), |sr| sr.name_label.clone());
         let outcome = if pool.pbd.by_uuid(&pbd.uuid).is_some() {
-            Outcome::Known
+            CopyOutcome::Known
         } else {
             match new_pbd(f, &host, pbd, &taken) {
                 Ok(new) => {
@@ -179,7 +179,7 @@ pub(super) fn pbds(f: &mut Forecast<'_>) -> Option<Vec<PbdFate>> {
                     if !pbd.other_config.is_empty() {
                         f.lose(pbd, &name, Some("other_config"), pbd.other_config.show());
                     }
-                    Outcome::Created
+                    CopyOutcome::Created
                 }
                 Err(fault) => {
                     f.swallowed.extend(fault.clone());
@@ -187,7 +187,7 @@ pub(super) fn pbds(f: &mut Forecast<'_>) -> Option<Vec<PbdFate>> {
                         let why = fault.as_ref().map(Fault::to_string).unwrap_or_default();
                         f.lose(pbd, &name, None, why);
                     }
-                    Outcome::Refused(fault)
+                    CopyOutcome::Refused(fault)
                 }
             }
         };
@@ -257,9 +257,9 @@ pub(super) fn vdis(f: &mut Forecast<'_>) -> Option<Vec<VdiFate>> {
         let name = sr.map_or_else(|| vdi.SR.to_string(), |sr| sr.name_label.clone());
         let place = f.srs.get(&vdi.SR).cloned();
         let outcome = match (sr, place) {
-            (None, _) => Outcome::Refused(None),
-            (Some(sr), None) => Outcome::Refused(Some(no_tools_sr(sr))),
-            _ if pool.vdi.by_uuid(&vdi.uuid).is_some() => Outcome::Known,
+            (None, _) => CopyOutcome::Refused(None),
+            (Some(sr), None) => CopyOutcome::Refused(Some(no_tools_sr(sr))),
+            _ if pool.vdi.by_uuid(&vdi.uuid).is_some() => CopyOutcome::Known,
             (_, Some(there)) => {
                 if locations.insert((there.clone(), &vdi.location)) {
                     if f.whole {
@@ -269,14 +269,14 @@ pub(super) fn vdis(f: &mut Forecast<'_>) -> Option<Vec<VdiFate>> {
                     if !vdi.tags.is_empty() {
                         f.lose(vdi, &vdi.name_label, Some("tags"), vdi.tags.show());
                     }
-                    Outcome::Created
+                    CopyOutcome::Created
                 } else {
                     let params = [there.to_string(), vdi.location.clone()];
-                    Outcome::Refused(Some(Fault::new("LOCATION_NOT_UNIQUE", params)))
+                    CopyOutcome::Refused(Some(Fault::new("LOCATION_NOT_UNIQUE", params)))
                 }
             }
         };
-        if let Outcome::Refused(Some(fault)) = &outcome {
+        if let CopyOutcome::Refused(Some(fault)) = &outcome {
             f.swallowed.push(fault.clone());
         }
         let (uuid, name_label) = (vdi.uuid.clone(), vdi.name_label.clone());

@@ -222,7 +222,7 @@ pub(super) fn failover_plan(
             Target::Host(host) => ("host", host.to_string()),
             Target::Error(code) => ("error_code", code.clone()),
         };
-        (vm.as_str(), Value::map([pair]))
+        (vm.text(), Value::map([pair]))
     });
     Ok(Value::map(told))
 }

@@ -78,7 +78,7 @@ pub(super) fn assert_can_evacuate(state: &State, call: &Call, host: &str) -> Res
 /// `host.get_vms_which_prevent_evacuation`.
 pub(super) fn obstacles(state: &State, call: &Call, host: &str) -> Result<Value, Fault> {
     let plan = plan(state.db(call.host)?, host)?;
-    let told = plan.obstacles.iter().map(|(vm, why)| (vm.as_str(), fault_value(why)));
+    let told = plan.obstacles.iter().map(|(vm, why)| (vm.text(), fault_value(why)));
     Ok(Value::map(told))
 }
 
@@ -103,18 +103,15 @@ pub(super) fn evacuate(state: &mut State, call: &Call, args: &Args) -> Answer {
         }
         match moves.next() {
             None => Progress::Done(Ok(Value::void())),
-            Some((vm, target)) => match vm::Migration::begin(
-                state,
-                call,
-                &vm.as_str().into(),
-                &target.as_str().into(),
-            ) {
-                Ok(migration) => {
-                    current = Some(migration);
-                    Progress::Sleep(state.timings.migrate)
+            Some((vm, target)) => {
+                match vm::Migration::begin(state, call, &vm.text().into(), &target.text().into()) {
+                    Ok(migration) => {
+                        current = Some(migration);
+                        Progress::Sleep(state.timings.migrate)
+                    }
+                    Err(fault) => Progress::Done(Err(fault)),
                 }
-                Err(fault) => Progress::Done(Err(fault)),
-            },
+            }
         }
     }))
 }

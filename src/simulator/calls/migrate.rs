@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::clone::copy;
 use super::operations;
 use super::vm::{check, guest_values, remove};
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::arguments::Args;
 use crate::simulator::database::{Database, Ref, Value};
-use crate::simulator::state::{Answer, Call, HostId, HostRole, Progress, State};
+use crate::simulator::state::{Answer, Call, HostId, Progress, State};
 
 /// What the sender needs to know about the pool that receives (`xapi_host.ml`).
 pub(super) fn receive(

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::database::Value;
-use crate::simulator::state::{Answer, Call, HostId, HostRole, State, is_master, seconds_between};
+use crate::simulator::state::{Answer, Call, HostId, State, is_master, seconds_between};
 
 /// `session.logout`.
 pub(super) fn log_out(state: &mut State, call: &Call) -> Answer {
@@ -105,7 +106,7 @@ pub(in crate::simulator) fn log_in(
     password: &str,
     originator: &str,
 ) -> Answer {
-    if let HostRole::Slave { master } = &state.host(call.host).role {
+    if let HostRole::Slave(master) = &state.host(call.host).role {
         return Answer::fault("HOST_IS_SLAVE", [master.clone()]);
     }
     match authenticate(state, call.host, user, password) {

@@ -17,7 +17,8 @@ mod value;
 
 pub use row::Row;
 pub use store::Database;
-pub use value::{NULL_REF, Value};
+pub(super) use value::NULL_REF;
+pub use value::Value;
 
 pub(super) use change::{Change, Operation};
 pub(super) use reference::Ref;

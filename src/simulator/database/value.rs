@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::types::Type;
 
 /// A ref that names no object.
-pub const NULL_REF: &str = "OpaqueRef:NULL";
+pub(in crate::simulator) const NULL_REF: &str = "OpaqueRef:NULL";
 
 /// A value of XAPI's datamodel.
 ///

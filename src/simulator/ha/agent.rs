@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::pools::{Agent, Place};
 use super::restart;
+use crate::election::HostRole;
 use crate::election::lock::Proposal;
 use crate::simulator::life;
-use crate::simulator::state::{HostId, HostRole, Power, State};
+use crate::simulator::state::{HostId, Power, State};
 
 /// A daemon could not start; it is tried again (`xapi_ha.ml:1046-1111`).
 pub(super) fn retry(state: &mut State, place: Place) {
@@ -27,7 +28,7 @@ pub(super) fn turn(state: &mut State, place: Place) {
             }
             if pool.daemons.online(place.host).is_some() {
                 match state.host(id).configured.clone() {
-                    HostRole::Slave { master } if is_master(state, place, &master) => {
+                    HostRole::Slave(master) if is_master(state, place, &master) => {
                         admit(state, place, id);
                     }
                     HostRole::Broken => admit(state, place, id),
@@ -41,7 +42,7 @@ pub(super) fn turn(state: &mut State, place: Place) {
             if state.host(id).power == Power::Running {
                 match state.host(id).role.clone() {
                     HostRole::Master => restart::duties(state, place, id),
-                    HostRole::Slave { master } if !is_master(state, place, &master) => {
+                    HostRole::Slave(master) if !is_master(state, place, &master) => {
                         race(state, place, false);
                     }
                     _ => {}
@@ -102,9 +103,7 @@ fn go_on_racing(state: &mut State, place: Place, id: HostId, at_gate: bool, retr
             HostRole::Master
         }
         Proposal::None | Proposal::Refused => match living_master(state, place) {
-            Some(master) if master != id => {
-                HostRole::Slave { master: state.host(master).address.clone() }
-            }
+            Some(master) if master != id => HostRole::Slave(state.host(master).address.clone()),
             _ if state.now >= retry_at => return race(state, place, at_gate),
             _ => return,
         },

@@ -2,10 +2,11 @@
 
 use super::pools::Agent;
 use super::redo;
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::calls::vm;
 use crate::simulator::database::Ref;
-use crate::simulator::state::{Call, HostId, HostRole, Power, State};
+use crate::simulator::state::{Call, HostId, Power, State};
 
 /// Whether a host takes HA for enabled, if it was ever begun in its pool.
 pub(in crate::simulator) fn is_armed(state: &State, id: HostId) -> Option<bool> {

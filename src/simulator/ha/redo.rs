@@ -3,8 +3,9 @@
 //! Every write of the master goes there as long as it reaches the storage; so the copy is that of
 //! the moment when it died or lost the storage, which is when it is taken here.
 
+use crate::election::HostRole;
 use crate::simulator::database::Database;
-use crate::simulator::state::{HostId, HostRole, State};
+use crate::simulator::state::{HostId, State};
 
 /// Brings the copy up to date, if this is a master that reaches the storage.
 pub(super) fn sync(state: &mut State, id: HostId) {

@@ -119,8 +119,8 @@ fn start_group(state: &mut State, place: Place, call: Call, mut groups: VecDeque
             return;
         }
         for start in &group.starts {
-            let host = start.host.as_ref().map(|host| Ref::from(host.as_str()));
-            let vm = Ref::from(start.vm.as_str());
+            let host = start.host.as_ref().map(|host| Ref::from(host.text()));
+            let vm = Ref::from(start.vm.text());
             if vm::start_now(state, &call, &vm, host).is_err() {
                 let uuid = state.db(call.host).map(|database| database.text("VM", &vm, "uuid"));
                 let uuid = uuid.unwrap_or_default();

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::member::level_cpus;
 use super::operation::{self, Turn};
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::calls::{storage, vm};
 use crate::simulator::database::{Database, Ref, Value};
 use crate::simulator::life;
-use crate::simulator::state::{
-    Answer, Call, FORWARDING_PATIENCE, HostId, HostRole, Power, Progress, State,
-};
+use crate::simulator::state::{Answer, Call, FORWARDING_PATIENCE, HostId, Power, Progress, State};
 use crate::simulator::world::PoolSpec;
 
 /// Makes a member a host of its own again. It is told so at once, and reinstalls itself when the

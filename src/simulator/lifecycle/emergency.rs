@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::database::{Ref, Value};
-use crate::simulator::state::{Answer, HostId, HostRole, Progress, State};
+use crate::simulator::state::{Answer, HostId, Progress, State};
 use crate::simulator::{ha, life};
 
 /// Makes a host the master of what its last copy of the database says, at its next start.
@@ -32,7 +33,7 @@ pub(in crate::simulator) fn reset_master(
         Fault::new("INTERNAL_ERROR", [format!("Couldn't resolve hostname: {address}")])
     })?;
     let fuse = state.timings.fuse;
-    let role = HostRole::Slave { master };
+    let role = HostRole::Slave(master);
     if state.host(host).role != role {
         state.host_mut(host).configured = role;
         life::restart_toolstack(state, host, fuse);

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::operation::{self, Turn};
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::calls::pool;
 use crate::simulator::database::{EPOCH, Ref, Value};
 use crate::simulator::life;
-use crate::simulator::state::{
-    Answer, Call, FORWARDING_PATIENCE, HostId, HostRole, Progress, State, date,
-};
+use crate::simulator::state::{Answer, Call, FORWARDING_PATIENCE, HostId, Progress, State, date};
 
 /// Hands the pool over to another host: the answer comes long before the hosts change their roles.
 pub(in crate::simulator) fn designate(target: &str) -> Answer {
@@ -224,7 +223,7 @@ pub(in crate::simulator) fn commit(
     machine.configured = if machine.address == address {
         HostRole::Master
     } else {
-        HostRole::Slave { master: address.to_owned() }
+        HostRole::Slave(address.to_owned())
     };
     life::restart_toolstack(state, host, fuse);
     Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::operation::{self, Turn};
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::model::Snapshot;
 use crate::preflight::{Edition, Editions, Options, RULES, evaluate};
@@ -15,7 +16,7 @@ use crate::simulator::calls::{session, storage, task};
 use crate::simulator::database::{Database, Ref, Row, Value};
 use crate::simulator::join::Merge;
 use crate::simulator::life;
-use crate::simulator::state::{Answer, Call, HostId, HostRole, Job, Power, Progress, State};
+use crate::simulator::state::{Answer, Call, HostId, Job, Power, Progress, State};
 
 /// Makes the host that is asked a member of the pool of the master at an address.
 pub(in crate::simulator) fn join(call: &Call, args: &Args) -> Answer {
@@ -295,7 +296,7 @@ impl Join {
         host.pool_secret = secret;
         host.backup = backup;
         host.is_new_member = true;
-        host.configured = HostRole::Slave { master: address };
+        host.configured = HostRole::Slave(address);
         life::restart_toolstack(state, joiner, fuse);
         Ok(())
     }

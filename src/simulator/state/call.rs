@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{HostId, HostRole, State};
+use super::{HostId, State};
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::database::{Ref, Value};
 

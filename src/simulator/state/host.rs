@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::legacy::Legacy;
+use crate::election::HostRole;
 use crate::error::Fault;
 use crate::simulator::database::{Database, Ref};
 use crate::simulator::release::Release;
@@ -79,19 +80,4 @@ pub(in crate::simulator) enum Power {
     Running,
     /// The machine without xapi: connections are refused.
     Stopped,
-}
-
-/// What a host takes itself for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HostRole {
-    /// It does not know: `pool.conf` says `broken`.
-    Broken,
-    /// The master of its pool.
-    Master,
-    /// A member of a pool.
-    Slave {
-        /// The master's address, as `pool.conf` has it.
-        master: String,
-    },
 }

@@ -10,7 +10,6 @@ mod real_time;
 mod timings;
 
 pub use faults::{Injection, Peer, Trouble};
-pub use host::HostRole;
 pub use timings::Timings;
 
 pub(super) use call::{Answer, Call, FORWARDING_PATIENCE, Job, Progress, is_master, on_host};
@@ -27,6 +26,7 @@ use std::time::Duration;
 use self::faults::Links;
 use super::database::{Database, Ref};
 use super::ha::Ha;
+use crate::election::HostRole;
 use crate::error::Fault;
 
 /// Everything in a world, behind its lock.
@@ -197,7 +197,7 @@ impl State {
     pub(super) fn home(&self, id: HostId) -> Option<HostId> {
         match &self.host(id).role {
             HostRole::Master => Some(id),
-            HostRole::Slave { master } => {
+            HostRole::Slave(master) => {
                 let master = self.find(master)?;
                 let home = self.host(master);
                 (home.role == HostRole::Master && home.database.is_some() && self.talks(id, master))

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::World;
 use super::spec::PoolSpec;
+use crate::election::HostRole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::simulator::calls::operations;
 use crate::simulator::database::Database;
 use crate::simulator::housekeeping;
-use crate::simulator::state::{Host, HostRole, Power, State, Timings};
+use crate::simulator::state::{Host, Power, State, Timings};
 
 /// A world in the making: pools, one by one, then [`build`](Self::build).
 ///
@@ -158,11 +159,8 @@ fn add_pool(state: &mut State, mut database: Database, password: &str) -> Result
     let records: Vec<_> = database.refs("host").into_iter().rev().collect();
     for record in records {
         let Some(row) = database.object("host", &record) else { continue };
-        let role = if record == master {
-            HostRole::Master
-        } else {
-            HostRole::Slave { master: address.clone() }
-        };
+        let role =
+            if record == master { HostRole::Master } else { HostRole::Slave(address.clone()) };
         let (hostname, uuid) = (row.text("hostname"), row.text("uuid"));
         if record != master && state.hosts.iter().any(|host| host.uuid == uuid) {
             continue;

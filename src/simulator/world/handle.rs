@@ -6,11 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::scene::{Scene, unknown};
+use crate::election::HostRole;
 use crate::error::{Fault, Result};
 use crate::simulator::calls;
 use crate::simulator::database::Database;
 use crate::simulator::ha::{self, Fenced, HaState};
-use crate::simulator::state::{Host, HostId, HostRole, Injection, Power, RealTime, State};
+use crate::simulator::state::{Host, HostId, Injection, Power, RealTime, State};
 use crate::transport::Cancel;
 
 /// Hosts that answer XAPI calls, in memory.

@@ -15,7 +15,7 @@ impl Http {
     /// With any other trust there is nothing to remember.
     ///
     /// ```no_run
-    /// # fn example(http: xcp_pool::transport::Http, pool: xcp_pool::client::Client) -> xcp_pool::error::Result<()> {
+    /// # fn example(http: xcp_pool::transport::Http, pool: xcp_pool::client::Client) -> xcp_pool::Result<()> {
     /// use xcp_pool::client::Scope;
     ///
     /// http.remember_members(&pool.snapshot(Scope::Preflight)?, 443)?;

@@ -42,7 +42,7 @@ use crate::wire::MAX_REQUEST;
 /// use std::time::Duration;
 /// use xcp_pool::transport::{Http, Trust};
 ///
-/// # fn example() -> xcp_pool::error::Result<()> {
+/// # fn example() -> xcp_pool::Result<()> {
 /// let pin = "SHA256:4B:8F:…".parse()?;
 /// let http = Http::builder()
 ///     .trust(Trust::pins([pin]))

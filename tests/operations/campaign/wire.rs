@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use xcp_pool::error::{Error, ErrorKind, Result};
-use xcp_pool::simulator::{HostRole, Injection, Peer, Trouble, World, WorldTransport};
+use xcp_pool::election::HostRole;
+use xcp_pool::simulator::{Injection, Peer, Trouble, World, WorldTransport};
 use xcp_pool::transport::{Body, Cancel, Clock, Request, Transport};
+use xcp_pool::{Error, ErrorKind, Result};
 
 use super::cases::Case;
 use super::words::{Names, complaints};

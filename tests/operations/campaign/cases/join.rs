@@ -76,8 +76,7 @@ impl Case for Join {
             caller.ended(operations::join(
                 &pool,
                 &joiner,
-                &self.plan,
-                &self.consent,
+                self.plan.with_consent(&self.consent),
                 &mut control(caller),
             ))
         };
@@ -185,16 +184,10 @@ impl Case for JoinMany {
         let run = || {
             let pool = connect(caller, "10.0.0.1")?;
             let (ignite, ember) = (connect(caller, "10.0.0.2")?, connect(caller, "10.0.0.3")?);
-            let mut control = control(caller);
-            let (joiners, stop) = ([&ignite, &ember], OnFailure::Stop);
-            caller.ended(operations::join_many(
-                &pool,
-                &joiners,
-                &self.joins,
-                &consent,
-                stop,
-                &mut control,
-            ))
+            let mut control = control(caller).on_failure(OnFailure::Stop);
+            let joiners = [&ignite, &ember];
+            let agreed = self.joins.with_consent(&consent);
+            caller.ended(operations::join_many(&pool, &joiners, agreed, &mut control))
         };
         match run() {
             Err(error) => Said::Failed(error.to_string()),

@@ -144,7 +144,7 @@ impl Recover {
     }
 
     /// Confirms what is true, as somebody who goes and looks.
-    fn confirm(&self, evidence: &mut Evidence) -> Result<()> {
+    fn confirm(&self, evidence: &mut PoolEvidence) -> Result<()> {
         let decision = election::emergency(&self.last, evidence)?;
         let is_true = |open: &Confirmation| match open {
             Confirmation::OldMasterIsOff { .. } => !self.is_alive,
@@ -161,7 +161,7 @@ impl Recover {
     fn plan(&mut self, caller: &Caller) -> Result<Option<Plan>> {
         let diagnosis = operations::diagnose(&self.members(caller))?;
         let master = diagnosis.hosts.iter().find(|host| {
-            host.said.role == Some(election::Role::Master) && host.belongs != Some(false)
+            host.said.role == Some(election::HostRole::Master) && host.belongs != Some(false)
         });
         if let Some(master) = master {
             let uuid = master.uuid.clone().unwrap_or_default();
@@ -186,8 +186,8 @@ impl Recover {
             true => Consent::to(&plan, plan.losses_digest())?,
             false => Consent::to_nothing(),
         };
-        let outcome =
-            operations::recover(&self.members(caller), &plan, &consent, &mut control(caller));
+        let agreed = plan.with_consent(&consent);
+        let outcome = operations::recover(&self.members(caller), agreed, &mut control(caller));
         let outcome = caller.ended(outcome)?;
         Ok(match outcome {
             Outcome::Done(recovered) => {

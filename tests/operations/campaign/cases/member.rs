@@ -61,7 +61,8 @@ impl Case for Eject {
         let consent = Consent::to(&self.plan, self.plan.losses_digest()).unwrap();
         let run = || {
             let pool = connect(caller, "10.0.0.1")?;
-            caller.ended(operations::eject(&pool, &self.plan, &consent, &mut control(caller)))
+            let agreed = self.plan.with_consent(&consent);
+            caller.ended(operations::eject(&pool, agreed, &mut control(caller)))
         };
         said(run())
     }

@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use xcp_pool::Result;
 use xcp_pool::client::{Client, Credentials, Scope};
-use xcp_pool::election::{self, Confirmation, Evidence};
-use xcp_pool::error::Result;
+use xcp_pool::election::{self, Confirmation, HostRole, PoolEvidence};
 use xcp_pool::model::{Host, Ref, Snapshot};
 use xcp_pool::operations::{self, Control, Members, OnFailure, Outcome};
 use xcp_pool::plan::{self, Choices, Consent, Joins, Plan};
 use xcp_pool::preflight::{self, Options};
 use xcp_pool::simulator::database::Database;
-use xcp_pool::simulator::{HostRole, PoolSpec, Release, VmSpec, World};
+use xcp_pool::simulator::{PoolSpec, Release, VmSpec, World};
 
 use super::Said;
 use super::wire::{Caller, Guard};
@@ -141,7 +141,7 @@ fn said<T: std::fmt::Display>(result: Result<Outcome<T>>) -> Said {
 }
 
 fn slave_of(address: &str) -> Option<HostRole> {
-    Some(HostRole::Slave { master: address.to_owned() })
+    Some(HostRole::Slave(address.to_owned()))
 }
 
 fn has(database: &Database, uuid: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Packing VMs onto hosts: held against recorded answers of the server's packer.
 
+use super::binpack::{Heuristic, Packing, Verdict};
 use serde::Deserialize;
-use xcp_pool::failover::binpack::{Heuristic, Packing, Verdict};
 
 #[derive(Deserialize)]
 struct Vector {
@@ -42,7 +42,7 @@ impl Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let text = include_str!("../data/oracle/binpack-vectors.jsonl");
+    let text = include_str!("../../tests/data/oracle/binpack-vectors.jsonl");
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

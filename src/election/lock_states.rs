@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use xcp_pool::election::HostSet;
-use xcp_pool::election::lock::{Block, MasterLock, Proposal};
+use super::HostSet;
+use super::lock::{Block, MasterLock, Proposal};
 
 /// The state file, writes on their way to it, and every host's side of the lock.
 #[derive(Clone, PartialEq, Eq, Hash)]

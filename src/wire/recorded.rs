@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::{Error, ErrorKind, Fault};
+use crate::model::{Host, Pool, Ref, Snapshot, Task, TaskStatus, Timestamp};
+use crate::wire::body::Body;
+use crate::wire::{Batch, Event, Reply, decode, decode_task_result};
 use serde::Deserialize;
 use serde_json::Value;
-use xcp_pool::model::{Host, Pool, Ref, Snapshot, Task, TaskStatus, Timestamp};
-use xcp_pool::wire::{Batch, Change, Reply, Source, decode, decode_task_result};
-use xcp_pool::{Error, ErrorKind, Fault};
 
 struct Exchange {
     name: String,
@@ -55,9 +56,9 @@ struct Message {
     timestamp: Timestamp,
 }
 
-fn events(body: &[u8], snapshot: &mut Snapshot) -> Result<(Batch, Vec<Change>), Error> {
+fn events(body: &[u8], snapshot: &mut Snapshot) -> Result<(Batch, Vec<Event>), Error> {
     let mut changes = Vec::new();
-    let reply = Reply::new(Source::Bytes(body.to_vec()), u64::MAX);
+    let reply = Reply::new(Body::Bytes(body.to_vec()), u64::MAX);
     let batch = reply.events(snapshot, |change| changes.push(change))?;
     Ok((batch, changes))
 }
@@ -220,9 +221,8 @@ fn recorded_events_keep_a_snapshot_up_to_date() {
 /// How many events of a batch are of classes that the model leaves out.
 fn unmodelled(body: &str) -> usize {
     let reply: Value = serde_json::from_str(body).unwrap();
-    let is_modelled = |event: &&Value| {
-        xcp_pool::model::Class::from_name(event["class"].as_str().unwrap()).is_none()
-    };
+    let is_modelled =
+        |event: &&Value| crate::model::Class::from_name(event["class"].as_str().unwrap()).is_none();
     reply["result"]["events"].as_array().unwrap().iter().filter(is_modelled).count()
 }
 
