@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::since::{has_class, has_field};
 use super::snapshot::with_class;
 use super::*;
 
@@ -10,12 +11,17 @@ impl Snapshot {
     ///
     /// Missing fields get the datamodel's default or the empty value of their type, missing uuids
     /// the text after `OpaqueRef:`, the many-sides of relations (`host.PIFs`, `Bond.slaves`,
-    /// `host.updates`, …) what follows from their one-sides, and every class counts as covered.
-    /// Records of real servers need none of this, and what is completed is invented: a preflight on
-    /// it knows only what was written down.
+    /// `host.updates`, …) what follows from their one-sides, and every class counts as covered. If
+    /// the master states its release, what that release does not have stays missing. Records of
+    /// real servers need none of this, and what is completed is invented: a preflight on it knows
+    /// only what was written down.
     pub fn complete(&mut self) {
+        let release = match self.master() {
+            Ok((_, master)) => master.release(),
+            Err(_) => self.host.records().find_map(Host::release),
+        };
         for class in Class::ALL {
-            with_class!(*class, T => complete_table::<T>(self));
+            with_class!(*class, T => complete_table::<T>(self, release.as_ref()));
         }
         self.relate();
     }
@@ -136,14 +142,23 @@ impl Snapshot {
     }
 }
 
-fn complete_table<T: Record>(snapshot: &mut Snapshot) {
+fn complete_table<T: Record>(snapshot: &mut Snapshot, release: Option<&Version>) {
+    if release.is_some_and(|release| !has_class(release, T::CLASS)) {
+        return;
+    }
+    let mut lacking = Absent::default();
+    for (n, field) in T::FIELDS.iter().enumerate() {
+        if release.is_some_and(|release| !has_field(release, T::CLASS, field)) {
+            lacking.insert(n);
+        }
+    }
     let table = T::table_mut(snapshot);
     table.cover();
     let refs: Vec<_> = table.refs().cloned().collect();
     for reference in refs {
         if let Some(mut record) = table.remove(&reference) {
             let unnamed = !record.has("uuid");
-            record.complete();
+            record.complete_but(lacking);
             if unnamed {
                 record.set_uuid(Uuid::new(&reference.short()));
             }

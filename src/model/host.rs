@@ -149,6 +149,17 @@ impl Host {
     pub fn xapi_version(&self) -> Option<super::Version> {
         self.software("xapi_build").or_else(|| self.software("xapi"))?.parse().ok()
     }
+
+    /// The release that decides what the host's server has and does.
+    ///
+    /// 8.2 and older say "1.20" or less, whatever they are; they are taken for 1.249.
+    pub(crate) fn release(&self) -> Option<super::Version> {
+        let stated = self.xapi_version()?;
+        match stated.parts() {
+            [1, minor, ..] if *minor <= 20 => Some(super::Version::of(1, 249)),
+            _ => Some(stated),
+        }
+    }
 }
 
 impl Network {

@@ -12,6 +12,7 @@ mod ident;
 mod object;
 mod overview;
 mod record;
+mod since;
 mod snapshot;
 mod table;
 mod timestamp;
@@ -37,6 +38,7 @@ pub(crate) use object::{
 pub use overview::Overview;
 pub use pool::{Cluster, ClusterHost, Pool, Task};
 pub use record::{Absent, Record};
+pub(crate) use since::newer_than_8_2;
 pub(crate) use snapshot::with_class;
 pub use snapshot::{Class, Problem, Snapshot, fields};
 pub use storage::{Pbd, Sm, Sr, Vbd, Vdi};

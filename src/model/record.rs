@@ -22,8 +22,13 @@ pub trait Record: Clone + Default + fmt::Debug + PartialEq + Sized + 'static {
     /// Which known fields the source did not have.
     fn absent(&self) -> Absent;
 
+    /// Gives each absent field its default, but for those that are to stay absent.
+    fn complete_but(&mut self, lacking: Absent);
+
     /// Gives each absent field the datamodel's default, or the empty value of its type.
-    fn complete(&mut self);
+    fn complete(&mut self) {
+        self.complete_but(Absent::default());
+    }
 
     /// The table of this class in a snapshot.
     fn table(snapshot: &Snapshot) -> &Table<Self>;
@@ -67,6 +72,11 @@ impl Absent {
     /// The fields as bits, the first lowest, to ask for several at once.
     pub(crate) const fn bits(self) -> u128 {
         self.0
+    }
+
+    /// The fields that both have.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     pub(crate) fn insert(&mut self, n: usize) {
@@ -182,7 +192,7 @@ macro_rules! record {
                 self.absent
             }
 
-            fn complete(&mut self) {
+            fn complete_but(&mut self, lacking: $crate::model::Absent) {
                 #[allow(
                     non_camel_case_types,
                     clippy::upper_case_acronyms,
@@ -190,11 +200,13 @@ macro_rules! record {
                 )]
                 enum Field { $($field),* }
                 $(
-                    if self.absent.contains(Field::$field as usize) {
+                    if self.absent.contains(Field::$field as usize)
+                        && !lacking.contains(Field::$field as usize)
+                    {
                         self.$field = $crate::model::record::default_of!($ty $(, $default)?);
                     }
                 )*
-                self.absent = $crate::model::Absent::default();
+                self.absent = self.absent.and(lacking);
             }
 
             fn table(snapshot: &$crate::model::Snapshot) -> &$crate::model::Table<Self> {

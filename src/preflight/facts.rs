@@ -4,7 +4,7 @@ use super::options::{Evidence, Options};
 use super::set::Preflight;
 use crate::actions::Side;
 use crate::model::Snapshot;
-use crate::rules::{Finding, Rule, Sees, View};
+use crate::rules::{Finding, Rule, Sees, Since, View};
 
 /// A rule of a join with what runs it.
 pub(super) type Check = crate::rules::Check<Preflight>;
@@ -35,6 +35,11 @@ impl<'a> Facts<'a> {
             evidence,
             documented: policy.is_documented(),
         }
+    }
+
+    /// Whether the joiner checks as this release and newer ones do; so if its release is not known.
+    pub(super) fn checks_as_of(&self, since: Since) -> bool {
+        self.joiner.is_as_of(since)
     }
 
     /// A finding of the rule: its defaults, and this message.

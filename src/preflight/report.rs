@@ -185,8 +185,27 @@ impl Report {
         if let Some(fault) = self.predicted_fault() {
             let _ = write!(text, "\n`{}` would answer `{fault}`.\n", self.call());
         }
+        if let Some(cause) = self.cause_in_versions() {
+            let _ = write!(text, "\nWhat is behind it: {}.\n", cause.message);
+        }
         push_markdown(&mut text, self.findings());
         text
+    }
+
+    /// What tells that the versions differ, where the server stumbles on that before it compares them.
+    fn cause_in_versions(&self) -> Option<&Finding> {
+        const STUMBLES: [&str; 2] = ["MESSAGE_METHOD_UNKNOWN", "INTERNAL_ERROR"];
+        const VERSIONS: [&str; 4] = [
+            "platform-differs",
+            "software-version-differs",
+            "api-version-differs",
+            "db-schema-differs",
+        ];
+        let fault = self.predicted_fault()?;
+        let mut findings = self.findings().iter();
+        findings
+            .find(|finding| VERSIONS.iter().any(|rule| finding.rule == *rule))
+            .filter(|_| STUMBLES.contains(&fault.code.as_str()))
     }
 
     fn call(&self) -> &'static str {
@@ -235,6 +254,9 @@ impl fmt::Display for Report {
         write!(f, "{}", self.verdict())?;
         if let Some(fault) = self.predicted_fault() {
             write!(f, ": {} would answer {fault}", self.call())?;
+        }
+        if let Some(cause) = self.cause_in_versions() {
+            write!(f, "; {}", cause.message)?;
         }
         write_findings(self.findings(), f)
     }

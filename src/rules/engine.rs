@@ -109,20 +109,42 @@ pub(crate) fn evaluate<S: Evaluate>(world: S::World<'_>, policy: &Policy<S>) -> 
         let facts = S::facts(world, rule);
         let server = facts.view(S::CHECKED_BY);
         let start = findings.len();
-        let unchecked = release
-            .as_ref()
-            .filter(|release| rule.check.is_some() && !runs(rule, release, &server));
-        if is_readable(rule, &facts, &absent, unchecked.is_none(), &mut findings) {
+        let unchecked =
+            release.as_ref().filter(|_| rule.check.is_some() && !server.is_as_of(rule.since));
+        let checked_by = Checker { server, runs: unchecked.is_none() };
+        if is_readable(rule, &facts, &absent, checked_by, &mut findings) {
             conclude(rule, run(&facts, &mut Found { findings: &mut findings }), &mut findings);
         }
         if let Some(release) = unchecked {
             not_checked(rule, release, server.whose(), &mut findings[start..]);
         }
+        let check = match rule.formerly {
+            Some((name, renamed)) if !server.is_as_of(renamed) => Some(name),
+            _ => rule.check,
+        };
+        findings[start..].iter_mut().for_each(|finding| finding.xapi_check = check);
         only_first_fault(&mut findings, start);
-        checking &= !rule.ends_checks || findings.len() == start;
+        checking &= !rule.ends_checks || unchecked.is_some() || findings.len() == start;
     }
     policy.apply(&mut findings);
     findings
+}
+
+/// The server that makes the check of a rule, or does not.
+#[derive(Clone, Copy)]
+struct Checker<'a> {
+    server: View<'a>,
+    runs: bool,
+}
+
+impl Checker<'_> {
+    /// Whether its check looks at this: it may be younger than what the rule reads today, or older
+    /// than what it read once.
+    fn reads(&self, rule: &Rule, reads: &Reads) -> bool {
+        rule.check.is_none()
+            || (reads.since <= rule.since || self.server.is_as_of(reads.since))
+                && reads.until.is_none_or(|until| !self.server.is_as_of(until))
+    }
 }
 
 /// Looks whether what a rule reads is there, and tells what is missing; whether the rule can run.
@@ -132,21 +154,26 @@ fn is_readable<'a>(
     rule: &'static Rule,
     facts: &impl Sees<'a>,
     absent: &Absences,
-    will_run: bool,
+    checker: Checker<'_>,
     out: &mut Vec<Finding>,
 ) -> bool {
     let mut missing = Vec::new();
     let mut whole = true;
-    for reads in rule.reads {
+    for reads in rule.reads.iter().filter(|reads| checker.reads(rule, reads)) {
         let view = facts.view(reads.side);
         let before = missing.len();
         lacking(reads, &view, absent, &mut missing);
         if missing.len() == before {
             continue;
         }
+        let checks = checker.runs && rule.check.is_some();
         let too_old = view.release().is_some_and(|release| !reads.since.is_in(&release));
-        if too_old && !(will_run && rule.check.is_some()) {
+        if too_old && !checks {
             return false;
+        }
+        if checks && view.lacks_call(reads) {
+            missing.truncate(before);
+            continue;
         }
         whole &= reads.records == Which::Each;
     }
@@ -178,25 +205,6 @@ const MOST_OBJECTS: usize = 20;
 
 fn unknown(rule: &'static Rule, why: &str) -> Finding {
     Finding { severity: Severity::Unknown, ..Finding::new(rule, format!("not known: {why}")) }
-}
-
-/// Whether the server has the check of a rule.
-///
-/// Its release says so; or, within one major release, its records do, since packagers take changes
-/// in without taking the number: who has the field that came with the check has the check.
-fn runs(rule: &Rule, release: &Version, server: &View<'_>) -> bool {
-    let has_its_fields = |reads: &Reads| {
-        let bits = field_bits(reads.class, reads.fields);
-        with_class!(reads.class, T => {
-            let mut records = server.snapshot.table::<T>().records().peekable();
-            records.peek().is_some() && records.all(|record| record.absent().bits() & bits == 0)
-        })
-    };
-    rule.since.is_in(release)
-        || rule.since.major() == release.major()
-            && rule.reads.iter().any(|reads| {
-                reads.side == server.side && reads.since == rule.since && has_its_fields(reads)
-            })
 }
 
 /// The server lets pass what newer ones refuse: the reason why they do remains.

@@ -112,6 +112,12 @@ impl Finding {
         lines
     }
 
+    /// That what the checks of XAPI's will do is not known.
+    pub(crate) fn open(mut self) -> Self {
+        (self.severity, self.binding) = (Severity::Unknown, true);
+        self
+    }
+
     /// The error that the rule names, without parameters.
     pub(crate) fn refused(mut self) -> Self {
         self.fault = self.rule.rule().error.map(Fault::bare);

@@ -21,8 +21,14 @@ pub struct Reads {
     pub fields: &'static [&'static str],
     /// The release of XAPI that brought the youngest of the fields.
     ///
-    /// Older sides are not asked.
+    /// Checks of older ones do not read them, and older sides are not asked.
     pub since: Since,
+    /// The release of XAPI whose check no longer reads them, where there is one.
+    pub until: Option<Since>,
+    /// Whether the check asks for the field by a call of its own.
+    ///
+    /// An older side does not know that call, and refuses it.
+    pub by_call: bool,
 }
 
 /// Of which records of a class a rule reads fields.
@@ -46,7 +52,15 @@ impl Reads {
         records: Which,
         fields: &'static [&'static str],
     ) -> Self {
-        Self { side: Side::Joiner, class, records, fields, since: Since::ALWAYS }
+        Self {
+            side: Side::Joiner,
+            class,
+            records,
+            fields,
+            since: Since::ALWAYS,
+            until: None,
+            by_call: false,
+        }
     }
 
     pub(crate) const fn pool(
@@ -54,11 +68,29 @@ impl Reads {
         records: Which,
         fields: &'static [&'static str],
     ) -> Self {
-        Self { side: Side::Pool, class, records, fields, since: Since::ALWAYS }
+        Self {
+            side: Side::Pool,
+            class,
+            records,
+            fields,
+            since: Since::ALWAYS,
+            until: None,
+            by_call: false,
+        }
     }
 
     pub(crate) const fn since(mut self, major: u64, minor: u64, patch: u64) -> Self {
         self.since = Since::of(major, minor, patch);
+        self
+    }
+
+    pub(crate) const fn until(mut self, major: u64, minor: u64, patch: u64) -> Self {
+        self.until = Some(Since::of(major, minor, patch));
+        self
+    }
+
+    pub(crate) const fn by_call(mut self) -> Self {
+        self.by_call = true;
         self
     }
 }

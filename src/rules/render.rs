@@ -68,9 +68,16 @@ pub fn rules_table(rules: &[&Rule]) -> String {
         let documented = if rule.documented { ", documented" } else { "" };
         let _ = write!(text, "| `{code}` ({severity}, {side}{documented}) | {compares} ");
         if let (true, Some(check)) = (checks, rule.check) {
-            let since = match rule.since {
-                Since::ALWAYS => String::new(),
-                since => format!(" (since {since})"),
+            let mut told = Vec::new();
+            if rule.since != Since::ALWAYS {
+                told.push(format!("since {}", rule.since));
+            }
+            if let Some((name, renamed)) = rule.formerly {
+                told.push(format!("`{name}` before {renamed}"));
+            }
+            let since = match told.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", told.join("; ")),
             };
             let error = rule.error.unwrap_or_default();
             let _ = write!(text, "| `{check}`{since} | `{error}` ");

@@ -8,9 +8,10 @@ use crate::actions::Side;
 
 /// One rule of a set, as data.
 ///
-/// As JSON: `{"rule", "compares", "remedy", "severity", "side", "xapi_check", "error", "since",
-/// "documented", "reads": [{"side", "class", "records", "fields", "since"}…]}`; `since` is null
-/// where every supported release has it.
+/// As JSON: `{"rule", "compares", "remedy", "severity", "side", "xapi_check", "formerly", "error",
+/// "since", "documented", "reads": [{"side", "class", "records", "fields", "since", "until",
+/// "by_call"}…]}`; `formerly` is `[name, release]` or null, `since` null where every supported
+/// release has it, `until` null where the newest has it.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Rule {
@@ -28,6 +29,8 @@ pub struct Rule {
     /// The function of XAPI that this mirrors, if XAPI looks at it at all.
     #[serde(rename = "xapi_check")]
     pub check: Option<&'static str>,
+    /// What the check was called before a release, if it had another name.
+    pub formerly: Option<(&'static str, Since)>,
     /// The error code that XAPI raises.
     pub error: Option<&'static str>,
     /// The release of XAPI that brought the check.
@@ -52,6 +55,7 @@ impl Rule {
         Self {
             code,
             check: None,
+            formerly: None,
             error: None,
             since: Since::ALWAYS,
             severity: Severity::Blocker,
@@ -63,5 +67,10 @@ impl Rule {
             reads: &[],
             place: ("", 0),
         }
+    }
+
+    /// Whether some releases that have the check read this, and some do not.
+    pub(super) fn reads_by_release(&self, reads: &Reads) -> bool {
+        self.check.is_some() && (reads.since > self.since || reads.until.is_some())
     }
 }

@@ -1,12 +1,13 @@
 //! What a rule sees of one database: only what it declared, and never a missing fact as `false`.
 
 use super::finding::Finding;
-use super::reads::Which;
+use super::reads::{Reads, Since, Which};
 use super::rule::Rule;
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{
     Class, Host, Object, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version, object,
+    with_class,
 };
 use crate::text::line;
 
@@ -114,7 +115,7 @@ impl<'a> View<'a> {
     /// refs.
     pub(crate) fn each<T: Record>(
         &self,
-    ) -> impl DoubleEndedIterator<Item = (&'a Ref<T>, &'a T)> + use<'a, T> {
+    ) -> impl DoubleEndedIterator<Item = (&'a Ref<T>, &'a T)> + Clone + use<'a, T> {
         let needed = self.needed::<T>();
         let table: &'a Table<T> = self.snapshot.table();
         table.iter().filter(move |(_, record)| record.absent().bits() & needed == 0)
@@ -139,9 +140,61 @@ impl<'a> View<'a> {
         Err(Lost::dangling(reference))
     }
 
+    /// Asks for a field by a call of its own, as the check does before it looks at the object.
+    ///
+    /// The rule declares the field as read [by call](Reads::by_call).
+    pub(crate) fn called<T: Record>(&self, field: &str) -> Result<(), Lost> {
+        let reads = self.rule.reads.iter().find(|reads| {
+            let of = (reads.side, reads.class.as_str());
+            of == (self.side, T::CLASS) && reads.by_call && reads.fields.contains(&field)
+        });
+        if !reads.is_some_and(|reads| self.lacks_call(reads)) {
+            return Ok(());
+        }
+        let call = format!("{}.get_{field}", T::CLASS);
+        let why = format!("the release of {} has no {call}, which the check calls", self.whose());
+        Err(Lost::fault(Fault::new("MESSAGE_METHOD_UNKNOWN", [call]), why))
+    }
+
+    /// Whether no record has what is read by call, and no host says that its release has it.
+    pub(super) fn lacks_call(&self, reads: &Reads) -> bool {
+        let bits = field_bits(reads.class, reads.fields);
+        let lacks = with_class!(reads.class, T => {
+            let mut records = self.snapshot.table::<T>().records();
+            records.all(|record| record.absent().bits() & bits != 0)
+        });
+        let mut releases = self.snapshot.host.records().filter_map(Host::release).peekable();
+        let has = |release: Version| reads.since.is_in(&release);
+        lacks && reads.by_call && releases.peek().is_some() && !releases.any(has)
+    }
+
+    /// Whether the server checks as a release and newer ones do; so if its release is not known.
+    ///
+    /// Its release says so; or, within one major release, its records do, since packagers take changes
+    /// in without taking the number: who has the field that came with a change has the change.
+    pub(crate) fn is_as_of(&self, since: Since) -> bool {
+        let Some(release) = self.release() else { return true };
+        since.is_in(&release)
+            || since.major() == release.major()
+                && self
+                    .rule
+                    .reads
+                    .iter()
+                    .any(|reads| reads.side == self.side && reads.since == since && self.has(reads))
+    }
+
+    /// Whether there are records, and all have these fields.
+    fn has(&self, reads: &Reads) -> bool {
+        let bits = field_bits(reads.class, reads.fields);
+        with_class!(reads.class, T => {
+            let mut records = self.snapshot.table::<T>().records().peekable();
+            records.peek().is_some() && records.all(|record| record.absent().bits() & bits == 0)
+        })
+    }
+
     /// The release of XAPI that this side runs, if it says so.
     pub(crate) fn release(&self) -> Option<Version> {
-        release(self.local().ok()?.1)
+        self.local().ok()?.1.release()
     }
 
     /// "the joiner" or "the pool".
@@ -182,18 +235,9 @@ impl<'a> View<'a> {
             .iter()
             .filter(|reads| reads.side == self.side && reads.class.as_str() == T::CLASS)
             .filter(|reads| matches!(reads.records, Which::All | Which::Each))
+            // What only some releases read is looked at by the rule, where it is read.
+            .filter(|reads| !self.rule.reads_by_release(reads))
             .fold(0, |bits, reads| bits | field_bits(reads.class, reads.fields))
-    }
-}
-
-/// The release of XAPI that a host runs.
-///
-/// 8.2 and older say "1.20" or less, whatever they are; they are taken for 1.249.
-pub(crate) fn release(host: &Host) -> Option<Version> {
-    let stated = host.xapi_version()?;
-    match stated.parts() {
-        [1, minor, ..] if *minor <= 20 => Some(Version::of(1, 249)),
-        _ => Some(stated),
     }
 }
 

@@ -8,9 +8,12 @@ mod consequences_views;
 mod docs;
 mod foretold;
 mod left;
+mod older;
 mod oracle;
 #[path = "../support/preflight_cases.rs"]
 mod preflight_cases;
+#[path = "../support/releases.rs"]
+mod releases;
 #[cfg(feature = "simulator")]
 mod remedies;
 mod rules;

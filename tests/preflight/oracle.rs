@@ -21,6 +21,11 @@ fn snapshot(side: &Value) -> Snapshot {
 }
 
 fn evaluate(scenario: &Value) -> Report {
+    evaluate_sides(scenario, snapshot(&scenario["pool"]), snapshot(&scenario["joiner"]))
+}
+
+/// The preflight of two snapshots in a scenario's circumstances.
+pub(crate) fn evaluate_sides(scenario: &Value, pool: Snapshot, joiner: Snapshot) -> Report {
     let env = &scenario["env"];
     let editions = match &env["v6d"] {
         Value::Null => json!("unreachable"),
@@ -31,12 +36,12 @@ fn evaluate(scenario: &Value) -> Report {
         "evidence": {"joiner_bridge_backend": env["bridge_kind"], "editions": editions},
     }))
     .unwrap();
-    preflight::evaluate(snapshot(&scenario["pool"]), snapshot(&scenario["joiner"]), &options)
+    preflight::evaluate(pool, joiner, &options)
 }
 
 /// An error to compare by: what a list holds, not in which order; of an exception only that it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer(String, Vec<String>);
+pub(crate) struct Answer(String, Vec<String>);
 
 impl Answer {
     fn new(code: &str, mut params: Vec<String>) -> Self {
@@ -53,19 +58,19 @@ impl Answer {
         Self(code.to_owned(), params)
     }
 
-    fn recorded(error: &Value) -> Option<Self> {
+    pub(crate) fn recorded(error: &Value) -> Option<Self> {
         let mut texts = error.as_array()?.iter().map(|text| text.as_str().unwrap().to_owned());
         let code = texts.next()?;
         Some(Self::new(&code, texts.collect()))
     }
 
-    fn predicted(fault: Option<&Fault>) -> Option<Self> {
+    pub(crate) fn predicted(fault: Option<&Fault>) -> Option<Self> {
         fault.map(|fault| Self::new(&fault.code, fault.params.clone()))
     }
 }
 
 /// The test that comes before the checks.
-const LICENSED: &str = "assert_pooling_licensed";
+pub(crate) const LICENSED: &str = "assert_pooling_licensed";
 
 #[test]
 fn every_recorded_answer_is_predicted() {

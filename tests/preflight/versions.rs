@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::releases::Release;
 use crate::world::{World, cases, clean, data, rule};
 use serde_json::{Value, json};
-use xcp_pool::preflight::Preflight;
+use xcp_pool::preflight::{Preflight, Verdict};
 use xcp_pool::rules::RuleSet;
 use xcp_pool::rules::Severity;
 
@@ -40,6 +41,16 @@ fn state_release(world: &mut World, release: &str) {
             };
         }
     }
+}
+
+/// A world as 8.2 has it on both sides.
+fn of_8_2(mut world: World) -> World {
+    let release = Release::new("v1.249.42");
+    for side in ["joiner", "pool"] {
+        world.0[side] = release.transform(&world.0[side]);
+    }
+    state_release(&mut world, "1.249.42");
+    world
 }
 
 #[test]
@@ -90,8 +101,7 @@ fn each_release_runs_the_checks_that_it_has() {
 
 #[test]
 fn a_joiner_of_8_2_compares_platforms_where_newer_ones_compare_xapi() {
-    let mut world = clean();
-    state_release(&mut world, "1.249.1");
+    let mut world = of_8_2(clean());
     world.0["pool"]["host"]["OpaqueRef:host-b1"]["software_version"]["xapi"] = json!("1.19");
     let rules = |world: &World| -> Vec<_> {
         world.evaluate().findings().iter().map(|finding| finding.rule.as_str()).collect()
@@ -104,48 +114,35 @@ fn a_joiner_of_8_2_compares_platforms_where_newer_ones_compare_xapi() {
 
 #[test]
 fn what_an_old_release_does_not_have_is_no_gap() {
-    /// Fields that came after 8.2.
-    const NEW: [(&str, &[&str]); 3] = [
-        ("pool", &["tls_verification_enabled", "is_psr_pending"]),
-        (
-            "host",
-            &[
-                "pending_guidances",
-                "pending_guidances_recommended",
-                "tls_verification_enabled",
-                "ssh_enabled",
-                "ssh_enabled_timeout",
-                "console_idle_timeout",
-            ],
-        ),
-        ("Certificate", &["type", "name", "fingerprint_sha256", "purpose"]),
-    ];
-    let mut world = clean();
-    state_release(&mut world, "1.249.1");
-    for side in ["joiner", "pool"] {
-        for (class, fields) in NEW {
-            for record in world.0[side][class].as_object_mut().unwrap().values_mut() {
-                record
-                    .as_object_mut()
-                    .unwrap()
-                    .retain(|field, _| !fields.contains(&field.as_str()));
-            }
-        }
-    }
+    let world = of_8_2(clean());
     assert_eq!(world.evaluate().findings(), []);
     // A newer joiner asks such a pool for what it does not have.
     let mut mixed = clean();
     mixed.0["pool"] = world.0["pool"].clone();
     let report = mixed.evaluate();
+    let asked = report.findings().iter().filter_map(|finding| finding.fault.as_ref());
+    let asked: Vec<_> = asked.map(ToString::to_string).collect();
+    assert_eq!(asked[0], "MESSAGE_METHOD_UNKNOWN [host.get_pending_guidances]");
+    assert_eq!(report.predicted_fault().unwrap().to_string(), asked[0]);
+    assert!(
+        asked.contains(&"MESSAGE_METHOD_UNKNOWN [pool.get_tls_verification_enabled]".to_owned())
+    );
+    // The first line says what is behind it.
+    let text = report.to_string();
+    let first = text.lines().next().unwrap();
+    assert!(first.contains("the products differ"), "{first}");
+    assert!(report.to_markdown().contains("What is behind it: the products differ"));
     let unknown = report.findings().iter().filter(|finding| finding.severity == Severity::Unknown);
     let unknown: Vec<_> = unknown.map(|finding| finding.rule.as_str()).collect();
-    assert_eq!(
-        unknown,
-        [
-            "master-pending-guidance",
-            "tls-verification-differs",
-            "ca-certificates-conflict",
-            "trusted-certificates-conflict",
-        ]
-    );
+    assert_eq!(unknown, ["ca-certificates-conflict", "trusted-certificates-conflict"]);
+}
+
+#[test]
+fn who_states_another_release_than_its_records_are_of_is_not_trusted() {
+    let mut world = clean();
+    state_release(&mut world, "1.249.1");
+    let report = world.evaluate();
+    assert_eq!(report.verdict(), Verdict::Unknown);
+    let findings: Vec<_> = report.findings().iter().map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(findings, ["release-unstated"]);
 }

@@ -3,18 +3,21 @@
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Remedy};
 use crate::model::object;
-use crate::model::{Class, Host};
+use crate::model::{Class, Host, Pool};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Found, Lost, Reads, Rule, Sees, Since, Which};
 use crate::text::quoted;
+
+/// The release from which the case of a service's name does not count (`xapi_pool.ml`).
+const WITHOUT_CASE: Since = Since::of(24, 33, 0);
 
 pub(in crate::preflight) const EXTERNAL_AUTH_DIFFERS: Check = Rule {
     check: Some("assert_external_auth_matches"),
     error: Some("POOL_JOINING_EXTERNAL_AUTH_MISMATCH"),
     side: Side::Both,
     compares: "joiner and master have the same `external_auth_type`, and the same service name but \
-               for the case of ASCII letters",
+               for the case of ASCII letters (before 24.33 with it)",
     remedy: "leave the joiner's domain where the pool has none; else by hand: join the pool's \
              domain",
     reads: &[
@@ -37,9 +40,13 @@ pub(in crate::preflight) const EXTERNAL_AUTH_DIFFERS: Check = Rule {
 fn external_auth_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
     let (master_ref, master) = facts.pool.local()?;
-    if me.external_auth_type == master.external_auth_type
-        && me.external_auth_service_name.eq_ignore_ascii_case(&master.external_auth_service_name)
-    {
+    let (my_name, their_name) =
+        (&me.external_auth_service_name, &master.external_auth_service_name);
+    let same_name = match facts.checks_as_of(WITHOUT_CASE) {
+        true => my_name.eq_ignore_ascii_case(their_name),
+        false => my_name == their_name,
+    };
+    if me.external_auth_type == master.external_auth_type && same_name {
         return Ok(());
     }
     let told = |host: &Host| match host.external_auth_type.as_str() {
@@ -93,7 +100,9 @@ pub(in crate::preflight) const TLS_VERIFICATION_DIFFERS: Check = Rule {
     remedy: "enable TLS verification on the side that does not verify",
     reads: &[
         Reads::joiner(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
-        Reads::pool(Class::Pool, Which::All, &["tls_verification_enabled"]).since(1, 290, 0),
+        Reads::pool(Class::Pool, Which::All, &["tls_verification_enabled"])
+            .since(1, 290, 0)
+            .by_call(),
     ],
     ..Rule::of("tls-verification-differs")
 }
@@ -101,6 +110,7 @@ pub(in crate::preflight) const TLS_VERIFICATION_DIFFERS: Check = Rule {
 
 fn tls_verification_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (my_ref, mine) = facts.joiner.pool()?;
+    facts.pool.called::<Pool>("tls_verification_enabled")?;
     let (their_ref, theirs) = facts.pool.pool()?;
     if mine.tls_verification_enabled == theirs.tls_verification_enabled {
         return Ok(());

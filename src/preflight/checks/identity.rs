@@ -7,11 +7,15 @@ use crate::model::Class;
 use crate::model::object;
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
-use crate::rules::{Found, Lost, Reads, Rule, Which};
+use crate::rules::{Found, Lost, Reads, Rule, Since, Which};
+
+/// The release from which the joiner insists on one pool record before anything else.
+pub(super) const ONE_POOL: Since = Since::of(1, 297, 0);
 
 pub(in crate::preflight) const POOL_UNREADABLE: Check = Rule {
     check: Some("get_pool"),
     error: Some("INTERNAL_ERROR"),
+    since: ONE_POOL,
     side: Side::Pool,
     compares: "the pool's database has exactly one pool record; nothing else is checked otherwise",
     remedy: "by hand: take a snapshot of one pool; a server that answers so is damaged",
@@ -37,7 +41,10 @@ fn pool_unreadable(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost>
     };
     found.push(
         facts
-            .finding(format!("{message}; nothing else can be checked"))
+            .finding(match facts.checks_as_of(ONE_POOL) {
+                true => format!("{message}; nothing else can be checked"),
+                false => message,
+            })
             .fault(Fault::new("INTERNAL_ERROR", [text]))
             .objects(pools.iter().map(|(reference, pool)| object(reference, pool)))
             .expected("1 pool record")

@@ -4,11 +4,11 @@ use crate::actions::Side;
 use crate::actions::{Action, Choice, Remedy};
 use crate::error::Fault;
 use crate::model::object;
-use crate::model::{Class, Host, Pool};
+use crate::model::{Class, Host, Pool, Ref, Vm};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::options::Editions;
 use crate::preflight::set::Preflight;
-use crate::rules::{Found, Lost, Reads, Rule, Which};
+use crate::rules::{Found, Lost, Reads, Rule, Since, Which};
 use crate::text::quoted;
 
 const LIMIT: usize = Pool::RESTRICTED_SIZE;
@@ -47,17 +47,25 @@ pub(in crate::preflight) const POOL_SIZE_RESTRICTED: Check = Rule {
     error: Some("LICENCE_RESTRICTION"),
     side: Side::Joiner,
     compares: "the joiner's `pool.restrictions` permits pools of any size, or the pool has fewer \
-               than three hosts",
+               than three hosts; before 24.17 the joiner knows its control domain, and one more \
+               whose name ends in -CVM lifts the limit",
     remedy: "by hand: apply a licence without this limit",
     reads: &[
         Reads::joiner(Class::Pool, Which::All, &["restrictions"]),
+        Reads::joiner(Class::Vm, Which::Each, CONTROL_DOMAIN).until(24, 17, 0),
+        Reads::joiner(Class::Host, Which::All, &["control_domain"]).until(24, 17, 0),
         Reads::pool(Class::Host, Which::All, &[]),
     ],
     ..Rule::of("pool-size-restricted")
 }
 .run::<Preflight>(pool_size_restricted);
 
+const CONTROL_DOMAIN: &[&str] = &["is_control_domain", "resident_on", "name_label"];
+
 fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    if !facts.checks_as_of(Since::of(24, 17, 0)) && has_storage_vm(facts)? {
+        return Ok(());
+    }
     let (reference, pool) = facts.joiner.pool()?;
     let hosts = facts.pool.snapshot.host.len();
     if pool.restricts("restrict_pool_size") && hosts >= LIMIT {
@@ -78,6 +86,28 @@ fn pool_size_restricted(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), 
         );
     }
     Ok(())
+}
+
+/// Whether a control domain beside dom0 is one of a storage appliance, by its name
+/// (`Xapi_host.pool_size_is_restricted` before v24.17.0, which first looks up dom0).
+fn has_storage_vm(facts: &Facts<'_>) -> Result<bool, Lost> {
+    let (host_ref, host) = facts.joiner.local()?;
+    let snapshot = facts.joiner.snapshot;
+    let mut vms = facts.joiner.each::<Vm>();
+    let is_dom0 = |reference: &Ref<Vm>, vm: &Vm| {
+        vm.resident_on == *host_ref && snapshot.is_domain_zero(reference, vm)
+    };
+    let Some((dom0, _)) = vms.clone().find(|(reference, vm)| is_dom0(reference, vm)) else {
+        let uuid = snapshot.get(&host.control_domain).map(|vm| vm.uuid.to_string());
+        let text = format!("Helpers.No_domain_zero(\"{}\")", uuid.unwrap_or_default());
+        return Err(Lost::fault(
+            Fault::new("INTERNAL_ERROR", [text]),
+            "the joiner's database does not have its control domain, which its release looks up",
+        ));
+    };
+    Ok(vms.any(|(reference, vm)| {
+        reference != dom0 && vm.is_control_domain && vm.name_label.ends_with("-CVM")
+    }))
 }
 
 fn stated(pool: &Pool, key: &str) -> String {

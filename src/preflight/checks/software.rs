@@ -100,9 +100,9 @@ pub(in crate::preflight) const SOFTWARE_VERSION_DIFFERS: Check = Rule {
 fn software_version_differs(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, me) = facts.joiner.local()?;
     let (master_ref, master) = facts.pool.local()?;
-    let version = match facts.joiner.release() {
-        Some(release) if !Since::of(22, 13, 0).is_in(&release) => "platform_version",
-        _ => "xapi",
+    let version = match facts.checks_as_of(Since::of(22, 13, 0)) {
+        true => "xapi",
+        false => "platform_version",
     };
     let linux = |host: &Host| host.software_version.contains_key("xs:linux").then_some("installed");
     let text = |host: &'_ Host, key: &str| value(host, key).unwrap_or_default().to_owned();
@@ -292,6 +292,11 @@ fn updates_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     }
     let (_, me) = facts.joiner.local()?;
     let mine = enforced(facts.joiner, me)?;
+    // Servers without the check that there is one pool record go through all that there are.
+    let pools = &facts.pool.snapshot.pool;
+    if pools.is_empty() && !facts.checks_as_of(super::identity::ONE_POOL) {
+        return Ok(());
+    }
     let (_, master) = facts.pool.local()?;
     let theirs = enforced(facts.pool, master)?;
     let uuids = |updates: &Enforced<'_>| {

@@ -1,10 +1,11 @@
 //! Updates: none half done, none being applied.
 
+use super::vms::names;
 use crate::actions::Side;
 use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
 use crate::model::object;
-use crate::model::{Class, Host, Pool, PoolOperation, Ref, UpdateGuidance};
+use crate::model::{Class, Host, Pool, PoolOperation, PowerState, Ref, UpdateGuidance};
 use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
 use crate::rules::{Finding, Found, Lost, Reads, Rule, Since, View, Which};
@@ -38,13 +39,14 @@ pub(in crate::preflight) const MASTER_PENDING_GUIDANCE: Check = Rule {
     remedy: "restart the master's toolstack, as the guidance asks; by hand: reboot the master",
     reads: &[
         Reads::pool(Class::Pool, Which::All, &["master"]),
-        Reads::pool(Class::Host, Which::Local, &["pending_guidances"]).since(1, 303, 0),
+        Reads::pool(Class::Host, Which::Local, &["pending_guidances"]).since(1, 303, 0).by_call(),
     ],
     ..Rule::of("master-pending-guidance")
 }
 .run::<Preflight>(master_pending_guidance);
 
 fn master_pending_guidance(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
+    facts.pool.called::<Host>("pending_guidances")?;
     let (reference, host) = facts.pool.local()?;
     if let Some(finding) = pending_guidance(facts, facts.pool, reference, host) {
         found.push(finding);
@@ -61,9 +63,16 @@ fn pending_guidance(
     let guidance = host.pending_guidances.as_deref().filter(|guidance| !guidance.is_empty())?;
     let told: Vec<_> = guidance.iter().map(ToString::to_string).collect();
     let told = told.join(", ");
-    let object = object(reference, host);
+    let about = object(reference, host);
     let (pool, joiner) = (facts.pool.snapshot, facts.joiner.snapshot);
     let (side, host) = (view.side, reference.clone());
+    let paused: Vec<_> = view
+        .snapshot
+        .vm
+        .iter()
+        .filter(|(_, vm)| vm.power_state == PowerState::Paused && vm.resident_on == *reference)
+        .map(|(vm_ref, vm)| object(vm_ref, vm))
+        .collect();
     let mut remedy = Remedy::default();
     if guidance.iter().all(|guidance| *guidance == UpdateGuidance::RestartToolstack) {
         let restart = Action::HostRestartAgent { side, host: host.clone() };
@@ -71,7 +80,7 @@ fn pending_guidance(
             "restart-toolstack",
             "restart the toolstack; VMs run on, the API is away for a minute",
         )
-        .with(&object, pool, joiner, [restart]));
+        .with(&about, pool, joiner, [restart]));
     }
     match side {
         Side::Pool if remedy.choices.is_empty() => {
@@ -82,13 +91,21 @@ fn pending_guidance(
             );
         }
         Side::Pool => {}
+        // A check for running VMs removes those that run, and none the paused ones.
+        _ if !paused.is_empty() => {
+            remedy.by_person = Some(format!(
+                "reboot the joiner once no VM is on it: {} is paused there, and no rule asks to stop \
+                 it",
+                names(paused.into_iter())
+            ));
+        }
         _ => {
             let reboot = [
                 Action::HostDisable { side, host: host.clone() },
                 Action::HostReboot { side, host },
             ];
             remedy = remedy.or(Choice::new("reboot", "reboot the joiner, once no VM runs on it")
-                .with(&object, pool, joiner, reboot));
+                .with(&about, pool, joiner, reboot));
         }
     }
     let whose = match side {
@@ -99,7 +116,7 @@ fn pending_guidance(
         facts
             .finding(format!("updates of {whose} are not in force yet: {told} is pending"))
             .fault(Fault::new("HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY", [reference.to_string()]))
-            .objects([object])
+            .objects([about])
             .expected("no pending guidance")
             .actual(told)
             .remedy(remedy),

@@ -140,16 +140,20 @@ impl<'a> Plan<'a> {
     /// `assert_can_restore_backup`: a MAC seed belongs to one VM and its snapshots.
     fn seeds(&self, f: &mut Forecast<'_>) -> Option<Clash> {
         let ours: HashSet<_> = self.exported.iter().filter_map(|(_, vm)| vm.mac_seed()).collect();
+        let of_ours = |vm: &Vm| f.joiner.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
+        let of_theirs = |vm: &Vm| f.pool.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
         let mut theirs: HashMap<&str, Vec<(&Ref<Vm>, &Vm)>> = HashMap::new();
+        // All snapshots of one VM are alike in this, so that one of them is enough.
+        let mut alike = HashSet::new();
         if !ours.is_empty() {
             for (reference, vm) in f.pool.vm.iter().rev() {
-                if let Some(seed) = vm.mac_seed().filter(|seed| ours.contains(seed)) {
+                let Some(seed) = vm.mac_seed().filter(|seed| ours.contains(seed)) else { continue };
+                let whose = if vm.is_a_snapshot { of_theirs(vm) } else { Some(&vm.uuid) };
+                if alike.insert((seed, vm.is_a_snapshot, whose)) {
                     theirs.entry(seed).or_default().push((reference, vm));
                 }
             }
         }
-        let of_ours = |vm: &Vm| f.joiner.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
-        let of_theirs = |vm: &Vm| f.pool.vm.get(&vm.snapshot_of).map(|vm| &vm.uuid);
         let mut unclear = false;
         let mut clash = None;
         'all: for (reference, vm) in &self.exported {

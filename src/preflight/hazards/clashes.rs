@@ -1,6 +1,6 @@
 //! VMs of the joiner that the pool knows already: the import is all or nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{VM_KIND, about, exported};
 use crate::actions::Side;
@@ -132,22 +132,26 @@ pub(in crate::preflight) const MAC_SEEDS_CLASH: Check = Rule {
 .run::<Preflight>(mac_seeds_clash);
 
 fn mac_seeds_clash(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
-    let mut seeds = HashMap::<&str, Vec<(&Ref<Vm>, &Vm)>>::new();
-    for (reference, vm) in exported(facts) {
-        if let Some(seed) = vm.mac_seed() {
-            seeds.entry(seed).or_default().push((reference, vm));
-        }
-    }
-    if seeds.is_empty() {
+    let mine: HashSet<_> = exported(facts).filter_map(|(_, vm)| vm.mac_seed()).collect();
+    if mine.is_empty() {
         return Ok(());
     }
-    let mut clashing = BTreeMap::new();
-    for (_, theirs) in facts.pool.each::<Vm>() {
-        let mine = theirs.mac_seed().and_then(|seed| seeds.get(seed)).into_iter().flatten();
-        for (reference, vm) in mine.filter(|(_, vm)| vm.uuid != theirs.uuid) {
-            clashing.entry(*reference).or_insert((*vm, theirs));
+    // Of the pool's VMs with one seed two are enough: a first, and a first with another uuid.
+    let mut theirs = HashMap::<&str, (&Vm, Option<&Vm>)>::new();
+    for (_, vm) in facts.pool.each::<Vm>() {
+        let Some(seed) = vm.mac_seed().filter(|seed| mine.contains(seed)) else { continue };
+        let (first, other) = theirs.entry(seed).or_insert((vm, None));
+        if other.is_none() && first.uuid != vm.uuid {
+            *other = Some(vm);
         }
     }
+    let clashing: BTreeMap<_, _> = exported(facts)
+        .filter_map(|(reference, vm)| {
+            let (first, other) = theirs.get(vm.mac_seed()?)?;
+            let clash = if first.uuid == vm.uuid { *other } else { Some(*first) };
+            Some((reference, (vm, clash?)))
+        })
+        .collect();
     let objects = clashing.iter().map(|(reference, (vm, _))| object(*reference, *vm)).collect();
     let finding = about(facts, objects, |_, names| {
         format!(

@@ -6,10 +6,10 @@ use crate::actions::{Action, Choice, Condition, Remedy};
 use crate::error::Fault;
 use crate::model::Object;
 use crate::model::object;
-use crate::model::{Class, Host, Pool, PoolOperation};
-use crate::preflight::facts::Check;
+use crate::model::{Class, Host, Pool, PoolOperation, Record, newer_than_8_2};
+use crate::preflight::facts::{Check, Facts};
 use crate::preflight::set::Preflight;
-use crate::rules::{Lost, Reads, Rule, Severity, Which};
+use crate::rules::{Finding, Found, Lost, Reads, Rule, Severity, Which};
 use crate::text::quoted;
 
 pub(in crate::preflight) const HOST_ALREADY_IN_POOL: Check = Rule {
@@ -341,23 +341,37 @@ pub(in crate::preflight) const RECOMMENDED_GUIDANCE: Check = Rule {
 pub(in crate::preflight) const RELEASE_UNSTATED: Check = Rule {
     severity: Severity::Notice,
     side: Side::Joiner,
-    compares: "the joiner states its release of XAPI, which decides what checks it makes",
-    remedy: "nothing need be done",
+    compares: "the joiner states its release of XAPI, which decides what checks it makes, and its \
+               records are those of that release",
+    remedy: "by hand: look what the joiner really runs",
     reads: &[Reads::joiner(Class::Host, Which::Local, &["software_version"])],
     ..Rule::of("release-unstated")
 }
-.run::<Preflight>(|facts, found| {
+.run::<Preflight>(release_unstated);
+
+fn release_unstated(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> {
     let (reference, host) = facts.joiner.local()?;
-    if facts.joiner.release().is_none() {
-        found.push(
-            facts
-                .finding(
-                    "the joiner does not state its release of XAPI: the checks of the newest are \
-                     taken",
-                )
-                .objects([Object::of(reference, host, host.name_label.as_str())])
-                .expected("software_version: xapi"),
+    let told = |finding: Finding| {
+        finding
+            .objects([Object::of(reference, host, host.name_label.as_str())])
+            .expected("software_version: xapi")
+    };
+    let Some(release) = facts.joiner.release() else {
+        let message =
+            "the joiner does not state its release of XAPI: the checks of the newest are taken";
+        let finding = told(facts.finding(message));
+        let is_old = facts.pool.release().is_some_and(|release| release.major() <= 1);
+        found.push(if is_old { finding.open() } else { finding });
+        return Ok(());
+    };
+    let newer: Vec<_> = newer_than_8_2(Host::CLASS).filter(|field| host.has(field)).collect();
+    if release.major() <= 1 && !newer.is_empty() {
+        let message = format!(
+            "not known: the joiner states release {release} of XAPI, and its record has what only \
+             newer ones have ({}): what it checks cannot be told",
+            newer.join(", ")
         );
+        found.push(told(facts.finding(message).open()));
     }
     Ok(())
-});
+}
