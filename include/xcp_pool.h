@@ -1406,6 +1406,37 @@ void xcp_cancel_cancel(const xcp_cancel *cancel);
 void xcp_cancel_free(xcp_cancel *cancel);
 
 /**
+ * Adds bytes to the body of a reply.
+ *
+ * It may be called many times, as the body arrives. The bytes are copied. Call it once with length
+ * 0 for a body that is empty. From any thread. Fails with XCP_E_TOO_LARGE beyond the limit of the
+ * request, and with XCP_E_MISUSE after `xcp_reply_error`.
+ *
+ * Safety:
+ * `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if
+ * there are none; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_body(const xcp_reply *reply,
+                          const uint8_t *bytes,
+                          size_t length,
+                          xcp_error **error);
+
+/**
+ * Says that there is no reply, and why.
+ *
+ * What `xcp_reply_body` was given before counts no more. `code` is what the call shall fail with:
+ * XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST, XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED.
+ * From any thread. Fails with XCP_E_INVALID_INPUT for another code.
+ *
+ * Safety:
+ * `reply` came from this library; `message` ends with NUL; `error` is NULL or can be written.
+ */
+xcp_status xcp_reply_error(const xcp_reply *reply,
+                           uint32_t code,
+                           const char *message,
+                           xcp_error **error);
+
+/**
  * Trusts certificates that one of these authorities signed for their name.
  *
  * `pem` is one or more certificates in PEM form; a self-signed host certificate may be its own
@@ -1666,37 +1697,6 @@ uint64_t xcp_request_max_reply(const xcp_request *request);
  * `request` is NULL or came from this library.
  */
 bool xcp_request_is_cancelled(const xcp_request *request);
-
-/**
- * Adds bytes to the body of a reply.
- *
- * It may be called many times, as the body arrives. The bytes are copied. Call it once with length
- * 0 for a body that is empty. From any thread. Fails with XCP_E_TOO_LARGE beyond the limit of the
- * request, and with XCP_E_MISUSE after `xcp_reply_error`.
- *
- * Safety:
- * `reply` came from this library; `length` bytes can be read from `bytes`, which may be NULL if
- * there are none; `error` is NULL or can be written.
- */
-xcp_status xcp_reply_body(const xcp_reply *reply,
-                          const uint8_t *bytes,
-                          size_t length,
-                          xcp_error **error);
-
-/**
- * Says that there is no reply, and why.
- *
- * What `xcp_reply_body` was given before counts no more. `code` is what the call shall fail with:
- * XCP_E_TRANSPORT, XCP_E_TIMEOUT, XCP_E_TRUST, XCP_E_PROTOCOL, XCP_E_TOO_LARGE or XCP_E_CANCELLED.
- * From any thread. Fails with XCP_E_INVALID_INPUT for another code.
- *
- * Safety:
- * `reply` came from this library; `message` ends with NUL; `error` is NULL or can be written.
- */
-xcp_status xcp_reply_error(const xcp_reply *reply,
-                           uint32_t code,
-                           const char *message,
-                           xcp_error **error);
 
 /**
  * Makes the world of the story: the pool of Phantom, which Ignite should join.

@@ -13,11 +13,21 @@ use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::client::xcp_client;
 use crate::ffi::error::Failure;
 use crate::ffi::json::{self, seconds};
-use crate::ffi::operations::xcp_progress;
 use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
 use crate::operations::{Control, OnFailure, Progress};
 use crate::plan::{Consent, Digest};
 use crate::transport::Cancel;
+
+/// Tells where an operation stands.
+///
+/// `progress_json` is `{"schema": 1, "step", "of", "summary", "done": 0 to 1 | null, "awaited":
+/// text | null, "elapsed": seconds}`.
+///
+/// The text lives until the callback returns. Called on the thread of the operation, between
+/// requests. The callback must not call on the operation's clients (it gets XCP_E_MISUSE), nor let
+/// an exception of C++ pass. To end the operation from inside use `xcp_cancel_cancel`.
+pub type xcp_progress =
+    Option<unsafe extern "C" fn(ctx: *mut c_void, progress_json: *const c_char)>;
 
 /// What every operation takes from C.
 #[derive(Clone, Copy)]

@@ -27,6 +27,7 @@ mod log;
 mod operations;
 mod plan;
 mod registry;
+mod reply;
 mod report;
 mod rescue;
 mod simulator;
@@ -42,6 +43,7 @@ mod watch;
 
 pub use cancel::*;
 pub use client::*;
+pub use control::xcp_progress;
 pub use error::*;
 pub use hosts::*;
 pub use joins::*;
@@ -52,6 +54,7 @@ pub use json::{
 pub use log::*;
 pub use operations::*;
 pub use plan::*;
+pub use reply::*;
 pub use report::*;
 pub use rescue::*;
 pub use simulator::*;

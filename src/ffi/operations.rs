@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use crate::ffi::boundary::{Out, call};
 use crate::ffi::cancel::xcp_cancel;
 use crate::ffi::client::xcp_client;
-use crate::ffi::control::Arguments;
+use crate::ffi::control::{Arguments, xcp_progress};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::plan::xcp_plan;
@@ -14,17 +14,6 @@ use crate::ffi::status::xcp_status::{
 };
 use crate::operations::{self, Outcome};
 use crate::plan::{Consent, Purpose};
-
-/// Tells where an operation stands.
-///
-/// `progress_json` is `{"schema": 1, "step", "of", "summary", "done": 0 to 1 | null, "awaited":
-/// text | null, "elapsed": seconds}`.
-///
-/// The text lives until the callback returns. Called on the thread of the operation, between
-/// requests. The callback must not call on the operation's clients (it gets XCP_E_MISUSE), nor let
-/// an exception of C++ pass. To end the operation from inside use `xcp_cancel_cancel`.
-pub type xcp_progress =
-    Option<unsafe extern "C" fn(ctx: *mut c_void, progress_json: *const c_char)>;
 
 /// Makes a host a member of a pool, as planned; sees for itself that it became one.
 ///

@@ -10,8 +10,8 @@ use crate::ffi::callback::{Context, table};
 use crate::ffi::error::{Failure, xcp_error};
 use crate::ffi::json;
 use crate::ffi::registry::Object;
+use crate::ffi::reply::xcp_reply;
 use crate::ffi::status::xcp_status::{self, XCP_E_INVALID_INPUT};
-use crate::ffi::transport::xcp_reply;
 use crate::transport::{FilePins, Fingerprint, MemoryPins, PinStore, Trust};
 
 /// Says which certificates of hosts are trusted.

@@ -134,36 +134,3 @@ fn deed(plan: &Plan, step: &Step, loss: &Loss) -> Digest {
     };
     Digest::of(&text("loss", &deed))
 }
-
-/// What a plan destroys, as its digest is of it: each step that destroys something, with that.
-#[derive(Serialize)]
-pub(super) struct Losses<'a> {
-    purpose: &'static str,
-    pool: &'a Uuid,
-    host: &'a Uuid,
-    steps: Vec<LossyStep<'a>>,
-}
-
-#[derive(Serialize)]
-struct LossyStep<'a> {
-    side: Side,
-    work: &'a Work,
-    destroys: &'a [Loss],
-}
-
-impl<'a> Losses<'a> {
-    pub(super) fn of(plan: &'a Plan) -> Self {
-        let lossy = plan.steps.iter().filter(|step| !step.destroys.is_empty());
-        let steps = lossy.map(|step| LossyStep {
-            side: step.side,
-            work: &step.work,
-            destroys: &step.destroys,
-        });
-        Self {
-            purpose: plan.purpose.kind(),
-            pool: &plan.pool.uuid,
-            host: &plan.host.uuid,
-            steps: steps.collect(),
-        }
-    }
-}

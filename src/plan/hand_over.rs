@@ -1,31 +1,10 @@
 //! Plans for another host to become master.
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Serialize};
-
-use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use super::{Member, Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
 use crate::actions::Side;
 use crate::election::{self, Confirmation, PoolEvidence, Reason, Weight};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Class, Host, Ref, Snapshot, Uuid};
-use crate::text::plain;
-
-/// A host that has to follow a new master.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Member {
-    /// Its ref.
-    pub host: Ref<Host>,
-    /// Its uuid.
-    pub uuid: Uuid,
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: String,
-    /// Whether it accepts VMs, and should again afterwards.
-    pub enabled: bool,
-}
+use crate::model::{Class, Host, Ref, Snapshot};
 
 /// What must be known of a pool that is to be handed over.
 const NEEDED: &[Class] = &[Class::Pool, Class::Host, Class::HostMetrics];
@@ -160,22 +139,4 @@ fn advice(reason: &Reason) -> (&'static str, &'static str) {
         Reason::Vetoed => ("ruled-out", "Choose another host."),
         _ => ("not-eligible", "Choose another host."),
     }
-}
-
-/// What is printed of a hand-over beside its steps.
-pub(super) fn warnings(
-    members: &[Member],
-    warnings: &[String],
-    confirmed: &BTreeSet<Confirmation>,
-    f: &mut std::fmt::Formatter<'_>,
-) -> std::fmt::Result {
-    warnings.iter().try_for_each(|warning| writeln!(f, "      warning: {}", plain(warning)))?;
-    let name = |host: &Ref<Host>| match members.iter().find(|member| member.host == *host) {
-        Some(member) => plain(&member.name).to_string(),
-        None => "another host".to_owned(),
-    };
-    confirmed
-        .iter()
-        .map(|confirmed| confirmed.in_words(name))
-        .try_for_each(|words| writeln!(f, "      confirmed: {words}"))
 }

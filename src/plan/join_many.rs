@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::consent::Losses;
 use super::digest::text;
 use super::{Choices, Digest, Plan, Work};
 use crate::actions::{Action, Loss};
@@ -90,7 +89,7 @@ impl Joins {
     ///
     /// The steps by which it would be lost are part of it.
     pub fn losses_digest(&self) -> Digest {
-        let losses: Vec<_> = self.plans.iter().map(Losses::of).collect();
+        let losses: Vec<_> = self.plans.iter().map(Plan::as_losses).collect();
         Digest::of(&text("losses of joins", &losses))
     }
 

@@ -1,30 +1,14 @@
 //! Plans for a host to be emptied, rebooted and put back to work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
-use crate::actions::Action;
-use crate::actions::Side;
+use super::{Move, Plan, Purpose, Step, Subject, Unsolved, Work, missing_classes};
+use crate::actions::{Action, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Planner, WhatIf};
-use crate::model::Object;
 use crate::model::{
-    Class, Host, Network, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, label_at,
+    Class, Host, Network, Object, PowerState, Ref, Snapshot, Sr, Vm, VmOperation, label_at,
 };
-use crate::text::plain;
-
-/// A VM that moves, and where it is likely to go: the server chooses by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Move {
-    /// The VM.
-    pub vm: Object,
-    /// The host, by name.
-    pub to: String,
-}
 
 /// What must be known to say whether a host can be emptied.
 const NEEDED: &[Class] = &[
@@ -257,11 +241,5 @@ impl<'a> Reach<'a> {
         let missing = networks.find(|network| !self.connected.contains(&(host, **network)))?;
         let network = label_at(self.pool, *missing);
         Some(format!("{name} is not on {network} (VM_REQUIRES_NETWORK)"))
-    }
-}
-
-impl fmt::Display for Move {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} moves, to {} as it seems", self.vm, plain(&self.to))
     }
 }

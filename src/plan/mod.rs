@@ -21,27 +21,30 @@ mod hand_over;
 mod impact;
 mod join;
 mod join_many;
+mod losses;
 mod maintenance;
+mod purpose;
 mod recovery;
 mod step;
 
 pub use consent::{Agreed, Consent};
 pub use digest::Digest;
 pub use eject::eject;
-pub use hand_over::{Member, hand_over};
+pub use hand_over::hand_over;
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::Choices;
 pub use join_many::{Joins, join_many};
-pub use maintenance::{Move, maintenance};
+pub use maintenance::maintenance;
+pub use purpose::{Member, Move, Purpose, Subject};
 pub use recovery::recovery;
 pub(crate) use recovery::resets;
-pub use step::{Purpose, Step, Subject, Unsolved, Work};
+pub use step::{Step, Unsolved, Work};
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use consent::Losses;
+use losses::Losses;
 
 use crate::actions::Loss;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,7 +85,11 @@ impl Plan {
     ///
     /// Plans with equal ones lose the same by the same calls, in one pool and on one host.
     pub fn losses_digest(&self) -> Digest {
-        Digest::of(&digest::text("losses", &Losses::of(self)))
+        Digest::of(&digest::text("losses", &self.as_losses()))
+    }
+
+    fn as_losses(&self) -> Losses<'_> {
+        Losses::of(&self.purpose, &self.pool, &self.host, &self.steps)
     }
 
     /// The digest of the whole plan.
@@ -138,16 +145,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} and {}", self.purpose, self.pool, self.host)?;
-        match &self.purpose {
-            Purpose::Eject { impact } => write!(f, "{impact}")?,
-            Purpose::HandOver { members, warnings, confirmed } => {
-                hand_over::warnings(members, warnings, confirmed, f)?;
-            }
-            Purpose::Maintenance { moves } => {
-                moves.iter().try_for_each(|vm| writeln!(f, "      {vm}"))?;
-            }
-            Purpose::Join { .. } | Purpose::Recovery { .. } => {}
-        }
+        self.purpose.details(f)?;
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:>4}. {step}", n + 1)?;
         }

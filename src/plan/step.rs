@@ -1,69 +1,12 @@
 //! One step of a plan.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Impact, Member, Move};
-use crate::actions::Side;
-use crate::actions::{Action, Condition, Loss};
-use crate::election::Confirmation;
-use crate::model::{Host, Pool, Record, Ref, Uuid};
-use crate::preflight::Options;
+use crate::actions::{Action, Condition, Loss, Side};
+use crate::model::{Host, Ref};
 use crate::text::{line, plain};
-
-/// What a plan is for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Purpose {
-    /// The host leaves the pool.
-    Eject {
-        /// What goes with it.
-        impact: Impact,
-    },
-    /// The host becomes the pool's master.
-    HandOver {
-        /// The hosts that have to be with it afterwards.
-        members: Vec<Member>,
-        /// What speaks against it, but does not rule it out.
-        warnings: Vec<String>,
-        /// What a person takes responsibility for although it is not known.
-        confirmed: BTreeSet<Confirmation>,
-    },
-    /// The host becomes a member of the pool.
-    Join {
-        /// What the preflight was asked, and is asked again before the join.
-        options: Options,
-    },
-    /// The host is emptied, rebooted and put back to work.
-    Maintenance {
-        /// The VMs that move.
-        moves: Vec<Move>,
-    },
-    /// The host becomes master in place of one that died, or that lost its role.
-    Recovery {
-        /// The master that died, if there was one.
-        ///
-        /// Nobody is master after a hand-over that failed half-way.
-        old_master: Option<Subject>,
-        /// Whether that host is proven to be off, or a person says so.
-        old_master_is_off: bool,
-        /// What a person takes responsibility for.
-        confirmed: BTreeSet<Confirmation>,
-    },
-}
-
-/// A pool or host that a plan is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Subject {
-    /// Its uuid, which outlives its refs.
-    pub uuid: Uuid,
-    /// Its name, or what comes nearest.
-    pub name: String,
-}
 
 /// One thing to do, on one side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,21 +104,6 @@ pub struct Unsolved {
     pub by_person: String,
 }
 
-impl Subject {
-    pub(super) fn new<T: Record>(record: &T, reference: &Ref<T>, name: &str) -> Self {
-        let name = if name.is_empty() { reference.short().into_owned() } else { name.to_owned() };
-        Self { uuid: record.uuid().clone(), name }
-    }
-
-    /// A pool, named after its master if it has no name.
-    pub(super) fn pool(pool: &Pool, reference: &Ref<Pool>, master: &Host) -> Self {
-        match pool.name_label.as_str() {
-            "" => Self::new(pool, reference, &format!("the pool of {}", master.name_label)),
-            name => Self::new(pool, reference, name),
-        }
-    }
-}
-
 impl Unsolved {
     pub(super) fn new(rule: &str, message: String, by_person: &str) -> Self {
         Self { rule: rule.to_owned(), message: line(message), by_person: by_person.to_owned() }
@@ -256,41 +184,6 @@ impl Work {
             | Self::Return
             | Self::Settle => Row { before: vec![], after: None, undo: None },
         }
-    }
-}
-
-impl Purpose {
-    /// Its name, as in JSON.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Eject { .. } => "eject",
-            Self::HandOver { .. } => "hand-over",
-            Self::Join { .. } => "join",
-            Self::Maintenance { .. } => "maintenance",
-            Self::Recovery { .. } => "recovery",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())?;
-        match self {
-            Self::Recovery { old_master: Some(old), .. } => write!(f, " from the loss of {old}"),
-            Self::Recovery { old_master: None, .. } => {
-                f.write_str(" from a hand-over that failed half-way")
-            }
-            Self::Eject { .. }
-            | Self::HandOver { .. }
-            | Self::Join { .. }
-            | Self::Maintenance { .. } => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", plain(&self.name), plain(&self.uuid))
     }
 }
 

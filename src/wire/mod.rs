@@ -13,11 +13,11 @@ mod reply;
 mod secret;
 mod snapshot;
 mod stream;
+mod writer;
 mod xml;
 
 #[cfg(feature = "http")]
 pub(crate) use call::MAX_REQUEST;
-pub use call::ParamWriter;
 pub(crate) use call::{Call, HIDDEN};
 pub(crate) use events::Batch;
 pub use events::{Event, Operation};
@@ -28,4 +28,5 @@ pub(crate) use reply::decode;
 pub(crate) use reply::words_of_page;
 pub use secret::Secret;
 pub(crate) use stream::Reply;
+pub use writer::ParamWriter;
 pub(crate) use xml::decode_task_result;

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::wire::Secret;
-use crate::wire::call::ParamWriter;
+use crate::wire::{ParamWriter, Secret};
 
 /// The parameters of a call, after the session: a tuple, or a slice of equal types.
 ///

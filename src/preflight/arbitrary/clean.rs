@@ -5,8 +5,24 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, MapDeserializer};
 
-use super::{NOW, Size};
 use crate::model::*;
+
+/// How large a case is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is input")]
+pub struct Size {
+    /// Hosts of the pool, 1 at least.
+    pub hosts: usize,
+    /// NICs of each host, each with its network; 1 at least.
+    pub nics: usize,
+    /// VMs of the pool, each with a disk and an interface; every second one runs.
+    pub vms: usize,
+    /// Shared storage repositories of the pool.
+    pub srs: usize,
+}
+
+/// The time in all cases: 2026-01-01.
+pub(super) const NOW: Timestamp = Timestamp(1_767_225_600);
 
 pub(super) const SR: &str = "local storage";
 const FEATURES: &str = "1fcbfbff-80b82221-00000000";

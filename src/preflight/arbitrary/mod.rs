@@ -23,8 +23,9 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::Options;
-use crate::model::{Snapshot, Timestamp};
+use crate::model::Snapshot;
 
+pub use clean::Size;
 pub use offence::Offence;
 
 /// A pool, a host that wants to join it, and what is wrong with them.
@@ -43,20 +44,6 @@ pub struct JoinCase {
     pub offences: Vec<Offence>,
 }
 
-/// How large a case is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "it is input")]
-pub struct Size {
-    /// Hosts of the pool, 1 at least.
-    pub hosts: usize,
-    /// NICs of each host, each with its network; 1 at least.
-    pub nics: usize,
-    /// VMs of the pool, each with a disk and an interface; every second one runs.
-    pub vms: usize,
-    /// Shared storage repositories of the pool.
-    pub srs: usize,
-}
-
 impl JoinCase {
     /// The case of this size with these offences.
     pub fn new(size: Size, offences: impl IntoIterator<Item = Offence>) -> Self {
@@ -65,16 +52,15 @@ impl JoinCase {
         offences.sort();
         offences.dedup();
         let mut options = Options::default();
-        options.evidence.joiner_time = Some(NOW);
-        options.evidence.master_time = Some(NOW);
-        let (pool, joiner) = (clean::pool(&size), clean::joiner(&size));
-        let mut case = Self { pool, joiner, options, size, offences };
-        for offence in case.offences.clone() {
-            offence.commit(&mut case);
+        options.evidence.joiner_time = Some(clean::NOW);
+        options.evidence.master_time = Some(clean::NOW);
+        let (mut pool, mut joiner) = (clean::pool(&size), clean::joiner(&size));
+        for offence in &offences {
+            offence.commit(&size, &mut pool, &mut joiner, &mut options.evidence);
         }
-        case.pool.complete();
-        case.joiner.complete();
-        case
+        pool.complete();
+        joiner.complete();
+        Self { pool, joiner, options, size, offences }
     }
 
     /// Takes one of its offences out of the case.
@@ -93,9 +79,6 @@ impl JoinCase {
         self
     }
 }
-
-/// The time in all cases: 2026-01-01.
-const NOW: Timestamp = Timestamp(1_767_225_600);
 
 /// Any case of up to four hosts, with up to six offences.
 pub fn join_case() -> impl Strategy<Value = JoinCase> {

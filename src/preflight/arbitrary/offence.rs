@@ -1,8 +1,8 @@
 //! What can be wrong with a join, one thing at a time.
 
-use super::JoinCase;
-use super::clean::{self, add, blank, map, reference};
+use super::clean::{self, Size, add, blank, map, reference};
 use crate::model::*;
+use crate::preflight::Evidence;
 
 macro_rules! offences {
     ($( $name:ident => $rule:literal: $what:literal, )*) => {
@@ -80,9 +80,14 @@ offences! {
 }
 
 impl Offence {
-    pub(super) fn commit(self, case: &mut JoinCase) {
-        let size = case.size;
-        let JoinCase { pool, joiner, options, .. } = case;
+    /// Makes a pool and a joiner, or what is known of them beside, wrong in this way.
+    pub(super) fn commit(
+        self,
+        size: &Size,
+        pool: &mut Snapshot,
+        joiner: &mut Snapshot,
+        evidence: &mut Evidence,
+    ) {
         let joiner_ref = reference::<Host>("joiner");
         match self {
             Self::PoolingUnlicensed => {
@@ -95,7 +100,7 @@ impl Offence {
                     pool.restrictions.insert("restrict_pool_size".into(), "true".into());
                 });
                 for n in size.hosts..3 {
-                    clean::host(pool, &size, &format!("host {n}"), n);
+                    clean::host(pool, size, &format!("host {n}"), n);
                 }
             }
             Self::JoinerHa => pool_of(joiner, |pool| pool.ha_enabled = true),
@@ -170,7 +175,7 @@ impl Offence {
             Self::ManagementVlan => pif_of(joiner, |pif| pif.VLAN = 50),
             Self::Domain => host_of(joiner, "joiner", |host| host.external_auth_type = "AD".into()),
             Self::Edition => host_of(joiner, "joiner", |host| host.edition = "another".into()),
-            Self::Backend => options.evidence.joiner_bridge_backend = Some("bridge".into()),
+            Self::Backend => evidence.joiner_bridge_backend = Some("bridge".into()),
             Self::Controller => {
                 add(joiner, "sdn", SdnController { address: "10.0.0.9".into(), ..blank() });
             }
@@ -265,7 +270,7 @@ impl Offence {
             Self::Tag => host_of(joiner, "joiner", |host| host.tags = vec!["rack 4".into()]),
             Self::SkewedClock => {
                 let ahead = |time: Timestamp| Timestamp(time.0 + 600);
-                options.evidence.joiner_time = options.evidence.joiner_time.map(ahead);
+                evidence.joiner_time = evidence.joiner_time.map(ahead);
             }
             Self::OldCpu => host_of(joiner, "joiner", |host| {
                 let fewer = host.cpu_info.get("features_pv").map(|text| text.replace('8', "0"));
@@ -276,7 +281,7 @@ impl Offence {
                 host.cpu_info.extend(more.map(|more| ("features_hvm".into(), more)));
             }),
             Self::DeadMember => {
-                clean::host(pool, &size, "dead", 99);
+                clean::host(pool, size, "dead", 99);
                 change_of(&mut pool.host_metrics, "dead", |metrics| metrics.live = false);
             }
             Self::Expired => {
@@ -329,7 +334,7 @@ fn pif_of(joiner: &mut Snapshot, change: impl FnOnce(&mut Pif)) {
 fn certificate(side: &mut Snapshot, name: &str, change: impl Fn(&mut Certificate)) {
     let mut certificate = Certificate {
         r#type: Some(CertificateType::Ca),
-        not_after: Timestamp(super::NOW.0 + 86_400),
+        not_after: Timestamp(clean::NOW.0 + 86_400),
         ..blank()
     };
     change(&mut certificate);

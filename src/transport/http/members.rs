@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::log;
 use crate::model::{CertificateType, Snapshot};
 use crate::transport::Http;
-use crate::transport::http::trust::{Fingerprint, Kind, Mismatch};
+use crate::transport::http::fingerprint::Fingerprint;
+use crate::transport::http::trust::{Kind, Mismatch};
 
 impl Http {
     /// Remembers the certificates of the hosts in a snapshot; returns how many.

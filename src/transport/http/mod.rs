@@ -2,6 +2,7 @@
 
 mod buffers;
 mod failure;
+mod fingerprint;
 mod link;
 mod members;
 mod pins;
@@ -10,8 +11,9 @@ mod tls;
 mod trust;
 mod wait;
 
+pub use fingerprint::Fingerprint;
 pub use pins::{FilePins, MemoryPins, PinStore};
-pub use trust::{Fingerprint, Mismatch, Trust};
+pub use trust::{Mismatch, Trust};
 
 use std::collections::HashMap;
 use std::fmt;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::quoted;
-use crate::transport::http::trust::Fingerprint;
+use crate::transport::http::fingerprint::Fingerprint;
 
 /// A place that remembers which certificate each host showed first.
 ///

@@ -22,7 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::text::{plain, quoted};
 use crate::transport::http::buffers::{Borrowed, Lender};
-use crate::transport::http::trust::{Fingerprint, Kind, Mismatch, Trust};
+use crate::transport::http::fingerprint::Fingerprint;
+use crate::transport::http::trust::{Kind, Mismatch, Trust};
 
 /// Wraps connections in TLS, and lets only trusted hosts through.
 #[derive(Clone)]
