@@ -23,7 +23,7 @@ mod timing;
 mod views;
 
 pub use local::HostDecision;
-#[cfg(any(test, feature = "simulator"))]
+#[cfg(feature = "simulator")]
 pub(crate) use local::{Domains, LocalView};
 pub use outcome::{Election, Fate, FenceReason, HostSurvival, Survival, SurvivalRule, Wait};
 pub use scenario::{Objection, Scenario};
