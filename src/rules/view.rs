@@ -170,8 +170,9 @@ impl<'a> View<'a> {
 
     /// Whether the server checks as a release and newer ones do; so if its release is not known.
     ///
-    /// Its release says so; or, within one major release, its records do, since packagers take changes
-    /// in without taking the number: who has the field that came with a change has the change.
+    /// Its release says so; or, within one major release, its records do, since packagers take
+    /// changes in without taking the number: who has the field that came with a change has the
+    /// change.
     pub(crate) fn is_as_of(&self, since: Since) -> bool {
         let Some(release) = self.release() else { return true };
         since.is_in(&release)

@@ -94,8 +94,8 @@ fn pending_guidance(
         // A check for running VMs removes those that run, and none the paused ones.
         _ if !paused.is_empty() => {
             remedy.by_person = Some(format!(
-                "reboot the joiner once no VM is on it: {} is paused there, and no rule asks to stop \
-                 it",
+                "reboot the joiner once no VM is on it: {} is paused there, and no rule asks to \
+                 stop it",
                 names(paused.into_iter())
             ));
         }
