@@ -130,14 +130,9 @@ enum Stand {
 impl Leaving<'_> {
     /// Has the host leave; it has once this returns.
     fn leave(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
-        // Somebody may be at it already: this caller, before it was interrupted.
-        let now = run.until(|_| {
-            Ok(match steps::is_under_way(self.pool, METHOD)? {
-                true => Look::Awaited(String::from("another pool.eject to end")),
-                false => Look::Seen(self.pool.settled_snapshot(Scope::Failover)?),
-            })
-        });
-        let now = now.or_unknown(|late| Why::new("another pool.eject is under way").error(late))?;
+        let now = steps::rest(self.pool, METHOD, run)
+            .and_then(|()| self.pool.settled_snapshot(Scope::Failover))
+            .or_unknown(|late| Why::new("another pool.eject is under way").error(late))?;
         let Some((reference, _)) = now.host.by_uuid(&self.plan.host.uuid) else { return Ok(()) };
         self.check(&now, reference)?;
         let attached: Vec<_> = attached(&now, reference).cloned().collect();

@@ -12,7 +12,7 @@ use super::outcome::{Outcome, Stage, Stop, Why, told};
 use super::steps::{self, Heard, same};
 use crate::client::{Client, LoginFailure, Role, Scope};
 use crate::election::{self, Confirmation};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Overview, Snapshot, TaskStatus, Timestamp, Uuid};
 use crate::plan::{self, Member, Plan, Purpose, Work};
 use crate::text::quoted;
@@ -307,13 +307,9 @@ impl HandOver<'_> {
         }
         let others = self.members.iter().filter(|member| member.uuid != self.plan.host.uuid);
         let others = others.filter(|member| now.host.by_uuid(&member.uuid).is_some());
-        others.into_iter().find_map(|member| match self.pool.role_of(&member.address) {
-            Ok(Role::Member(master)) if self.is_at(&master) => None,
-            Ok(Role::Member(master)) => Some(format!("{} to leave {master}", member.name)),
-            Ok(Role::Master(_)) => Some(format!("{} to become a member", member.name)),
-            // Whom this client cannot ask may still be seen at the master.
-            Err(error) if error.kind() == ErrorKind::Trust => None,
-            Err(error) => Some(format!("{} to answer ({error})", member.name)),
+        others.into_iter().find_map(|member| {
+            let follows = |master: &str| self.is_at(master);
+            steps::awaited_of_member(self.pool, &member.name, &member.address, follows)
         })
     }
 

@@ -10,7 +10,7 @@ use super::outcome::{Outcome, Stop, Why, told};
 use super::steps::{self, Heard, Sides, same};
 use super::verify::detached;
 use crate::actions::Action;
-use crate::client::{Client, Role, Scope};
+use crate::client::{Client, Scope};
 use crate::error::{ErrorKind, Fault, Result};
 use crate::model::{
     Host, HostOperation, PowerState, Ref, Snapshot, Uuid, Vm, fault_with_names, label_at,
@@ -138,8 +138,7 @@ fn broken_off(stop: Stop, run: &Run<'_, '_>) -> Stop {
 impl Maintenance<'_> {
     /// Disables the host, empties it and has it reboot.
     fn bring_down(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
-        // Somebody may be at it already: this caller, before it was interrupted.
-        self.rest("host.evacuate", run)?;
+        steps::rest(self.pool, "host.evacuate", run)?;
         let now = self.pool.settled_snapshot(Scope::Failover)?;
         let anew = plan::maintenance(&now, &self.host)?;
         let mut refusals: Vec<_> = anew.unsolved.iter().map(ToString::to_string).collect();
@@ -305,12 +304,7 @@ impl Maintenance<'_> {
         if now.is_live(&self.host) != Some(true) {
             return Some(format!("{name} to be live"));
         }
-        match self.pool.role_of(&host.address) {
-            Ok(Role::Member(_)) => None,
-            // Whom this client cannot ask is seen at the master all the same.
-            Err(error) if error.kind() == ErrorKind::Trust => None,
-            _ => Some(format!("{name} to answer as a member")),
-        }
+        steps::awaited_of_member(self.pool, name, &host.address, |_| true)
     }
 
     /// Enables the host again, if the plan found it enabled; says what became of that.
@@ -349,16 +343,6 @@ impl Maintenance<'_> {
             };
             host.current_operations.values().any(goes)
                 || (!host.enabled && now.is_live(&self.host) == Some(false))
-        })
-    }
-
-    /// Waits until nobody does this to any host.
-    fn rest(&self, method: &str, run: &mut Run<'_, '_>) -> Result<()> {
-        run.until(|_| {
-            Ok(match steps::is_under_way(self.pool, method)? {
-                true => Look::Awaited(format!("another {method} to end")),
-                false => Look::Seen(()),
-            })
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::control::{Look, Run};
 use crate::actions::{Action, Argument, Loss, Side};
-use crate::client::{Client, Scope};
+use crate::client::{Client, Role, Scope};
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::log;
 use crate::model::{Ref, Snapshot, Task, TaskStatus, Uuid};
@@ -136,7 +136,12 @@ fn check_preconditions(step: &Step, action: &Action, snapshot: &Snapshot) -> Res
 }
 
 /// What would be lost now must be what was shown when consent was given.
-fn check_consent(consent: &Consent, plan: &Plan, step: &Step, losses: &[Loss]) -> Result<()> {
+pub(super) fn check_consent(
+    consent: &Consent,
+    plan: &Plan,
+    step: &Step,
+    losses: &[Loss],
+) -> Result<()> {
     let missing = consent.missing(plan, step, losses);
     if missing.is_empty() {
         return Ok(());
@@ -346,6 +351,34 @@ pub(super) fn tasks(client: &Client, method: &str) -> Result<Vec<Task>> {
 pub(super) fn is_under_way(client: &Client, method: &str) -> Result<bool> {
     let pending = |task: &Task| matches!(task.status, TaskStatus::Pending | TaskStatus::Cancelling);
     Ok(tasks(client, method)?.iter().any(pending))
+}
+
+/// Waits until nobody has a method carried out, this caller before it was interrupted included.
+pub(super) fn rest(client: &Client, method: &str, run: &mut Run<'_, '_>) -> Result<()> {
+    run.until(|_| {
+        Ok(match is_under_way(client, method)? {
+            true => Look::Awaited(format!("another {method} to end")),
+            false => Look::Seen(()),
+        })
+    })
+}
+
+/// What is still awaited of a host until it says that it is a member, of a master that `follows`
+/// knows by its address.
+pub(super) fn awaited_of_member(
+    pool: &Client,
+    name: &str,
+    address: &str,
+    follows: impl Fn(&str) -> bool,
+) -> Option<String> {
+    match pool.role_of(address) {
+        Ok(Role::Member(master)) if follows(&master) => None,
+        Ok(Role::Member(master)) => Some(format!("{name} to leave {master}")),
+        Ok(Role::Master(_)) => Some(format!("{name} to become a member")),
+        // Whom this client cannot ask is seen at the master all the same.
+        Err(error) if error.kind() == ErrorKind::Trust => None,
+        Err(error) => Some(format!("{name} to answer ({error})")),
+    }
 }
 
 /// Whether a host is joining a pool, by whomever's order.
