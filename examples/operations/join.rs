@@ -1,12 +1,9 @@
 //! Two hosts join the pool, one after the other.
 
-use std::sync::Arc;
-
 use xcp_pool::Result;
-use xcp_pool::client::Scope;
 use xcp_pool::operations::{self, OnFailure};
 use xcp_pool::plan::{self, Choices, Consent};
-use xcp_pool::preflight::{self, Options};
+use xcp_pool::preflight::Options;
 
 use crate::lab::Lab;
 use crate::told;
@@ -15,10 +12,11 @@ pub(crate) fn run(lab: &Lab) -> Result<()> {
     println!("# delta and epsilon join\n");
     let pool = lab.client("alpha")?;
     let (delta, epsilon) = (lab.client("delta")?, lab.client("epsilon")?);
-    let world = Arc::new(pool.snapshot(Scope::Preflight)?);
-    let snapshots = [delta.snapshot(Scope::Preflight)?, epsilon.snapshot(Scope::Preflight)?];
-    let reports =
-        snapshots.map(|host| preflight::evaluate(Arc::clone(&world), host, &Options::new()));
+    let options = Options::new();
+    let reports = [
+        operations::preflight(&pool, &delta, &options)?,
+        operations::preflight(&pool, &epsilon, &options)?,
+    ];
     let choices = Choices::new();
     let joins = plan::join_many(reports.iter().map(|report| (report, &choices)))?;
     println!("{joins}\n");

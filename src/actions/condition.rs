@@ -133,7 +133,7 @@ pub enum Condition {
         /// The states.
         states: Vec<PowerState>,
     },
-    /// A VM has no MAC seed.
+    /// A VM has no MAC seed, or is gone.
     VmWithoutMacSeed {
         /// The VM.
         vm: Ref<Vm>,
@@ -239,9 +239,10 @@ impl Condition {
             Self::VmPower { vm, states } => {
                 field(snapshot, vm, "power_state").map(|vm| states.contains(&vm.power_state))
             }
-            Self::VmWithoutMacSeed { vm } => {
-                field(snapshot, vm, "other_config").map(|vm| vm.mac_seed().is_none())
-            }
+            Self::VmWithoutMacSeed { vm } => match gone(snapshot, vm)? {
+                true => Some(true),
+                false => field(snapshot, vm, "other_config").map(|vm| vm.mac_seed().is_none()),
+            },
         }
     }
 }

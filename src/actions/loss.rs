@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Certificate, Network, Object, Ref, Snapshot, Sr, Vdi, Vm, object_at};
+use crate::model::{Certificate, Host, Network, Object, Ref, Snapshot, Sr, Vdi, Vm, object_at};
 
 /// Something that is gone for good after an action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,10 +25,14 @@ pub struct Loss {
 pub enum LossKind {
     /// A trusted certificate: it can be installed again by who has it.
     Certificate,
+    /// A host: it belongs to no pool, and has to be installed anew.
+    Host,
     /// What programs in a VM had not written to disk.
     Memory,
     /// A network: its name, settings and place in VMs.
     Network,
+    /// What a database says of an object, such as a VM's drive; what it stands for stays as it is.
+    Record,
     /// All that lies on a storage repository.
     SrContent,
     /// A virtual disk with its content.
@@ -43,16 +47,19 @@ impl Loss {
         Self { kind, object, bytes: None }
     }
 
-    /// The loss of the object at a ref, as a snapshot knows it.
-    pub(super) fn of(kind: LossKind, world: &Snapshot, reference: &str) -> Self {
+    /// The loss of an object, as a snapshot knows it.
+    pub(super) fn of(kind: LossKind, world: &Snapshot, object: &Object) -> Self {
+        let reference = object.reference.as_str();
         let (object, bytes) = match kind {
             LossKind::Certificate => (object_at(world, &Ref::<Certificate>::new(reference)), None),
+            LossKind::Host => (object_at(world, &Ref::<Host>::new(reference)), None),
             LossKind::Memory => {
                 let vm = Ref::<Vm>::new(reference);
                 let metrics = world.get(&vm).and_then(|vm| world.get(&vm.metrics));
                 (object_at(world, &vm), metrics.map(|metrics| metrics.memory_actual))
             }
             LossKind::Network => (object_at(world, &Ref::<Network>::new(reference)), None),
+            LossKind::Record => (object.clone(), None),
             LossKind::SrContent => {
                 let sr = Ref::<Sr>::new(reference);
                 let used = world.get(&sr).map(|sr| sr.physical_utilisation);
@@ -83,8 +90,10 @@ impl fmt::Display for Loss {
         let object = &self.object;
         match self.kind {
             LossKind::Certificate => write!(f, "the certificate {}", object.without_class()),
+            LossKind::Host => write!(f, "the membership in any pool of {object}"),
             LossKind::Memory => write!(f, "unsaved memory of {object}"),
             LossKind::Network => write!(f, "the network {}", object.without_class()),
+            LossKind::Record => write!(f, "the record of {object}"),
             LossKind::SrContent => write!(f, "everything on {object}"),
             LossKind::Vdi => write!(f, "the disk {}", object.without_class()),
             LossKind::Vm => write!(f, "the settings of {object}"),

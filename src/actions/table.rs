@@ -100,7 +100,7 @@ impl Action {
     /// What the call destroys for good, as the side's snapshot knows it.
     pub fn destroys(&self, world: &Snapshot) -> Vec<Loss> {
         let row = self.row();
-        row.destroys.map(|kind| Loss::of(kind, world, &row.object.reference)).into_iter().collect()
+        row.destroys.map(|kind| Loss::of(kind, world, &row.object)).into_iter().collect()
     }
 
     /// The action that takes it back, where there is one.

@@ -33,7 +33,7 @@ pub use network::{Bond, Network, NetworkSriov, Pif, PifMetrics, SdnController, T
 pub use object::Object;
 pub(crate) use object::{
     fault_with_names, label_at, labels_at, labels_in, name_at, names_at, object, object_at,
-    object_of_class,
+    object_by_uuid, object_of_class,
 };
 pub use overview::Overview;
 pub use pool::{Cluster, ClusterHost, Pool, Task};

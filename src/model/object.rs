@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Record, Ref, Snapshot, with_class};
+use super::{Class, Record, Ref, Snapshot, Uuid, with_class};
 use crate::error::Fault;
 use crate::text::{plain, quoted};
 
@@ -181,6 +181,22 @@ pub(crate) fn object_of_class(snapshot: &Snapshot, class: Class, reference: &str
     with_class!(class, T => {
         object_at::<T>(snapshot, &Ref::new(reference))
     })
+}
+
+/// An object by its class and uuid, under a name; without a ref if a snapshot does not have it.
+pub(crate) fn object_by_uuid(snapshot: &Snapshot, class: Class, uuid: &Uuid, name: &str) -> Object {
+    let mut object = Object {
+        class: class.as_str().to_owned(),
+        reference: String::new(),
+        uuid: uuid.to_string(),
+        name: name.to_owned(),
+    };
+    with_class!(class, T => {
+        if let Some((reference, _)) = T::table(snapshot).by_uuid(uuid) {
+            object.reference = reference.to_string();
+        }
+    });
+    object
 }
 
 /// What comes nearest to a name of a record; empty if nothing does.

@@ -1,20 +1,22 @@
 //! One host joins a pool.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::control::{Control, Look, Run, awaited};
 use super::outcome::{Outcome, Stage, Stop, Why, told};
+use super::readiness::report;
 use super::steps::{self, Did, Heard, Sides, same};
-use super::verify::{Readiness, differing_versions, not_as_foretold, readiness};
+use super::verify::{Readiness, differing_versions, not_as_foretold, readiness, vms_left_out};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
 use crate::model::{Overview, Snapshot, Uuid};
-use crate::plan::{Agreed, Plan, Purpose, Step, Work};
-use crate::preflight::{self, Options, Report, Verdict};
+use crate::plan::{Agreed, Plan, Purpose, Step, Work, losses_ahead, losses_of_join};
+use crate::preflight::{Options, Report, Verdict};
 use crate::text::plain;
 
 /// A host that has become a member, and what the pool made of it.
@@ -106,15 +108,25 @@ pub(super) fn join_in(
 
 fn join_as_planned(sides: Sides<'_>, plan: &Plan, run: &mut Run<'_, '_>) -> Result<Joined, Stop> {
     plan.check()?;
-    let Purpose::Join { options } = &plan.purpose else {
+    let Purpose::Join { options, .. } = &plan.purpose else {
         return Err(steps::other_purpose(plan, "a join").into());
     };
     let joining = Joining { sides, plan, options };
     let before = match joining.stand(run)? {
         Stand::Member => None,
-        Stand::Alone => Some(joining.arrive(run)?),
+        Stand::Alone { pool, own } => {
+            joining.look_ahead(pool, own)?;
+            Some(joining.arrive(run)?)
+        }
     };
     joining.settle(before, run)
+}
+
+/// What is in the way of a host and not what the steps of its plan are for, a line each.
+pub(super) fn not_removed(report: &Report, plan: &Plan) -> Vec<String> {
+    let planned = |rule: &String| plan.steps.iter().any(|step| step.because.contains(rule));
+    let new = report.blockers().filter(|finding| !planned(&finding.rule.to_string()));
+    new.map(ToString::to_string).collect()
 }
 
 /// A host that joins, stage by stage.
@@ -129,7 +141,7 @@ enum Stand {
     /// The pool knows the host.
     Member,
     /// It does not, and no join is under way.
-    Alone,
+    Alone { pool: Arc<Snapshot>, own: Arc<Snapshot> },
 }
 
 /// What is seen after a call that failed, as far as was heard.
@@ -186,7 +198,24 @@ impl Joining<'_> {
         }
         let own = self.sides.joiner.settled_snapshot(Scope::Preflight)?;
         same("host", &self.plan.host.uuid, &own.master()?.1.uuid)?;
-        Ok(Stand::Alone)
+        Ok(Stand::Alone { pool: first.into(), own: own.into() })
+    }
+
+    /// Stops before anything is done, if something would be lost that nobody agreed to.
+    ///
+    /// What is lost is told by what is seen, not by what the plan says of itself. What is in the way
+    /// may pass by the time of the join, and is told only if nothing comes of it.
+    fn look_ahead(&self, pool: Arc<Snapshot>, own: Arc<Snapshot>) -> Result<(), Stop> {
+        let Sides { pool: theirs, joiner, consent } = self.sides;
+        let report = report((theirs, pool), (joiner, own), self.options)?;
+        for (step, losses) in losses_ahead(self.plan, &report) {
+            let agreed = steps::check_consent(consent, self.plan, step, &losses);
+            agreed.map_err(|error| {
+                let why = Why::new("nothing was begun").error(error);
+                Stop::NotDone(why.seen(not_removed(&report, self.plan)))
+            })?;
+        }
+        Ok(())
     }
 
     /// Runs the steps up to the join, and sees the host arrive; takes them back if it does not
@@ -224,23 +253,30 @@ impl Joining<'_> {
                         done.push(step);
                     }
                 }
-                Work::Join { force } => return self.call(*force, run),
+                Work::Join { force } => return self.call(step, *force, run),
                 _ => break,
             }
         }
         Err(Error::new(ErrorKind::InvalidInput, "the plan has no step that joins").into())
     }
 
-    fn call(&self, force: bool, run: &mut Run<'_, '_>) -> Result<(Report, Heard), Stop> {
-        let Sides { pool, joiner, .. } = self.sides;
-        let before = pool.settled_snapshot(Scope::Preflight)?;
-        let own = joiner.settled_snapshot(Scope::Preflight)?;
-        let report = preflight::evaluate(before, own, self.options);
+    fn call(
+        &self,
+        step: &Step,
+        force: bool,
+        run: &mut Run<'_, '_>,
+    ) -> Result<(Report, Heard), Stop> {
+        let Sides { pool, joiner, consent } = self.sides;
+        let before = pool.settled_snapshot(Scope::Preflight)?.into();
+        let own = joiner.settled_snapshot(Scope::Preflight)?.into();
+        let report = report((pool, before), (joiner, own), self.options)?;
         if report.verdict() != Verdict::Ready && report.blockers().next().is_some() {
             let findings = report.blockers().map(ToString::to_string);
             let why = Why::new("the preflight found what the plan does not remove").seen(findings);
             return Err(Stop::NotDone(why));
         }
+        let losses = losses_of_join(report.pool(), report.joiner(), force);
+        steps::check_consent(consent, self.plan, step, &losses)?;
         let (_, master) = report.pool().master()?;
         let credentials = pool.credentials();
         let method = if force { "pool.join_force" } else { "pool.join" };
@@ -353,6 +389,7 @@ impl Joining<'_> {
         missing.extend(differing_versions(after, reference));
         if let Some(before) = &before {
             missing.extend(not_as_foretold(&before.changes_once_admitted(), after, reference));
+            missing.extend(vms_left_out(before.joiner(), after));
         }
         Ok(Joined {
             host: host.clone(),

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::control::{Control, Look, OnFailure, Run};
-use super::join::{Joined, join_in};
+use super::join::{Joined, join_in, not_removed};
 use super::outcome::{Outcome, Why};
+use super::readiness::report;
 use super::steps::{self, Sides, same};
 use crate::client::{Client, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Snapshot, Uuid};
 use crate::plan::{Agreed, Joins, Plan, Purpose, Subject};
-use crate::preflight;
 
 /// What became of each host, in the order of the plans.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub fn join_many(
     let mut refusals = Vec::new();
     for (joiner, plan) in joiners.iter().zip(&joins.plans) {
         run.check()?;
-        refusals.push(refusal(&first, joiner, plan)?);
+        refusals.push(refusal((pool, &first), joiner, plan)?);
     }
     let refused = refusals.iter().any(Option::is_some);
     let mut stop = (refused && on_failure == OnFailure::Stop)
@@ -161,11 +161,15 @@ pub fn join_many(
 }
 
 /// What is new in the way of a host, if anything is, as things stand.
-fn refusal(pool: &Arc<Snapshot>, joiner: &Client, plan: &Plan) -> Result<Option<Why>> {
-    let Purpose::Join { options } = &plan.purpose else {
+fn refusal(
+    (pool, known): (&Client, &Arc<Snapshot>),
+    joiner: &Client,
+    plan: &Plan,
+) -> Result<Option<Why>> {
+    let Purpose::Join { options, .. } = &plan.purpose else {
         return Err(steps::other_purpose(plan, "a join"));
     };
-    if pool.host.by_uuid(&plan.host.uuid).is_some() {
+    if known.host.by_uuid(&plan.host.uuid).is_some() {
         return Ok(None);
     }
     let own = match joiner.settled_snapshot(Scope::Preflight) {
@@ -174,13 +178,13 @@ fn refusal(pool: &Arc<Snapshot>, joiner: &Client, plan: &Plan) -> Result<Option<
         Err(error) => return Ok(Some(Why::new("the host cannot be looked at").error(error))),
     };
     same("host", &plan.host.uuid, &own.master()?.1.uuid)?;
-    let report = preflight::evaluate(Arc::clone(pool), own, options);
-    let planned = |rule: &String| plan.steps.iter().any(|step| step.because.contains(rule));
-    let new: Vec<_> = report
-        .blockers()
-        .filter(|finding| !planned(&finding.rule.to_string()))
-        .map(ToString::to_string)
-        .collect();
+    let seen = ((pool, Arc::clone(known)), (joiner, Arc::new(own)));
+    let report = match report(seen.0, seen.1, options) {
+        Ok(report) => report,
+        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+        Err(error) => return Ok(Some(Why::new("the clocks cannot be compared").error(error))),
+    };
+    let new = not_removed(&report, plan);
     let why = "the preflight found what the plan does not remove";
     Ok((!new.is_empty()).then(|| Why::new(why).seen(new)))
 }

@@ -1,5 +1,7 @@
 //! Whether a host may join a pool, asked of both.
 
+use std::sync::Arc;
+
 use crate::client::{Client, ClockReading, Scope};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Host, Ref, Snapshot};
@@ -25,7 +27,16 @@ use crate::preflight::{self, Evidence, Options, Report};
 pub fn preflight(pool: &Client, joiner: &Client, options: &Options) -> Result<Report> {
     let theirs = pool.snapshot(Scope::Preflight)?;
     let own = joiner.snapshot(Scope::Preflight)?;
-    let gathered = gather((pool, &theirs), (joiner, &own))?;
+    report((pool, theirs.into()), (joiner, own.into()), options)
+}
+
+/// The report on snapshots of both sides, with the evidence that their clients gather.
+pub(super) fn report(
+    pool: (&Client, Arc<Snapshot>),
+    joiner: (&Client, Arc<Snapshot>),
+    options: &Options,
+) -> Result<Report> {
+    let gathered = gather((pool.0, &pool.1), (joiner.0, &joiner.1))?;
     let mut options = options.clone();
     let given = &mut options.evidence;
     // One clock of another moment is no use to the other.
@@ -33,7 +44,7 @@ pub fn preflight(pool: &Client, joiner: &Client, options: &Options) -> Result<Re
         (given.master_time, given.joiner_time) = (gathered.master_time, gathered.joiner_time);
     }
     given.master_address = given.master_address.take().or(gathered.master_address);
-    Ok(preflight::evaluate(theirs, own, &options))
+    Ok(preflight::evaluate(pool.1, joiner.1, &options))
 }
 
 /// Reads what the preflight of a join wants and no database tells.

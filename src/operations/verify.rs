@@ -1,8 +1,10 @@
 //! Whether a member came out of its join as it should: ready, and with what was foretold.
 
-use crate::model::{Host, Network, Ref, Snapshot, Uuid};
+use std::collections::{HashMap, HashSet};
+
+use crate::model::{Host, Network, Ref, Snapshot, Uuid, Vm};
 use crate::preflight::consequences::Changes;
-use crate::text::quoted;
+use crate::text::{plain, quoted};
 
 /// How far a member is after its join.
 pub(super) enum Readiness {
@@ -67,9 +69,6 @@ pub(super) fn not_as_foretold(
     for vdi in changes.added.vdi.records().filter(|vdi| after.vdi.by_uuid(&vdi.uuid).is_none()) {
         missing.push(format!("disk {} ({})", quoted(&vdi.name_label), vdi.uuid));
     }
-    for vm in changes.added.vm.records().filter(|vm| after.vm.by_uuid(&vm.uuid).is_none()) {
-        missing.push(format!("VM {} ({})", quoted(&vm.name_label), vm.uuid));
-    }
     for pif in changes.added.pif.records() {
         let what = match pif.VLAN {
             -1 => pif.device.clone(),
@@ -91,4 +90,33 @@ pub(super) fn not_as_foretold(
         }
     }
     missing
+}
+
+/// The joiner's VMs, and drives of them, that did not arrive, foretold or not, a line each.
+pub(super) fn vms_left_out(joiner: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut arrived = HashMap::new();
+    for (reference, vm) in joiner.vm.iter().filter(|(_, vm)| moves(vm)) {
+        match after.vm.by_uuid(&vm.uuid) {
+            None => missing.push(format!("VM {} ({})", quoted(&vm.name_label), vm.uuid)),
+            Some((there, _)) => {
+                arrived.insert(reference, (there, vm));
+            }
+        }
+    }
+    let there: HashSet<_> =
+        after.vbd.records().map(|vbd| (&vbd.VM, vbd.userdevice.as_str())).collect();
+    for vbd in joiner.vbd.records() {
+        let Some((reference, vm)) = arrived.get(&vbd.VM) else { continue };
+        if !there.contains(&(*reference, vbd.userdevice.as_str())) {
+            let (drive, name) = (plain(&vbd.userdevice), quoted(&vm.name_label));
+            missing.push(format!("drive {drive} of VM {name} ({})", vm.uuid));
+        }
+    }
+    missing
+}
+
+/// Whether a VM of the joiner's is to come along; each host has a control domain of its own.
+fn moves(vm: &Vm) -> bool {
+    !vm.is_of_installation() && !vm.is_control_domain
 }

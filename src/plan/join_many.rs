@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::digest::text;
+use super::foretell::Ahead;
 use super::{Choices, Digest, Plan, Work};
-use crate::actions::{Action, Loss};
+use crate::actions::Loss;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{PowerState, Snapshot};
+use crate::model::Snapshot;
 use crate::preflight::consequences::{Attempt, Changes, foretell_with_changes};
 use crate::preflight::{Report, evaluate};
 use crate::rules::Severity;
@@ -138,11 +139,11 @@ impl fmt::Display for Joins {
 
 /// The pool after a planned join, and what of it is not known.
 fn after(report: &Report, plan: &Plan) -> (Snapshot, Vec<String>) {
-    let mut joiner = Snapshot::clone(report.joiner());
+    let mut sides = Ahead::of(report);
     let (mut force, mut open) = (false, Vec::new());
     for step in &plan.steps {
         match &step.work {
-            Work::Act { action } if !foretell(&mut joiner, action) => {
+            Work::Act { action } if !sides.foretell(action) => {
                 open.push(format!("what follows from {} is looked at then", quoted(&step.summary)));
             }
             Work::Join { force: yes } => force = *yes,
@@ -150,9 +151,9 @@ fn after(report: &Report, plan: &Plan) -> (Snapshot, Vec<String>) {
         }
     }
     let attempt = Attempt { force, refusal: None };
-    let (_, changes) = foretell_with_changes(report.pool(), &joiner, &attempt);
-    let mut after = changes.apply(report.pool());
-    start(&mut after, &joiner);
+    let (_, changes) = foretell_with_changes(&sides.pool, &sides.joiner, &attempt);
+    let mut after = changes.apply(&sides.pool);
+    start(&mut after, &sides.joiner);
     (after, open)
 }
 
@@ -182,81 +183,4 @@ fn start(after: &mut Snapshot, joiner: &Snapshot) {
             pbd.currently_attached = true;
         }
     }
-}
-
-/// Does to a snapshot of the joiner what an action will do; whether all of that is known.
-fn foretell(joiner: &mut Snapshot, action: &Action) -> bool {
-    match action {
-        Action::PbdPlug { pbd } | Action::PbdUnplug { pbd } => {
-            if let Some(record) = joiner.pbd.get_mut(pbd) {
-                record.currently_attached = matches!(action, Action::PbdPlug { .. });
-            }
-        }
-        Action::SrDestroy { sr } | Action::SrForget { sr } => {
-            joiner.sr.remove(sr);
-            let pbds: Vec<_> = refs(joiner.pbd.iter(), |pbd| pbd.SR == *sr);
-            let vdis: Vec<_> = refs(joiner.vdi.iter(), |vdi| vdi.SR == *sr);
-            for pbd in pbds {
-                joiner.pbd.remove(&pbd);
-            }
-            for vdi in vdis {
-                joiner.vdi.remove(&vdi);
-            }
-        }
-        Action::VdiDestroy { vdi } => {
-            joiner.vdi.remove(vdi);
-        }
-        Action::VlanDestroy { vlan } => {
-            if let Some(vlan) = joiner.vlan.remove(vlan) {
-                joiner.pif.remove(&vlan.untagged_PIF);
-            }
-        }
-        Action::NetworkDestroy { network } => {
-            joiner.network.remove(network);
-        }
-        Action::VmCleanShutdown { vm } | Action::VmHardShutdown { vm } => {
-            if let Some(record) = joiner.vm.get_mut(vm) {
-                record.power_state = PowerState::Halted;
-            }
-        }
-        Action::VmDestroy { vm } => {
-            joiner.vm.remove(vm);
-        }
-        Action::Await { .. }
-        | Action::HostEnable { .. }
-        | Action::HostDisable { .. }
-        | Action::PoolEnableTlsVerification { .. }
-        | Action::TaskCancel { .. } => {}
-        Action::BondDestroy { .. }
-        | Action::ClusterHostDisable { .. }
-        | Action::ClusterHostEnable { .. }
-        | Action::HostApplyEdition { .. }
-        | Action::HostDestroy { .. }
-        | Action::HostDisableExternalAuth { .. }
-        | Action::HostReboot { .. }
-        | Action::HostRestartAgent { .. }
-        | Action::NetworkAddPurpose { .. }
-        | Action::NetworkRemovePurpose { .. }
-        | Action::NetworkSriovDestroy { .. }
-        | Action::PoolDisableHa { .. }
-        | Action::PoolEnableHa { .. }
-        | Action::PoolUninstallCaCertificate { .. }
-        | Action::PoolUninstallTrustedCertificate { .. }
-        | Action::SdnControllerForget { .. }
-        | Action::TunnelDestroy { .. }
-        | Action::VmMigrateToPool { .. }
-        | Action::VmRemoveMacSeed { .. }
-        | Action::VmResume { .. }
-        | Action::VmStart { .. }
-        | Action::VmSuspend { .. }
-        | Action::VmUnpause { .. } => return false,
-    }
-    true
-}
-
-fn refs<'a, T: 'a>(
-    rows: impl Iterator<Item = (&'a crate::model::Ref<T>, &'a T)>,
-    wanted: impl Fn(&T) -> bool,
-) -> Vec<crate::model::Ref<T>> {
-    rows.filter(|(_, record)| wanted(record)).map(|(reference, _)| reference.clone()).collect()
 }

@@ -14,9 +14,11 @@
 //! | replace a master that died | [`recovery`](recovery()), of an emergency [`Decision`](crate::election::Decision) | [`operations::recover`](crate::operations::recover) |
 
 mod canonical;
+mod carried;
 mod consent;
 mod digest;
 mod eject;
+mod foretell;
 mod hand_over;
 mod impact;
 mod join;
@@ -27,9 +29,12 @@ mod purpose;
 mod recovery;
 mod step;
 
+pub use carried::LeftBehind;
+pub(crate) use carried::losses_of_join;
 pub use consent::{Agreed, Consent};
 pub use digest::Digest;
 pub use eject::eject;
+pub(crate) use foretell::losses_ahead;
 pub use hand_over::hand_over;
 pub use impact::{DataFate, HaImpact, Impact, SrImpact, VmImpact};
 pub use join::Choices;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Impact;
+use super::carried::{self, LeftBehind};
 use crate::election::Confirmation;
 use crate::model::{Host, Object, Pool, Record, Ref, Uuid};
 use crate::preflight::Options;
@@ -34,6 +35,12 @@ pub enum Purpose {
     Join {
         /// What the preflight was asked, and is asked again before the join.
         options: Options,
+        /// The joiner's objects that the pool will have.
+        #[serde(default)]
+        brings: Vec<Object>,
+        /// What of the joiner's the pool will not have, and nobody is asked about.
+        #[serde(default)]
+        left_behind: Vec<LeftBehind>,
     },
     /// The host is emptied, rebooted and put back to work.
     Maintenance {
@@ -100,7 +107,8 @@ impl Purpose {
             Self::Maintenance { moves } => {
                 moves.iter().try_for_each(|vm| writeln!(f, "      {vm}"))
             }
-            Self::Join { .. } | Self::Recovery { .. } => Ok(()),
+            Self::Join { brings, left_behind, .. } => carried::write(brings, left_behind, f),
+            Self::Recovery { .. } => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ mod eject;
 mod faults;
 mod hand_over;
 mod join;
+mod join_losses;
 mod join_many;
 mod maintenance;
 mod plan_join;

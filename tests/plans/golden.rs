@@ -3,18 +3,31 @@
 //! `BLESS=1` writes the texts anew. A digest that changes is no longer met by consent that was given
 //! before: then the version in the text's first line has to change, too.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use xcp_pool::plan::Plan;
+use xcp_pool::actions::Action;
+use xcp_pool::plan::{Joins, Plan, Work};
 
 fn plans() -> Vec<(String, Value)> {
-    ["eject", "hand-over", "join", "maintenance", "recovery"]
-        .map(|name| {
-            let json = std::fs::read_to_string(path(&format!("{name}.json"))).unwrap();
-            (name.to_owned(), serde_json::from_str(&json).unwrap())
-        })
+    ["actions", "eject", "hand-over", "join", "maintenance", "recovery"]
+        .map(|name| (name.to_owned(), read(name)))
         .into()
+}
+
+fn read(name: &str) -> Value {
+    let json = std::fs::read_to_string(path(&format!("{name}.json"))).unwrap();
+    serde_json::from_str(&json).unwrap()
+}
+
+/// Compares a text with the checked-in one, or writes that anew.
+fn golden(name: &str, told: &str) {
+    let file = path(&format!("{name}.txt"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, told).unwrap();
+    }
+    assert_eq!(told, std::fs::read_to_string(file).unwrap_or_default(), "{name}");
 }
 
 fn path(file: &str) -> std::path::PathBuf {
@@ -30,13 +43,58 @@ fn digests_are_what_they_were() {
     for (name, json) in plans() {
         let plan = load(&json).unwrap();
         let (digest, losses) = (plan.digest(), plan.losses_digest());
-        let told = format!("plan {digest}\nlosses {losses}\n{}", plan.canonical());
-        let file = path(&format!("{name}.txt"));
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, &told).unwrap();
-        }
-        assert_eq!(told, std::fs::read_to_string(file).unwrap_or_default(), "{name}");
+        golden(&name, &format!("plan {digest}\nlosses {losses}\n{}", plan.canonical()));
     }
+}
+
+#[test]
+fn digests_of_several_joins_are_what_they_were() {
+    let json = read("joins");
+    let joins: Joins = serde_json::from_value(json).unwrap();
+    // With all that the form has.
+    let json = json!(joins);
+    let (digest, losses) = (joins.digest(), joins.losses_digest());
+    let text = format!("xcp_pool joins v1\n{}", canonical(&json));
+    assert_eq!(digest.to_string(), sha256(&text));
+    golden("joins", &format!("joins {digest}\nlosses {losses}\n{text}"));
+
+    let mut places_changed = 0;
+    let mut all = Vec::new();
+    places(&json, "", &mut all);
+    for at in all {
+        for other in others(json.pointer(&at).unwrap()) {
+            let mut edited = json.clone();
+            *edited.pointer_mut(&at).unwrap() = other;
+            let Ok(edited) = serde_json::from_value::<Joins>(edited) else { continue };
+            if edited != joins {
+                assert_ne!(edited.digest(), digest, "{at}");
+                places_changed += 1;
+            }
+        }
+    }
+    assert!(places_changed > 40, "{places_changed}");
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+
+    let digits = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("sha256:{digits}")
+}
+
+#[test]
+fn every_action_is_in_a_checked_in_plan() {
+    let mut found = BTreeSet::new();
+    for (_, json) in plans() {
+        for step in &load(&json).unwrap().steps {
+            if let Work::Act { action } = &step.work {
+                let debug = format!("{action:?}");
+                found.insert(debug.split(' ').next().unwrap().to_owned());
+            }
+        }
+    }
+    let all: BTreeSet<_> = Action::NAMES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(found, all);
 }
 
 /// The canonical form, written by its documentation from the JSON alone.
@@ -168,8 +226,10 @@ fn whatever_changes_in_a_plan_changes_its_digest() {
                 tried = true;
             }
             let leaf = !before.is_object() && !before.is_array();
-            // No other purpose has these fields, and no other action a task's or a disk's.
-            let alone = before.is_null() || at == "/purpose/kind" || at.ends_with("/action");
+            // No other purpose has these fields, no other action a task's or a disk's, and no other
+            // condition a VM's.
+            let ends = ["/action", "/condition"].iter().any(|end| at.ends_with(end));
+            let alone = before.is_null() || at == "/purpose/kind" || ends;
             assert!(tried || !leaf || alone, "{name} {at}: nothing else was found for {before}");
             changed += usize::from(tried);
         }

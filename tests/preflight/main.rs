@@ -1,6 +1,7 @@
 //! Whether a host can join a pool, what is in the way, and what the join will do.
 
 mod actions;
+mod choices;
 mod consequences_joins;
 mod consequences_partial;
 mod consequences_rules;

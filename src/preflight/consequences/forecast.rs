@@ -65,6 +65,9 @@ pub struct LostValue {
     pub field: Option<&'static str>,
     /// The lost value, readable.
     pub value: String,
+    /// What a set or map that is lost has in it, values of the map left out.
+    #[serde(skip)]
+    pub(crate) keys: Vec<String>,
 }
 
 impl<'a> Forecast<'a> {
@@ -156,9 +159,31 @@ impl<'a> Forecast<'a> {
         field: Option<&'static str>,
         value: impl Into<String>,
     ) {
+        self.lose_keys(record, name, field, value, Vec::new());
+    }
+
+    /// Notes that a field's value is lost, with what a set or map has in it.
+    pub fn lose_field<T: Record>(
+        &mut self,
+        record: &T,
+        name: &str,
+        field: &'static str,
+        value: &impl Show,
+    ) {
+        self.lose_keys(record, name, Some(field), value.show(), value.parts());
+    }
+
+    pub fn lose_keys<T: Record>(
+        &mut self,
+        record: &T,
+        name: &str,
+        field: Option<&'static str>,
+        value: impl Into<String>,
+        keys: Vec<String>,
+    ) {
         if let Some(class) = Class::from_name(T::CLASS) {
             let (uuid, name) = (record.uuid().clone(), name.to_owned());
-            self.losses.push(LostValue { class, uuid, name, field, value: value.into() });
+            self.losses.push(LostValue { class, uuid, name, field, value: value.into(), keys });
         }
     }
 
@@ -219,6 +244,11 @@ pub(super) const NONE: &str = "(none)";
 /// A field's value for people to read.
 pub(super) trait Show {
     fn show(&self) -> String;
+
+    /// What is in a set, or under which keys a map has something.
+    fn parts(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Show for String {
@@ -243,12 +273,20 @@ impl Show for Vec<String> {
     fn show(&self) -> String {
         self.join(", ").show()
     }
+
+    fn parts(&self) -> Vec<String> {
+        self.clone()
+    }
 }
 
 impl Show for BTreeMap<String, String> {
     fn show(&self) -> String {
         let pairs: Vec<_> = self.iter().map(|(key, value)| format!("{key}={value}")).collect();
         pairs.show()
+    }
+
+    fn parts(&self) -> Vec<String> {
+        self.keys().cloned().collect()
     }
 }
 

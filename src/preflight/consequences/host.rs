@@ -35,6 +35,9 @@ pub struct FieldChange {
     pub after: String,
     /// Why it changes.
     pub cause: Cause,
+    /// What the joiner's value has in it, if it is a set or a map; values of the map left out.
+    #[serde(skip)]
+    pub(super) keys: Vec<String>,
 }
 
 /// Why a value changes.
@@ -89,7 +92,8 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<HostFate> {
     });
     let set = |change: &&FieldChange| change.cause != Cause::Inherited && change.before != NONE;
     for change in changes.iter().filter(set) {
-        f.lose(me, &me.name_label, Some(change.field), change.before.clone());
+        let (field, keys) = (Some(change.field), change.keys.clone());
+        f.lose_keys(me, &me.name_label, field, change.before.clone(), keys);
     }
     f.changes.add(reference.clone(), record);
     let mut fresh = HostMetrics::default();
@@ -234,6 +238,7 @@ fn differences(
                     before: before.$field.show(),
                     after: after.$field.show(),
                     cause: cause(field),
+                    keys: before.$field.parts(),
                 });
             }
         )*};
@@ -251,7 +256,8 @@ fn differences(
     for (field, ours, theirs) in storage {
         if before.has(field) && after.has(field) && f.sr(ours) != *theirs {
             let (before, after) = (sr_name(f.joiner, ours), f.name_of_sr(theirs));
-            changes.push(FieldChange { field, before, after, cause: cause(field) });
+            let (cause, keys) = (cause(field), Vec::new());
+            changes.push(FieldChange { field, before, after, cause, keys });
         }
     }
     changes

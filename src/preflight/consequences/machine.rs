@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::change::{joined, place};
-use super::forecast::{Forecast, Show};
+use super::forecast::Forecast;
 use super::import::{Import, Plan, as_vm, power_state_after};
 use super::network::{Landing, NetworkFate, Networks};
 use super::record;
@@ -272,7 +272,7 @@ fn kind(vm: &Vm) -> VmKind {
 fn losses(f: &mut Forecast<'_>, vm: &Vm) {
     let name = &vm.name_label;
     if !vm.blocked_operations.is_empty() {
-        f.lose(vm, name, Some("blocked_operations"), vm.blocked_operations.show());
+        f.lose_field(vm, name, "blocked_operations", &vm.blocked_operations);
     }
     if let Some(appliance) = f.joiner.vm_appliance.get(&vm.appliance) {
         f.lose(vm, name, Some("appliance"), appliance.name_label.clone());

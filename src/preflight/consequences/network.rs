@@ -145,7 +145,7 @@ pub(super) fn foretell(f: &mut Forecast<'_>) -> Option<(Vec<NetworkFate>, Networ
                 }
             }
             (NetworkOutcome::Introduced, _) if !network.tags.is_empty() => {
-                f.lose(network, &network.name_label, Some("tags"), network.tags.show());
+                f.lose_field(network, &network.name_label, "tags", &network.tags);
             }
             (NetworkOutcome::Refused(fault), _) => f.swallowed.extend(fault.clone()),
             _ => {}
@@ -335,7 +335,8 @@ fn differences(ours: &Network, theirs: &Network) -> Vec<FieldChange> {
             let field = stringify!($field);
             if ours.has(field) && theirs.has(field) && ours.$field != theirs.$field {
                 let (before, after) = (ours.$field.show(), theirs.$field.show());
-                changes.push(FieldChange { field, before, after, cause: Cause::Inherited });
+                let (cause, keys) = (Cause::Inherited, ours.$field.parts());
+                changes.push(FieldChange { field, before, after, cause, keys });
             }
         )*};
     }

@@ -144,7 +144,7 @@ impl Consequences {
 
     fn loss_lines(&self) -> Lines {
         let mut lines = Lines::default();
-        for LostValue { class, uuid, name, field, value } in &self.losses {
+        for LostValue { class, uuid, name, field, value, keys: _ } in &self.losses {
             let name = if name.is_empty() { uuid.to_string() } else { quoted(name).to_string() };
             lines.add(match (field, value.is_empty()) {
                 (Some(field), _) => format!("{class} {name}: {field} ({value})"),

@@ -145,16 +145,14 @@ pub(super) fn left_behind(management: Option<&Management>) -> Vec<&'static str> 
 /// The joiner's own pool record is gone after the join.
 fn pool_losses(f: &mut Forecast<'_>, ours: &Pool) {
     let name = ours.name_label.clone();
-    let mut lose = |field, value: String| {
-        if value != NONE {
-            f.lose(ours, &name, Some(field), value);
-        }
-    };
-    lose("name_label", ours.name_label.show());
-    lose("name_description", ours.name_description.show());
-    lose("tags", ours.tags.show());
-    lose("other_config", ours.other_config.show());
-    lose("gui_config", ours.gui_config.show());
+    macro_rules! lose {
+        ($($field:ident),*) => {$(
+            if ours.$field.show() != NONE {
+                f.lose_field(ours, &name, stringify!($field), &ours.$field);
+            }
+        )*};
+    }
+    lose!(name_label, name_description, tags, other_config, gui_config);
     let joiner = f.joiner;
     for (field, sr) in [
         ("default_SR", &ours.default_SR),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use super::change::{joined, place};
-use super::forecast::{Forecast, Show};
+use super::forecast::Forecast;
 use crate::actions::Side;
 use crate::error::Fault;
 use crate::model::{Host, Pbd, Ref, Sr, Uuid, Vdi};
@@ -113,7 +113,7 @@ pub(super) fn srs(f: &mut Forecast<'_>) -> Option<(Vec<SrFate>, Count)> {
             f.changes.add(there.clone(), introduced_sr(sr));
             f.srs.insert(reference, there);
             if !sr.tags.is_empty() {
-                f.lose(sr, &sr.name_label, Some("tags"), sr.tags.show());
+                f.lose_field(sr, &sr.name_label, "tags", &sr.tags);
             }
             SrOutcome::Introduced
         } else if let Some((there, merged)) = tools {
@@ -177,7 +177,7 @@ pub(super) fn pbds(f: &mut Forecast<'_>) -> Option<Vec<PbdFate>> {
                     taken.insert(new.SR.clone(), joined(reference));
                     f.changes.add(joined(reference), new);
                     if !pbd.other_config.is_empty() {
-                        f.lose(pbd, &name, Some("other_config"), pbd.other_config.show());
+                        f.lose_field(pbd, &name, "other_config", &pbd.other_config);
                     }
                     CopyOutcome::Created
                 }
@@ -267,7 +267,7 @@ pub(super) fn vdis(f: &mut Forecast<'_>) -> Option<Vec<VdiFate>> {
                     }
                     f.new_vdis.push((reference, vdi, there));
                     if !vdi.tags.is_empty() {
-                        f.lose(vdi, &vdi.name_label, Some("tags"), vdi.tags.show());
+                        f.lose_field(vdi, &vdi.name_label, "tags", &vdi.tags);
                     }
                     CopyOutcome::Created
                 } else {
