@@ -53,7 +53,7 @@ class Lab(unittest.TestCase):
 
     def joins(self, hosts):
         pool = self.pool.snapshot("preflight")
-        choices = [{"rules": {"halted-vms": "destroy"}}] + [None] * (len(hosts) - 1)
+        choices = [{"rules": {"halted-vms": "delete"}}] + [None] * (len(hosts) - 1)
         return Joins([Report(pool, host.snapshot("preflight")) for host in hosts], choices)
 
     def test_several_hosts_join_one_after_the_other(self):

@@ -205,8 +205,13 @@ fn what_is_wrong_with_the_arguments_is_said() {
     assert_eq!(refused("[null]").message, "choices_json: 1 entries for 2 reports");
     assert_eq!(refused(r#"{"rules": {"no-such": "x"}}"#).status, XCP_E_INVALID_INPUT);
     assert_eq!(refused("7").status, XCP_E_INVALID_INPUT);
-    let destroy = r#"[null, {"rules": {"halted-vms": "destroy"}}]"#;
-    assert!(Joins::planned(&pool, &hosts, Some(destroy)).is_ok());
+    assert_eq!(
+        refused(r#"[null, {"rules": {"halted-vms": "destroy"}}]"#).status,
+        XCP_E_INVALID_INPUT
+    );
+    let delete = r#"[null, {"rules": {"halted-vms": "delete"}}]"#;
+    let joins = Joins::planned(&pool, &hosts, Some(delete)).unwrap();
+    assert!(joins.saved().to_string().contains("vm-destroy"));
     assert_eq!(Joins::of(&[], None).err().unwrap().message, "reports: there are none");
 
     let mut mixed = [report(&pool, &ignite), report(&ember, &ignite)];

@@ -163,7 +163,7 @@ impl<'a> Forecast<'a> {
     }
 
     /// Notes that a field's value is lost, with what a set or map has in it.
-    pub fn lose_field<T: Record>(
+    pub(super) fn lose_field<T: Record>(
         &mut self,
         record: &T,
         name: &str,
@@ -173,7 +173,7 @@ impl<'a> Forecast<'a> {
         self.lose_keys(record, name, Some(field), value.show(), value.parts());
     }
 
-    pub fn lose_keys<T: Record>(
+    pub(super) fn lose_keys<T: Record>(
         &mut self,
         record: &T,
         name: &str,
