@@ -34,15 +34,15 @@ impl Object for xcp_plan {
 
 /// Plans the join that a report was made for: remedies, the join, the wait.
 ///
-/// `choices_json` may be NULL: then each finding gets the remedy that destroys least. It is `{"rules":
-/// {rule: choice}, "objects": {rule: {ref: choice}}}`, both optional, with the codes that the report
-/// names under "remedy". What stands in the way gets a remedy in any case, all other findings if one is
-/// chosen. Findings in the way that have no remedy, and those for which evidence is missing, are left to
-/// a person: `xcp_plan_is_complete` tells. What the join itself loses, such as VMs that will not be
-/// imported, is among the plan's losses (`xcp_plan_losses_json`).
+/// If `choices_json` is NULL, each finding gets the remedy that destroys least. It is `{"rules":
+/// {rule: choice}, "objects": {rule: {ref: choice}}}`, both optional, with the codes that the
+/// report names under "remedy". What stands in the way gets a remedy in any case, all other
+/// findings if one is chosen. Findings in the way that have no remedy, and those for which evidence
+/// is missing, are left to a person: `xcp_plan_is_complete` tells. What the join itself loses, such
+/// as VMs that will not be imported, is among the plan's losses (`xcp_plan_losses_json`).
 ///
-/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for unknown
-/// rules, choices and objects, and if a snapshot of the report has no pool with a master.
+/// `*plan` is freed with `xcp_plan_free`. From any thread. Fails with XCP_E_INVALID_INPUT for
+/// unknown rules, choices and objects, and if a snapshot of the report has no pool with a master.
 ///
 /// # Safety
 /// `report` came from this library; `choices_json` is NULL or ends with NUL; `plan` can be written;

@@ -203,8 +203,8 @@ impl Joining<'_> {
 
     /// Stops before anything is done, if something would be lost that nobody agreed to.
     ///
-    /// What is lost is told by what is seen, not by what the plan says of itself. What is in the way
-    /// may pass by the time of the join, and is told only if nothing comes of it.
+    /// What is lost is told by what is seen, not by what the plan says of itself. What is in the
+    /// way may pass by the time of the join, and is told only if nothing comes of it.
     fn look_ahead(&self, pool: Arc<Snapshot>, own: Arc<Snapshot>) -> Result<(), Stop> {
         let Sides { pool: theirs, joiner, consent } = self.sides;
         let report = report((theirs, pool), (joiner, own), self.options)?;

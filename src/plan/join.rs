@@ -47,8 +47,8 @@ impl Choices {
         Ok(self)
     }
 
-    /// Fails for what no finding can follow: a way that its rule does not have, or an object that it
-    /// does not name. A rule that finds nothing leaves nothing to choose.
+    /// Fails for what no finding can follow: a way that its rule does not have, or an object that
+    /// it does not name. A rule that finds nothing leaves nothing to choose.
     fn check(&self, findings: &[Finding]) -> Result<()> {
         for (rule, code) in &self.by_rule {
             let mut of_rule = findings.iter().filter(|finding| finding.rule == *rule).peekable();
@@ -141,17 +141,18 @@ impl Report {
     /// Plans the join that the report was made for: remedies, the join, the wait.
     ///
     /// Findings that stand in the way get the steps of the chosen remedy; those without one, and
-    /// those for which evidence is missing, are [`Plan::unsolved`]. Overridden findings get no steps;
-    /// if one of them is what only `pool.join_force` passes, the plan calls that. Whatever else a way
-    /// out was chosen for, hazards, notices and overridden findings, gets its steps, too.
+    /// those for which evidence is missing, are [`Plan::unsolved`]. Overridden findings get no
+    /// steps; if one of them is what only `pool.join_force` passes, the plan calls that. Whatever
+    /// else a way out was chosen for, hazards, notices and overridden findings, gets its steps,
+    /// too.
     ///
     /// The plan says what comes along and what stays behind, by name, as
-    /// [foretold](Self::consequences_once_admitted) for the joiner as its steps will leave it. What the
-    /// join itself loses is among the plan's losses.
+    /// [foretold](Self::consequences_once_admitted) for the joiner as its steps will leave it. What
+    /// the join itself loses is among the plan's losses.
     ///
     /// # Errors
-    /// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist for
-    /// its rule or object.
+    /// `InvalidInput` if a snapshot has no single pool with a master, or a choice does not exist
+    /// for its rule or object.
     pub fn plan(&self, choices: &Choices) -> Result<Plan> {
         let (pool, joiner, options) = (self.pool(), self.joiner(), self.options());
         let (pool_ref, pool_record) = pool.the_pool().map_err(|error| error.context("pool"))?;

@@ -1,4 +1,5 @@
-//! Whatever way out of a finding is chosen, of any rule, its steps are in the plan, or it is refused.
+//! Whatever way out of a finding is chosen, of any rule, its steps are in the plan, or it is
+//! refused.
 
 use crate::world::cases;
 use xcp_pool::ErrorKind;

@@ -129,8 +129,8 @@ pub struct Consequences {
 
 /// Foretells what a join will do, from snapshots of pool and joiner.
 ///
-/// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in the
-/// number of objects.
+/// Takes the newest release's rules, and the joiner's release where the rules changed. Linear in
+/// the number of objects.
 pub(crate) fn foretell(pool: &Snapshot, joiner: &Snapshot, attempt: &Attempt) -> Consequences {
     run(pool, joiner, attempt, false).0
 }
