@@ -71,8 +71,8 @@ fn join(
     lab: &Lab,
     plan: &Plan,
     consent: &Consent,
-) -> xcp_pool::error::Result<operations::Outcome<operations::Joined>> {
-    operations::join(&lab.pool, &lab.joiner, plan, consent, &mut Control::new())
+) -> xcp_pool::Result<operations::Outcome<operations::Joined>> {
+    operations::join(&lab.pool, &lab.joiner, plan.with_consent(consent), &mut Control::new())
 }
 
 #[test]
