@@ -31,7 +31,9 @@ pub enum LossKind {
     Memory,
     /// A network: its name, settings and place in VMs.
     Network,
-    /// What a database says of an object, such as a VM's drive; what it stands for stays as it is.
+    /// What a database says of an object, such as the drive of a VM.
+    ///
+    /// What it stands for, such as the disk, stays as it is.
     Record,
     /// All that lies on a storage repository.
     SrContent,

@@ -88,7 +88,7 @@ impl Carried {
 
     fn storage(&mut self, foretold: &Consequences, joiner: &Snapshot) {
         for sr in foretold.srs.iter().flatten() {
-            // What is refused is the guests' tools alone, which every installation has.
+            // What is refused is the SR of the tools ISO alone, which every installation has.
             if sr.outcome == SrOutcome::Introduced {
                 self.brings.push(object_by_uuid(joiner, Class::Sr, &sr.uuid, &sr.name_label));
             }
