@@ -2,28 +2,17 @@
 
 #![cfg(feature = "simulator")]
 
+#[path = "support/example.rs"]
+mod example;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
-/// The built example; built now if only this test was asked for.
-fn example() -> &'static PathBuf {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "join"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(built.success());
-        let deps = std::env::current_exe().unwrap();
-        deps.parent().unwrap().parent().unwrap().join("examples/join")
-    })
-}
+use example::example;
 
 fn join(arguments: &[&str]) -> Output {
-    Command::new(example())
+    Command::new(example("join"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

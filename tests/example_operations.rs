@@ -2,27 +2,15 @@
 
 #![cfg(all(feature = "http", feature = "simulator"))]
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
+#[path = "support/example.rs"]
+mod example;
 
-/// The built example; built now if only this test was asked for.
-fn example() -> &'static PathBuf {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "operations"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(built.success());
-        let deps = std::env::current_exe().unwrap();
-        deps.parent().unwrap().parent().unwrap().join("examples/operations")
-    })
-}
+use std::process::Command;
+
+use example::example;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(example()).args(arguments).output().unwrap();
+    let output = Command::new(example("operations")).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

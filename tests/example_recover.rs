@@ -1,24 +1,16 @@
 //! The example `recover`, in memory and over TLS.
 #![cfg(all(feature = "http", feature = "simulator"))]
 
-use std::path::PathBuf;
+#[path = "support/example.rs"]
+mod example;
+
 use std::process::Command;
 
-/// The built example; built now if only this test was asked for.
-fn example() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "recover"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success());
-    let deps = std::env::current_exe().unwrap();
-    deps.parent().unwrap().parent().unwrap().join("examples/recover")
-}
+use example::example;
 
 #[test]
 fn a_dead_master_is_replaced_in_memory_and_over_tls() {
-    let example = example();
+    let example = example("recover");
     for arguments in [&[][..], &["--https"]] {
         let output = Command::new(&example).args(arguments).output().unwrap();
         let story = String::from_utf8(output.stdout).unwrap();
