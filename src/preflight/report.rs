@@ -192,8 +192,7 @@ impl Report {
         text
     }
 
-    /// What tells that the versions differ, where the server stumbles on that before it compares
-    /// them.
+    /// What tells that the versions differ, where the server stumbles before it compares them.
     fn cause_in_versions(&self) -> Option<&Finding> {
         const STUMBLES: [&str; 2] = ["MESSAGE_METHOD_UNKNOWN", "INTERNAL_ERROR"];
         const VERSIONS: [&str; 4] = [

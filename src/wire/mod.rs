@@ -13,6 +13,7 @@ mod reply;
 mod secret;
 mod snapshot;
 mod stream;
+pub(crate) mod unique;
 mod writer;
 mod xml;
 

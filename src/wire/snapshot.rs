@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use super::unique::no_name_twice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Class, Problem, Record, Ref, Snapshot, with_class};
 
@@ -17,12 +18,13 @@ impl Snapshot {
     /// is invented: what the source left out is absent.
     ///
     /// # Errors
-    /// `InvalidInput` if the text is no JSON, ends early or is no object of objects.
+    /// `InvalidInput` if the text is no JSON, ends early, is no object of objects, or gives one
+    /// name twice in an object: a class, a record or a field.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let mut snapshot = Self::new();
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        Classes(&mut snapshot)
-            .deserialize(&mut deserializer)
+        no_name_twice(json)
+            .and_then(|()| Classes(&mut snapshot).deserialize(&mut deserializer))
             .and_then(|()| deserializer.end())
             .map_err(|error| {
                 let what = if error.is_eof() { "the snapshot ends early" } else { "no snapshot" };
@@ -194,6 +196,12 @@ mod tests {
             (b"[]", "expected an object of XAPI classes"),
             (b"{\"VM\": []}", "expected an object of VM records by ref"),
             (b"{} {}", "trailing characters"),
+            (b"{\"VM\": {}, \"VM\": {}}", "\"VM\" is given twice"),
+            (b"{\"VM\": {\"OpaqueRef:a\": {}, \"OpaqueRef:a\": {}}}", "is given twice"),
+            (
+                b"{\"VM\": {\"OpaqueRef:a\": {\"uuid\": \"\", \"uuid\": \"\"}}}",
+                "\"uuid\" is given twice",
+            ),
             (b"\xff", "no snapshot"),
         ] {
             let error = Snapshot::from_json(json).unwrap_err();

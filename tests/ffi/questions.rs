@@ -252,6 +252,15 @@ fn a_master_is_chosen_from_a_snapshot_object_and_planned_on_paper() {
     let nobody = snapshot.election(c"planned", Some(&value!({"hosts": {"nobody": {}}})));
     assert_eq!(nobody.unwrap_err().message, "evidence_json: the snapshot has no host \"nobody\"");
 
+    // Known by two names, a host would lose what one of them says.
+    let refs = known["ranked"].as_array().unwrap().iter().map(|ranked| ranked["host"].clone());
+    let twice = refs.filter_map(|host| {
+        let hosts = value!({"ignite": {"vetoed": true}, host.as_str().unwrap(): {}});
+        snapshot.election(c"planned", Some(&value!({"hosts": hosts}))).err()
+    });
+    let twice: Vec<_> = twice.map(|refusal| refusal.message).collect();
+    assert_eq!(twice, ["evidence_json: the host \"ignite\" is named twice"]);
+
     let plan = |evidence: Option<&Value>, host: &CStr| {
         let evidence = evidence.map(|evidence| c(&evidence.to_string()));
         let evidence = evidence.as_ref().map_or(ptr::null(), |text| text.as_ptr());

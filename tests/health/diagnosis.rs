@@ -229,6 +229,63 @@ fn every_state_follows_from_answers_and_records() {
     }
 }
 
+/// The reasons that XAPI gives for emergency mode (`emergency_mode_error` in `ocaml/xapi`).
+const REASONS: [&str; 11] = [
+    "HA_HEARTBEAT_DAEMON_STARTUP_FAILED",
+    "HA_HOST_CANNOT_ACCESS_STATEFILE",
+    "HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED",
+    "HOST_BROKEN",
+    "HOST_HAS_NO_MANAGEMENT_IP",
+    "HOST_ITS_OWN_SLAVE",
+    "HOST_MASTER_CANNOT_TALK_BACK",
+    "HOST_STILL_BOOTING",
+    "HOST_UNKNOWN_TO_MASTER",
+    "HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR",
+    "INTERNAL_ERROR",
+];
+
+#[test]
+fn every_reason_for_emergency_mode_has_advice_of_its_own() {
+    let mut all = std::collections::BTreeSet::new();
+    for reason in REASONS {
+        let answers = vec![phantom(), emergency(2, reason), member(3)];
+        let diagnosis = Diagnosis::of(answers, fresh(records()));
+        let [advice] = &diagnosis.advice[..] else { panic!("{reason}: {diagnosis}") };
+        assert!(advice.contains("alpha"), "{reason}: {advice}");
+        assert!(all.insert(advice.clone()), "{reason} is told as another: {advice}");
+        let is_known = !advice.contains("not known");
+        assert_eq!(is_known, reason != "INTERNAL_ERROR", "{reason}: {advice}");
+    }
+}
+
+#[test]
+fn a_host_that_the_master_does_not_have_on_record_is_reinstalled() {
+    let forgotten = changed(|pool| {
+        pool["host"].as_object_mut().unwrap().remove("OpaqueRef:alpha");
+    });
+    let answers = vec![phantom(), emergency(2, "HOST_UNKNOWN_TO_MASTER"), member(3)];
+    let diagnosis = Diagnosis::of(answers.clone(), fresh(forgotten));
+    assert!(diagnosis.advice[0].contains("reinstall it, and let it join anew"), "{diagnosis}");
+    // Older records do not decide it.
+    let diagnosis = Diagnosis::of(answers, old(records()));
+    assert!(diagnosis.advice[0].contains("If there is a record"), "{diagnosis}");
+}
+
+#[test]
+fn nobody_is_promoted_while_the_master_has_lost_the_storage_of_ha() {
+    for records in [Records::None, old(records())] {
+        let lost = emergency(1, "HA_HOST_CANNOT_ACCESS_STATEFILE");
+        let member_lost = emergency(3, "HA_HEARTBEAT_DAEMON_STARTUP_FAILED");
+        let answers = vec![lost, armed(member(2), true), member_lost];
+        let diagnosis = Diagnosis::of(answers, records);
+        let is_under_ha = matches!(diagnosis.state, PoolState::MasterAwayUnderHa { .. });
+        assert!(is_under_ha, "{diagnosis}");
+        assert!(diagnosis.advice[0].starts_with("Promote nobody"), "{diagnosis}");
+        assert!(diagnosis.advice[0].contains("host-emergency-ha-disable"), "{diagnosis}");
+        assert!(diagnosis.advice[1].contains("HA's daemon"), "{diagnosis}");
+    }
+}
+
 #[test]
 fn each_member_that_is_astray_is_given_its_own_advice() {
     let too_new = "HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR";
@@ -244,8 +301,25 @@ fn each_member_that_is_astray_is_given_its_own_advice() {
         ),
         (
             emergency(2, "HOST_UNKNOWN_TO_MASTER"),
-            "The master does not know alpha, or its pool secret: it was ejected or forgotten while it \
-             was away; it has to join anew.",
+            "alpha has another pool secret than the master, which has it on record: copy \
+             /etc/xensource/ptoken from the master to it and restart its toolstack, or reinstall it.",
+        ),
+        (
+            emergency(2, "HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED"),
+            "HA is enabled in the pool, but was disarmed on alpha, which stays out of it: disable HA \
+             in the pool (xe pool-ha-disable), restart the toolstack of alpha, and enable HA anew.",
+        ),
+        (
+            emergency(2, "HA_HOST_CANNOT_ACCESS_STATEFILE"),
+            "Mend the path of alpha to HA's storage: it cannot read the state file, and tries again \
+             every ten seconds. Until then no call changes its master, as HA is armed; if the \
+             storage is lost for good: xe host-emergency-ha-disable --force there.",
+        ),
+        (
+            emergency(2, "SR_BACKEND_FAILURE"),
+            "alpha is in emergency mode, and what SR_BACKEND_FAILURE means there is not known: it \
+             tries again by itself; if that does not help, look into its log \
+             (/var/log/xensource.log).",
         ),
         (
             emergency(2, "HOST_MASTER_CANNOT_TALK_BACK"),

@@ -144,12 +144,14 @@ fn named<T>(
     snapshot: &Snapshot,
     argument: &str,
 ) -> Result<BTreeMap<Ref<Host>, T>, Failure> {
-    hosts
-        .into_iter()
-        .map(|(name, known)| {
-            let (reference, _) = input::named_host(snapshot, &name.text())
-                .map_err(|failure| failure.in_argument(argument))?;
-            Ok((reference.clone(), known))
-        })
-        .collect()
+    let mut by_ref = BTreeMap::new();
+    for (name, known) in hosts {
+        let (reference, host) = input::named_host(snapshot, &name.text())
+            .map_err(|failure| failure.in_argument(argument))?;
+        if by_ref.insert(reference.clone(), known).is_some() {
+            let message = format!("the host {} is named twice", quoted(&host.name_label));
+            return Err(Failure::new(XCP_E_INVALID_INPUT, message).in_argument(argument));
+        }
+    }
+    Ok(by_ref)
 }

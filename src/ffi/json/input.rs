@@ -10,6 +10,7 @@ use crate::ffi::error::Failure;
 use crate::ffi::status::xcp_status::XCP_E_INVALID_INPUT;
 use crate::model::{Host, Record, Ref, Snapshot, Table, Uuid, Vm};
 use crate::text::quoted;
+use crate::wire::unique::no_name_twice;
 
 /// An argument that is an object, decoded.
 pub(in crate::ffi) fn decode<'a, T: Deserialize<'a>>(
@@ -28,7 +29,8 @@ pub(in crate::ffi) fn decode_any<'a, T: Deserialize<'a>>(
     text: &'a str,
     name: &str,
 ) -> Result<T, Failure> {
-    serde_json::from_str(text)
+    no_name_twice(text.as_bytes())
+        .and_then(|()| serde_json::from_str(text))
         .map_err(|error| Failure::new(XCP_E_INVALID_INPUT, format!("{name}: {error}")))
 }
 

@@ -126,6 +126,14 @@ impl HostAnswer {
         self.addresses.contains(address)
     }
 
+    /// Whether it is in emergency mode because HA's daemon does not run there, though it should.
+    pub(super) fn tells_of_ha(&self) -> bool {
+        const REASONS: [&str; 2] =
+            ["HA_HOST_CANNOT_ACCESS_STATEFILE", "HA_HEARTBEAT_DAEMON_STARTUP_FAILED"];
+        let error = self.emergency_error.as_ref();
+        error.is_some_and(|error| REASONS.contains(&error.code.as_str()))
+    }
+
     /// The name or address at which it was asked, without scheme and port.
     pub(super) fn host(&self) -> &str {
         host_of(&self.endpoint)

@@ -31,44 +31,54 @@ pub(super) fn classify(diagnosis: &Diagnosis) -> PoolState {
     if !broken.is_empty() {
         return PoolState::HalfHandedOver { broken };
     }
-    let recorded = diagnosis.records.snapshot().and_then(|snapshot| snapshot.master().ok());
-    // Whom the members name knows better than old records who the master is.
-    let named: Vec<&HostReport> = diagnosis
-        .hosts
-        .iter()
-        .filter(|host| {
-            ours().any(|other| other.said.follows().is_some_and(|address| host.said.is_at(address)))
-        })
-        .collect();
-    let master = match named.as_slice() {
-        [] => recorded.as_ref().and_then(|(reference, _)| diagnosis.host(reference)),
-        [first, ..] => Some(*first),
-    };
+    let named = followed(diagnosis);
+    let master = presumed_master(diagnosis);
     let Some(master) = master else {
         return match ours().any(|host| host.said.answers()) {
             true => PoolState::NoMaster { followed: Vec::new() },
             false => nobody(diagnosis),
         };
     };
+    let under_ha = ours().any(|host| host.said.ha_armed == Some(true) || host.said.tells_of_ha())
+        || diagnosis.ha_enabled == Some(true)
+            && !ours().any(|host| host.said.ha_armed == Some(false));
     match (&master.said.contact, &master.said.role) {
         (Contact::Busy { .. } | Contact::Starting | Contact::Refuses { .. }, _) => {
             PoolState::MasterStarting { master: name(master) }
         }
-        (Contact::Silent { .. }, _) => {
-            let under_ha = ours().any(|host| host.said.ha_armed == Some(true))
-                || diagnosis.ha_enabled == Some(true)
-                    && !ours().any(|host| host.said.ha_armed == Some(false));
-            match (ours().any(|host| host.said.answers()), under_ha) {
-                (false, _) => nobody(diagnosis),
-                (true, true) => PoolState::MasterAwayUnderHa { master: name(master) },
-                (true, false) => PoolState::MasterAway { master: name(master) },
-            }
+        // HA keeps it from its work, or it from HA's.
+        (Contact::Answers, None | Some(HostRole::Master))
+            if under_ha && master.said.emergency_mode == Some(true) =>
+        {
+            PoolState::MasterAwayUnderHa { master: name(master) }
         }
+        (Contact::Silent { .. }, _) => match (ours().any(|host| host.said.answers()), under_ha) {
+            (false, _) => nobody(diagnosis),
+            (true, true) => PoolState::MasterAwayUnderHa { master: name(master) },
+            (true, false) => PoolState::MasterAway { master: name(master) },
+        },
         (Contact::Answers, _) => {
             PoolState::NoMaster { followed: named.into_iter().map(name).collect() }
         }
         _ => PoolState::NotAsked,
     }
+}
+
+/// The hosts that members of the pool follow.
+fn followed(diagnosis: &Diagnosis) -> Vec<&HostReport> {
+    let ours = || diagnosis.hosts.iter().filter(|host| host.belongs != Some(false));
+    let follows = |address: &HostReport| {
+        ours().any(|other| other.said.follows().is_some_and(|to| address.said.is_at(to)))
+    };
+    diagnosis.hosts.iter().filter(|host| follows(host)).collect()
+}
+
+/// Who should be the master where nobody is: members know it better than old records.
+pub(super) fn presumed_master(diagnosis: &Diagnosis) -> Option<&HostReport> {
+    followed(diagnosis).first().copied().or_else(|| {
+        let (reference, _) = diagnosis.records.snapshot()?.master().ok()?;
+        diagnosis.host(reference)
+    })
 }
 
 fn nobody(diagnosis: &Diagnosis) -> PoolState {

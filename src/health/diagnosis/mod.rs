@@ -18,6 +18,7 @@
 mod answer;
 mod classify;
 mod conclude;
+mod emergency;
 mod evidence;
 mod report;
 mod state;

@@ -65,7 +65,7 @@ impl fmt::Display for PoolState {
                 write!(f, "the toolstack of the master {master} is starting, busy or stopped")
             }
             Self::MasterAwayUnderHa { master } => {
-                write!(f, "the master {master} does not answer, and HA is on: it should act now")
+                write!(f, "the master {master} does not answer calls, and HA is on")
             }
             Self::MasterAway { master } => {
                 write!(f, "the master {master} does not answer: it is dead, or cut off from here")

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::answer::{Contact, HostAnswer};
-use super::classify::is_in_order;
+use super::classify::{is_in_order, presumed_master};
+use super::emergency;
 use super::report::HostReport;
 use super::state::PoolState;
 use super::whole::{Diagnosis, Records};
@@ -110,6 +111,12 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
                  its VMs may well run. Do not promote another host while its machine is on."
             ),
         ],
+        PoolState::MasterAwayUnderHa { .. } if master_in_emergency(diagnosis).is_some() => {
+            master_in_emergency(diagnosis)
+                .into_iter()
+                .chain(members_in_emergency(diagnosis))
+                .collect()
+        }
         PoolState::MasterAwayUnderHa { master } => vec![
             format!(
                 "Wait some minutes: the survivors elect a master by themselves, and fence {master} \
@@ -168,6 +175,26 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
     lines
 }
 
+/// What leads out of the emergency of the host that the others follow, or that the records name.
+fn master_in_emergency(diagnosis: &Diagnosis) -> Option<String> {
+    let host = presumed_master(diagnosis)?;
+    let in_emergency =
+        host.said.emergency_mode == Some(true) && host.said.emergency_error.is_some();
+    in_emergency.then(|| emergency::advice(host, true, None))
+}
+
+/// What leads the other hosts out of theirs.
+fn members_in_emergency(diagnosis: &Diagnosis) -> Vec<String> {
+    let master = presumed_master(diagnosis);
+    let others = diagnosis.hosts.iter().filter(|host| {
+        host.belongs != Some(false)
+            && host.said.emergency_mode == Some(true)
+            && host.said.emergency_error.is_some()
+            && !master.is_some_and(|master| std::ptr::eq(master, *host))
+    });
+    others.map(|host| emergency::advice(host, false, None)).collect()
+}
+
 fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     let mut lines = Vec::new();
     let astray = diagnosis.hosts.iter().filter(|host| {
@@ -177,34 +204,31 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     });
     for host in astray {
         let label = host.label();
-        let code = host.said.emergency_error.as_ref().map(|error| error.code.as_str());
-        match (&host.said.contact, &host.said.role, code) {
-            (Contact::Starting, _, _) => {
+        let in_emergency = host.said.emergency_mode == Some(true)
+            && host.said.emergency_error.as_ref().is_some_and(|error| {
+                // A member that looks for its master says no more than that.
+                error.code != "HOST_IS_SLAVE"
+            });
+        match (&host.said.contact, &host.said.role) {
+            (Contact::Starting, _) => {
                 lines.push(format!("Wait for {label}, which is starting."));
             }
-            (_, Some(HostRole::Broken), _) => lines.push(format!(
+            _ if in_emergency => {
+                let records = diagnosis.records.is_of_master();
+                lines.push(emergency::advice(host, false, records.then(|| host.uuid.is_some())));
+            }
+            (_, Some(HostRole::Broken)) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
                  operations::recover."
             )),
-            (_, _, Some("HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR")) => lines.push(format!(
-                "Update the master: {label} runs a newer toolstack and refuses to follow it."
-            )),
-            (_, _, Some("HOST_UNKNOWN_TO_MASTER")) => lines.push(format!(
-                "The master does not know {label}, or its pool secret: it was ejected or forgotten \
-                 while it was away; it has to join anew."
-            )),
-            (_, _, Some("HOST_MASTER_CANNOT_TALK_BACK")) => lines.push(format!(
-                "Mend the network from the master to {label}: it hears the master, but is not \
-                 heard."
-            )),
-            (Contact::Answers, Some(HostRole::Slave(_)), _) if host.belongs == Some(true) => {
+            (Contact::Answers, Some(HostRole::Slave(_))) if host.belongs == Some(true) => {
                 lines.push(format!("Wait for {label}: it is looking for the master."));
             }
-            (Contact::Answers, _, _) => lines.push(format!(
+            (Contact::Answers, _) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
                  operations::recover."
             )),
-            (Contact::Silent { .. } | Contact::Refuses { .. }, _, _) => lines.push(format!(
+            (Contact::Silent { .. } | Contact::Refuses { .. }, _) => lines.push(format!(
                 "Look at {label}: the master counts it dead ten minutes after it last heard of it."
             )),
             _ => {}

@@ -60,6 +60,11 @@ pub enum Records {
 }
 
 impl Records {
+    /// Whether the master gave them just now.
+    pub(super) const fn is_of_master(&self) -> bool {
+        matches!(self, Self::Master { .. })
+    }
+
     /// The records.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         match self {
