@@ -8,10 +8,12 @@ use crate::wire::{ParamWriter, Secret};
 /// The parameters of a call, after the session: a tuple, or a slice of equal types.
 ///
 /// ```
-/// # use xcp_pool::wire::{Call, Secret};
-/// let password = Secret::new("hunter2");
-/// let call = Call::new("session.login_with_password", None, &("root", &password))?;
-/// # Ok::<(), xcp_pool::Error>(())
+/// use xcp_pool::client::Client;
+/// use xcp_pool::model::{Host, Ref};
+///
+/// fn rename(pool: &Client, host: &Ref<Host>, name: &str) -> xcp_pool::Result<()> {
+///     pool.call("host.set_name_label", &(host, name))
+/// }
 /// ```
 pub trait Params {
     /// Writes them in order.
