@@ -202,3 +202,32 @@ fn drives_whose_storage_is_forgotten_are_lost_with_the_join() {
     assert_eq!(joined.missing.len(), 1, "{:?}", joined.missing);
     assert!(joined.missing[0].contains("drive 1 of VM \"mine\""), "{:?}", joined.missing);
 }
+
+#[test]
+fn a_host_that_the_pools_licence_leaves_without_a_pool_is_a_loss_that_needs_consent() {
+    let release = Release::XcpNg83;
+    let pool = PoolSpec::new("lab", release)
+        .host("m", "10.0.0.1")
+        .host("n", "10.0.0.3")
+        .host("o", "10.0.0.4");
+    let alone = PoolSpec::new("alone", release).host("j", "10.0.0.2");
+    let world = World::builder().pool(pool).pool(alone).build().unwrap();
+    let limit = world.act(|scene| {
+        scene.edit("m", |database| {
+            let limit = [("restrict_pool_size".into(), Value::text("true"))];
+            let pool = database.refs("pool").remove(0);
+            database.set("pool", &pool, "restrictions", Value::Map(limit.into()))
+        })
+    });
+    limit.unwrap();
+    let [pool, joiner] = ["m", "j"].map(|host| log_in(&world, host));
+    let lab = Lab { world, pool, joiner };
+    let plan = lab.plan(&Choices::new());
+    let lost: Vec<_> = plan.losses().map(|loss| (loss.kind, loss.object.name.as_str())).collect();
+    assert_eq!(lost[0], (LossKind::Host, "j"), "{plan}");
+    // Without its host the pool refuses its connections to storage, too.
+    assert!(lost[1..].iter().all(|(kind, _)| *kind == LossKind::Record), "{plan}");
+    let why = not_done(join(&lab, &plan, &Consent::to_nothing()));
+    assert!(why.contains("nobody agreed"), "{why}");
+    assert_eq!(requests(&lab.world, "Async.pool.join"), 0);
+}
