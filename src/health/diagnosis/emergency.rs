@@ -108,10 +108,8 @@ pub(super) fn advice(host: &HostReport, is_master: bool, has_record: Option<bool
 
 /// One error says that there is no record of the host, or that its pool secret is refused.
 fn unknown_to_master(label: &str, has_record: Option<bool>) -> String {
-    let reinstall = format!(
-        "it cannot join as it is. Switch it off if its VMs may have been started elsewhere, \
-         reinstall it, and let it join anew"
-    );
+    let reinstall = "it cannot join as it is. Switch it off if its VMs may have been started \
+                     elsewhere, reinstall it, and let it join anew";
     match has_record {
         Some(true) => format!(
             "{label} has another pool secret than the master, which has it on record: copy \
