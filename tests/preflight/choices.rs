@@ -8,11 +8,11 @@ use xcp_pool::plan::{Choices, Plan, Work};
 use xcp_pool::rules::Finding;
 
 fn acts(plan: &Plan) -> Vec<&Action> {
-    let action = |work| match work {
-        &Work::Act { ref action } => Some(action),
+    let actions = plan.steps.iter().filter_map(|step| match &step.work {
+        Work::Act { action } => Some(action),
         _ => None,
-    };
-    plan.steps.iter().filter_map(|step| action(&step.work)).collect()
+    });
+    actions.collect()
 }
 
 /// What a choice does for an object.
