@@ -259,6 +259,22 @@ fn every_reason_for_emergency_mode_has_advice_of_its_own() {
 }
 
 #[test]
+fn every_reason_of_a_master_in_emergency_mode_has_advice_that_comes_first() {
+    for reason in REASONS.into_iter().filter(|reason| !reason.starts_with("HOST_BROKEN")) {
+        let answers = vec![emergency(1, reason), member(2), member(3)];
+        let diagnosis = Diagnosis::of(answers, old(records()));
+        assert!(diagnosis.advice[0].contains("phantom"), "{reason}: {diagnosis}");
+        let is_known = !diagnosis.advice[0].contains("not known");
+        let is_told = !["INTERNAL_ERROR", "HOST_UNKNOWN_TO_MASTER"].contains(&reason);
+        assert_eq!(is_known, is_told, "{reason}: {diagnosis}");
+    }
+    // Who only looks for the host that it follows gives no reason.
+    let looking = HostAnswer { role: None, ..emergency(1, "HOST_IS_SLAVE") };
+    let diagnosis = Diagnosis::of(vec![looking, member(2), member(3)], old(records()));
+    assert!(diagnosis.advice[0].starts_with("Wait two minutes"), "{diagnosis}");
+}
+
+#[test]
 fn a_host_that_the_master_does_not_have_on_record_is_reinstalled() {
     let forgotten = changed(|pool| {
         pool["host"].as_object_mut().unwrap().remove("OpaqueRef:alpha");

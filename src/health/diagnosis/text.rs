@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::answer::{Contact, HostAnswer};
 use super::classify::{is_in_order, presumed_master};
-use super::emergency;
+use super::emergency::{self, Place};
 use super::report::HostReport;
 use super::state::PoolState;
 use super::whole::{Diagnosis, Records};
@@ -101,7 +101,7 @@ impl fmt::Display for HostReport {
 
 /// What to do, in order.
 pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
-    let lines: Vec<String> = match &diagnosis.state {
+    let mut lines: Vec<String> = match &diagnosis.state {
         PoolState::Healthy => Vec::new(),
         PoolState::Astray { .. } => astray(diagnosis),
         PoolState::MasterStarting { master } => vec![
@@ -111,12 +111,6 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
                  its VMs may well run. Do not promote another host while its machine is on."
             ),
         ],
-        PoolState::MasterAwayUnderHa { .. } if master_in_emergency(diagnosis).is_some() => {
-            master_in_emergency(diagnosis)
-                .into_iter()
-                .chain(members_in_emergency(diagnosis))
-                .collect()
-        }
         PoolState::MasterAwayUnderHa { master } => vec![
             format!(
                 "Wait some minutes: the survivors elect a master by themselves, and fence {master} \
@@ -172,27 +166,36 @@ pub(super) fn advice(diagnosis: &Diagnosis) -> Vec<String> {
             "Look at the network between here and the hosts first, then at their power.",
         )],
     };
+    let state = &diagnosis.state;
+    if matches!(
+        state,
+        PoolState::MasterAwayUnderHa { .. }
+            | PoolState::MasterAway { .. }
+            | PoolState::NoMaster { .. }
+    ) {
+        let (of_master, of_members) = out_of_emergency(diagnosis);
+        match (of_master, state) {
+            // Whoever would wait for HA waits in vain: HA waits for this.
+            (Some(advice), PoolState::MasterAwayUnderHa { .. }) => lines = vec![advice],
+            (Some(advice), _) => lines.insert(0, advice),
+            (None, _) => {}
+        }
+        lines.extend(of_members);
+    }
     lines
 }
 
-/// What leads out of the emergency of the host that the others follow, or that the records name.
-fn master_in_emergency(diagnosis: &Diagnosis) -> Option<String> {
-    let host = presumed_master(diagnosis)?;
-    let in_emergency =
-        host.said.emergency_mode == Some(true) && host.said.emergency_error.is_some();
-    in_emergency.then(|| emergency::advice(host, true, None))
-}
-
-/// What leads the other hosts out of theirs.
-fn members_in_emergency(diagnosis: &Diagnosis) -> Vec<String> {
+/// What leads hosts out of emergency mode where no master leads: who should be it comes first.
+fn out_of_emergency(diagnosis: &Diagnosis) -> (Option<String>, Vec<String>) {
     let master = presumed_master(diagnosis);
+    // What else members say follows from there being no master.
     let others = diagnosis.hosts.iter().filter(|host| {
         host.belongs != Some(false)
-            && host.said.emergency_mode == Some(true)
-            && host.said.emergency_error.is_some()
+            && host.said.tells_of_ha()
             && !master.is_some_and(|master| std::ptr::eq(master, *host))
     });
-    others.map(|host| emergency::advice(host, false, None)).collect()
+    let of_master = master.and_then(|master| emergency::advice(master, Place::Master));
+    (of_master, others.filter_map(|host| emergency::advice(host, Place::Member(None))).collect())
 }
 
 fn astray(diagnosis: &Diagnosis) -> Vec<String> {
@@ -204,18 +207,14 @@ fn astray(diagnosis: &Diagnosis) -> Vec<String> {
     });
     for host in astray {
         let label = host.label();
-        let in_emergency = host.said.emergency_mode == Some(true)
-            && host.said.emergency_error.as_ref().is_some_and(|error| {
-                // A member that looks for its master says no more than that.
-                error.code != "HOST_IS_SLAVE"
-            });
+        let has_record = diagnosis.records.is_of_master().then(|| host.uuid.is_some());
+        if let Some(advice) = emergency::advice(host, Place::Member(has_record)) {
+            lines.push(advice);
+            continue;
+        }
         match (&host.said.contact, &host.said.role) {
             (Contact::Starting, _) => {
                 lines.push(format!("Wait for {label}, which is starting."));
-            }
-            _ if in_emergency => {
-                let records = diagnosis.records.is_of_master();
-                lines.push(emergency::advice(host, false, records.then(|| host.uuid.is_some())));
             }
             (_, Some(HostRole::Broken)) => lines.push(format!(
                 "Point {label} to the master: pool.recover_slaves on the master, or \
