@@ -12,7 +12,7 @@ mod ident;
 mod object;
 mod overview;
 mod record;
-mod since;
+pub(crate) mod since;
 mod snapshot;
 mod table;
 mod timestamp;

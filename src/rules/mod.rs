@@ -42,10 +42,11 @@ mod severity;
 mod single;
 mod view;
 
+pub use crate::model::since::Since;
 pub use code::{RuleCode, RuleSet};
 pub use finding::Finding;
 pub use policy::Policy;
-pub use reads::{Reads, Since, Which};
+pub use reads::{Reads, Which};
 pub use render::rules_table;
 pub use rule::Rule;
 pub use severity::Severity;

@@ -1,11 +1,10 @@
 //! What a rule reads, and since which release there is something to read.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::actions::Side;
-use crate::model::{Class, Version};
+use crate::model::Class;
+use crate::model::since::Since;
 
 /// Fields that a rule reads of one class on one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,15 +51,7 @@ impl Reads {
         records: Which,
         fields: &'static [&'static str],
     ) -> Self {
-        Self {
-            side: Side::Joiner,
-            class,
-            records,
-            fields,
-            since: Since::ALWAYS,
-            until: None,
-            by_call: false,
-        }
+        Self::of(Side::Joiner, class, records, fields)
     }
 
     pub(crate) const fn pool(
@@ -68,15 +59,11 @@ impl Reads {
         records: Which,
         fields: &'static [&'static str],
     ) -> Self {
-        Self {
-            side: Side::Pool,
-            class,
-            records,
-            fields,
-            since: Since::ALWAYS,
-            until: None,
-            by_call: false,
-        }
+        Self::of(Side::Pool, class, records, fields)
+    }
+
+    const fn of(side: Side, class: Class, records: Which, fields: &'static [&'static str]) -> Self {
+        Self { side, class, records, fields, since: Since::ALWAYS, until: None, by_call: false }
     }
 
     pub(crate) const fn since(mut self, major: u64, minor: u64, patch: u64) -> Self {
@@ -92,48 +79,5 @@ impl Reads {
     pub(crate) const fn by_call(mut self) -> Self {
         self.by_call = true;
         self
-    }
-}
-
-/// The release of XAPI that brought something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Since([u64; 3]);
-
-impl Since {
-    /// Every release that this crate supports has it (8.2 and later).
-    pub const ALWAYS: Self = Self([0; 3]);
-
-    pub(crate) const fn of(major: u64, minor: u64, patch: u64) -> Self {
-        Self([major, minor, patch])
-    }
-
-    pub(super) const fn major(self) -> u64 {
-        self.0[0]
-    }
-
-    /// Whether a release has it.
-    pub fn is_in(self, release: &Version) -> bool {
-        let mut parts = release.parts().iter().copied().chain(std::iter::repeat(0));
-        let release = [(); 3].map(|()| parts.next().unwrap_or(0));
-        release >= self.0
-    }
-}
-
-impl fmt::Display for Since {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [0, 0, 0] => f.write_str("always"),
-            [major, minor, patch] => write!(f, "{major}.{minor}.{patch}"),
-        }
-    }
-}
-
-impl Serialize for Since {
-    /// As text; null where every supported release has it.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match *self == Self::ALWAYS {
-            true => serializer.serialize_none(),
-            false => serializer.collect_str(self),
-        }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::finding::Finding;
-use super::reads::Since;
 use super::rule::Rule;
+use crate::model::since::Since;
 
 /// Writes findings below a first line: a line each, then the details of each that has some.
 pub(crate) fn write_findings(findings: &[Finding], f: &mut fmt::Formatter<'_>) -> fmt::Result {

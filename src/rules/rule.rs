@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::reads::{Reads, Since};
+use super::reads::Reads;
 use super::severity::Severity;
 use crate::actions::Side;
+use crate::model::since::Since;
 
 /// One rule of a set, as data.
 ///

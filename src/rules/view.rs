@@ -1,10 +1,11 @@
 //! What a rule sees of one database: only what it declared, and never a missing fact as `false`.
 
 use super::finding::Finding;
-use super::reads::{Reads, Since, Which};
+use super::reads::{Reads, Which};
 use super::rule::Rule;
 use crate::actions::Side;
 use crate::error::Fault;
+use crate::model::since::Since;
 use crate::model::{
     Class, Host, Object, Pif, Pool, Problem, Record, Ref, Snapshot, Table, Version, object,
     with_class,
