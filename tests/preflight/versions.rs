@@ -146,3 +146,40 @@ fn who_states_another_release_than_its_records_are_of_is_not_trusted() {
     let findings: Vec<_> = report.findings().iter().map(|finding| finding.rule.as_str()).collect();
     assert_eq!(findings, ["release-unstated"]);
 }
+
+/// What a check compares is what the records have, an empty text too (`xapi_pool.ml`, up to v24.18.0
+/// `fingerprint`, then `fingerprint_sha256`).
+#[test]
+fn fingerprints_are_compared_as_they_are() {
+    let conflict = |release: &str, theirs: [&str; 2], mine: [&str; 2]| {
+        let mut world = clean();
+        state_release(&mut world, release);
+        for (side, [old, sha256]) in [("pool", theirs), ("joiner", mine)] {
+            world.0[side]["Certificate"]["OpaqueRef:sdn"] = json!({
+                "uuid": "sdn", "name": "sdn.pem", "type": "ca", "host": "OpaqueRef:NULL",
+                "not_before": "20200101T00:00:00Z", "not_after": "20400101T00:00:00Z",
+                "fingerprint": old, "fingerprint_sha256": sha256, "fingerprint_sha1": "",
+                "purpose": [],
+            });
+            if release == "24.11.0" {
+                let record = world.0[side]["Certificate"]["OpaqueRef:sdn"].as_object_mut().unwrap();
+                record.remove("fingerprint_sha256");
+            }
+        }
+        let report = world.evaluate();
+        let mut findings = report.findings().iter();
+        let finding = findings.find(|finding| finding.rule == "ca-certificates-conflict");
+        finding.filter(|finding| finding.fault.is_some()).cloned()
+    };
+    for release in ["24.19.2", "25.6.0", "26.13.0"] {
+        let finding = conflict(release, ["AA", ""], ["AA", "AA"]).unwrap();
+        assert!(finding.message.contains("install the certificate there anew"), "{finding}");
+        assert_eq!(finding.expected.unwrap(), "sdn.pem without fingerprint_sha256");
+        assert_eq!(finding.actual.unwrap(), "sdn.pem AA");
+        // Two different ones, unseen.
+        assert_eq!(conflict(release, ["AA", ""], ["BB", ""]), None);
+    }
+    assert_eq!(conflict("24.11.0", ["AA", ""], ["AA", "AA"]), None);
+    let finding = conflict("24.11.0", ["AA", ""], ["BB", ""]).unwrap();
+    assert!(!finding.message.contains("anew"), "{finding}");
+}

@@ -140,14 +140,29 @@ fn ca_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
             choice.with(&named(*mine), facts.pool.snapshot, facts.joiner.snapshot, [action])
         },
     );
-    let prints = |select: fn(&(&str, Held<'_>, Held<'_>)) -> String| {
-        conflicts.iter().map(select).collect::<Vec<_>>().join(", ")
+    // What is compared, so that an empty value is seen to be the difference.
+    let told = |name: &str, (_, certificate): Held<'_>| match print.of(certificate) {
+        "" => format!("{name} without {}", print.field()),
+        print => format!("{name} {print}"),
     };
+    let (expected, actual): (Vec<_>, Vec<_>) = conflicts
+        .iter()
+        .map(|(name, mine, theirs)| (told(name, *theirs), told(name, *mine)))
+        .unzip();
     let objects = conflicts.iter().map(|(_, mine, _)| named(*mine));
+    let unfilled = conflicts.iter().any(|(_, _, theirs)| print.of(theirs.1).is_empty());
+    let advice = match unfilled {
+        true => {
+            "; in the pool's records the fingerprint is empty, as releases before 24.19 leave it: \
+             update the pool to 24.35 or later, or install the certificate there anew"
+        }
+        false => "",
+    };
     found.push(
         facts
             .finding(format!(
-                "both sides have CA certificates of the same name that are not the same: {}",
+                "both sides have CA certificates of the same name that are not the same: \
+                 {}{advice}",
                 names(objects.clone())
             ))
             .fault(Fault::new(
@@ -155,8 +170,8 @@ fn ca_certificates_conflict(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<
                 conflicts.iter().rev().map(|(name, ..)| *name),
             ))
             .objects(objects)
-            .expected(prints(|(name, _, theirs)| format!("{name} {}", shown(theirs.1))))
-            .actual(prints(|(name, mine, _)| format!("{name} {}", shown(mine.1))))
+            .expected(expected.join(", "))
+            .actual(actual.join(", "))
             .remedy(Remedy::default().or(uninstall)),
     );
     Ok(())

@@ -292,17 +292,28 @@ fn updates_differ(facts: &Facts<'_>, found: &mut Found<'_>) -> Result<(), Lost> 
     }
     let (_, me) = facts.joiner.local()?;
     let mine = enforced(facts.joiner, me)?;
-    // Servers without the check that there is one pool record go through all that there are.
-    let pools = &facts.pool.snapshot.pool;
-    if pools.is_empty() && !facts.checks_as_of(super::identity::ONE_POOL) {
-        return Ok(());
-    }
-    let (_, master) = facts.pool.local()?;
-    let theirs = enforced(facts.pool, master)?;
     let uuids = |updates: &Enforced<'_>| {
         updates.iter().map(|(_, update)| update.uuid.clone()).collect::<BTreeSet<_>>()
     };
-    let (my_uuids, their_uuids) = (uuids(&mine), uuids(&theirs));
+    let my_uuids = uuids(&mine);
+    // Servers that do not insist on one pool record go through all that there are, up to the first
+    // whose master differs.
+    let mut differing = None;
+    match facts.checks_as_of(super::identity::ONE_POOL) {
+        true => differing = Some(facts.pool.local()?.1),
+        false => {
+            for pool in facts.pool.snapshot.pool.records().rev() {
+                let master = facts.pool.read(&pool.master)?;
+                if uuids(&enforced(facts.pool, master)?) != my_uuids {
+                    differing = Some(master);
+                    break;
+                }
+            }
+        }
+    }
+    let Some(master) = differing else { return Ok(()) };
+    let theirs = enforced(facts.pool, master)?;
+    let their_uuids = uuids(&theirs);
     if my_uuids == their_uuids {
         return Ok(());
     }
