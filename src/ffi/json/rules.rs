@@ -16,14 +16,17 @@ use crate::rules::{Rule, RuleSet};
 /// XAPI's checks come first, in XAPI's order.
 ///
 /// `*rules_json` is `{"schema": 1, "rules": [{"rule", "compares", "remedy", "severity", "side",
-/// "xapi_check", "error", "since", "documented", "reads": [{"side", "class", "records", "fields",
-/// "since"}...]}...]}`, freed with `xcp_string_free`. "rule" is the code that policies and choices
-/// name; "compares" and "remedy" are sentences; "xapi_check" is the function of XAPI that is
-/// mirrored and "error" the code that it raises, null for what XAPI does not look at; "since" is
-/// the release of XAPI that brought the check ("25.8.0"), null if every supported one has it;
+/// "xapi_check", "formerly", "error", "since", "documented", "reads": [{"side", "class",
+/// "records", "fields", "since", "until", "by_call"}...]}...]}`, freed with `xcp_string_free`.
+/// "rule" is the code that policies and choices name; "compares" and "remedy" are sentences;
+/// "xapi_check" is the function of XAPI that is mirrored and "error" the code that it raises, null
+/// for what XAPI does not look at; "formerly" is the check's older name and the release that
+/// renamed it, or null; "since" is the release of XAPI that brought the check ("25.8.0"), null if
+/// every supported one has it;
 /// "documented" says that a policy with "documented" makes the rule binding; "reads" are the fields
 /// without which a finding is of severity "unknown", "records" being "each", "all", "local" (the
-/// joiner or the pool's master) or "management" (its interface).
+/// joiner or the pool's master) or "management" (its interface), "since" and "until" the releases
+/// between which a check reads them, "by_call" whether an older pool refuses to be asked.
 ///
 /// From any thread.
 ///
