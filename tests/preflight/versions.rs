@@ -6,8 +6,8 @@ use crate::releases::Release;
 use crate::world::{World, cases, clean, data, rule};
 use serde_json::{Value, json};
 use xcp_pool::preflight::{Preflight, Verdict};
-use xcp_pool::rules::RuleSet;
-use xcp_pool::rules::Severity;
+
+use xcp_pool::rules::{Finding, RuleSet, Severity};
 
 /// The list of checks in each release, as its sources have it.
 fn recorded() -> BTreeMap<String, Vec<String>> {
@@ -182,4 +182,25 @@ fn fingerprints_are_compared_as_they_are() {
     assert_eq!(conflict("24.11.0", ["AA", ""], ["AA", "AA"]), None);
     let finding = conflict("24.11.0", ["AA", ""], ["BB", ""]).unwrap();
     assert!(!finding.message.contains("anew"), "{finding}");
+}
+
+/// Before 24.17 a storage appliance's control domain lifted the limit of pool sizes.
+#[test]
+fn a_second_control_domain_of_a_storage_appliance_lifts_the_limit_in_old_releases() {
+    let limited = cases().into_iter().find(|case| case.code == "pool-size-restricted").unwrap();
+    let refused = |name: &str, old: bool| {
+        let mut world = if old { of_8_2(limited.world()) } else { limited.world() };
+        let vms = world.0["joiner"]["VM"].as_object_mut().unwrap();
+        let dom0 = vms.values().find(|vm| vm["is_control_domain"] == json!(true)).unwrap();
+        let mut appliance = dom0.clone();
+        appliance["name_label"] = json!(name);
+        appliance["uuid"] = json!("appliance");
+        vms.insert("OpaqueRef:appliance".into(), appliance);
+        let report = world.evaluate();
+        let finding = |finding: &&Finding| finding.rule == "pool-size-restricted";
+        report.findings().iter().any(|one| finding(&one) && one.fault.is_some())
+    };
+    assert!(!refused("storage-CVM", true));
+    assert!(refused("storage-CVM-2", true));
+    assert!(refused("storage-CVM", false));
 }
