@@ -231,3 +231,31 @@ fn a_host_that_the_pools_licence_leaves_without_a_pool_is_a_loss_that_needs_cons
     assert!(why.contains("nobody agreed"), "{why}");
     assert_eq!(requests(&lab.world, "Async.pool.join"), 0);
 }
+
+#[test]
+fn what_would_be_lost_is_looked_at_again_just_before_the_call() {
+    let vm = |name| VmSpec::halted(name).disk("Local storage", 1);
+    let lab = Lab::new(|pool| pool.vm(vm("copy")));
+    let plan = lab.plan(&Choices::new());
+    assert_eq!(plan.losses().count(), 0, "{plan}");
+    let theirs = lab.pool.snapshot(Scope::Preflight).unwrap();
+    let orig = theirs.vm.records().find(|vm| vm.name_label == "orig").unwrap();
+    let seed = orig.mac_seed().unwrap();
+
+    // All was well when the operation looked; by the time of the join a seed clashes.
+    let mut told = 0;
+    let mut control = Control::new().observer(|progress| {
+        if progress.summary.contains("pool.join") && told == 0 {
+            lab.give_seed("copy", seed);
+            told += 1;
+        }
+    });
+    let consent = Consent::to_nothing();
+    let outcome =
+        operations::join(&lab.pool, &lab.joiner, plan.with_consent(&consent), &mut control);
+    let why = not_done(outcome);
+    drop(control);
+    assert_eq!(told, 1);
+    assert!(why.contains("nobody agreed") && why.contains("copy"), "{why}");
+    assert_eq!(requests(&lab.world, "Async.pool.join"), 0);
+}
